@@ -1,0 +1,63 @@
+"""AeroDB for Python: one library, two colours.
+
+`AeroDBClient` blocks, for scripts, Django views and notebooks; `AsyncAeroDBClient` awaits, for
+FastAPI and other asyncio programs. Both answer every operation with an `AeroDBResponse`.
+Names are loaded when first used, so that `import aerodb` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from aerodb._version import __version__
+
+if TYPE_CHECKING:
+    from aerodb._core.database import Range, col, embed
+    from aerodb._core.health import HealthStatus
+    from aerodb._core.options import ClientOptions
+    from aerodb.aio.client import AsyncAeroDBClient
+    from aerodb.sync.client import AeroDBClient
+    from aerodb.types import AeroDBAPIError, AeroDBError, AeroDBResponse, ResponseMeta
+
+__all__ = [
+    "AeroDBAPIError",
+    "AeroDBClient",
+    "AeroDBError",
+    "AeroDBResponse",
+    "AsyncAeroDBClient",
+    "ClientOptions",
+    "HealthStatus",
+    "Range",
+    "ResponseMeta",
+    "__version__",
+    "col",
+    "embed",
+]
+
+_HOMES = {
+    "AeroDBAPIError": "aerodb.types",
+    "AeroDBClient": "aerodb.sync.client",
+    "AeroDBError": "aerodb.types",
+    "AeroDBResponse": "aerodb.types",
+    "AsyncAeroDBClient": "aerodb.aio.client",
+    "ClientOptions": "aerodb._core.options",
+    "HealthStatus": "aerodb._core.health",
+    "Range": "aerodb._core.database",
+    "ResponseMeta": "aerodb.types",
+    "col": "aerodb._core.database",
+    "embed": "aerodb._core.database",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'aerodb' has no attribute {name!r}")
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

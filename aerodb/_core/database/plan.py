@@ -1,0 +1,148 @@
+"""What a chain of steps adds up to, before it is rendered.
+
+A query is a linked list of steps `(previous, apply, *arguments)`. `Plan` is what they are applied
+to, first to last; it lives for one rendering. `apply` functions raise `BadValue`, which
+`render.prepare` turns into a response.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+from aerodb._core.database.columns import path_text
+from aerodb._core.database.expressions import Condition, Group, Leaf
+from aerodb._core.database.operands import MATCHES_ALL, MATCHES_NONE, operand
+from aerodb._core.database.percent import percent
+from aerodb._core.values import BadValue
+
+__all__ = ["Plan", "Step", "Verb", "encoded_key"]
+
+Step = tuple[Any, ...]
+"""`(previous step or None, apply, *arguments)`."""
+
+Apply = Callable[["Plan", Step], None]
+
+Verb = Literal["select", "insert", "upsert", "update", "delete", "rpc"]
+
+Mode = Literal["list", "single", "maybe_single", "value", "csv", "plan", "geojson"]
+
+_KEYS: dict[str, str] = {}
+_KEYS_LIMIT = 1024
+
+
+def encoded_key(column: str) -> str:
+    """A column as the key of a parameter, ready for the URL. The usual few are remembered."""
+    try:
+        return _KEYS[column]
+    except (KeyError, TypeError):
+        pass
+    key = percent(path_text(column))
+    if len(_KEYS) >= _KEYS_LIMIT:
+        _KEYS.clear()
+    _KEYS[column] = key
+    return key
+
+
+class Plan:
+    """Everything known of one query. Attributes that no step touched keep the class's value."""
+
+    name: Any = None
+    row_type: Any = None
+    verb: Verb = "select"
+    mode: Mode = "list"
+    columns: tuple[Any, ...] | None = None
+    values: Any = None
+    arguments: Any = None
+    returns: Any = None
+    head = False
+    get = False
+    count: str | None = None
+    returning: str | None = None
+    on_conflict: Any = None
+    ignore_duplicates = False
+    default_to_null = True
+    max_affected: int | None = None
+    expect_rows: int | None = None
+    limit: int | None = None
+    offset: int | None = None
+    all_rows = False
+    strip_nulls = False
+    rollback = False
+    accept: str | None = None
+    explain: tuple[str, str] | None = None
+    retry: str | None = None
+    timeout: float | None = None
+    negate = False
+    filtered = False
+    empty = False
+    ranges: dict[str, int] | None = None
+    orders: dict[str, str] | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    preferences: tuple[tuple[str, str], ...] = ()
+
+    def __init__(self) -> None:
+        self.pairs: list[str] = []
+
+    def take_negation(self) -> bool:
+        """Whether `not_` came before this condition; it is used up."""
+        negated = self.negate
+        if negated:
+            self.negate = False
+        return negated
+
+    def add_leaf(self, column: Any, operator: str, value: Any, negated: bool) -> None:
+        """One condition as a parameter of its own: its value is literal to the end."""
+        key = encoded_key(column)
+        try:
+            negated, operator, text = operand(operator, value, negated)
+        except BadValue as error:
+            raise BadValue(f"{column}: {error.message}", code=error.code, hint=error.hint) from None
+        if operator == MATCHES_NONE:
+            if "." not in key:
+                self.empty = True
+            operator, text = "in", "()"
+        elif operator == MATCHES_ALL:
+            return
+        self.filtered = self.filtered or "." not in key or "%22" in key
+        try:
+            literal = percent(text)
+        except BadValue as error:
+            raise BadValue(f"{column}: {error.message}") from None
+        self.pairs.append(f"{key}={'not.' if negated else ''}{operator}.{literal}")
+
+    def add_condition(self, condition: Condition, table: Any = None) -> None:
+        """A tree: conditions joined by AND become parameters of their own."""
+        if table is None:
+            if isinstance(condition, Leaf):
+                self.add_leaf(
+                    condition.column, condition.operator, condition.value, condition.negated
+                )
+                return
+            if isinstance(condition, Group) and condition.operator == "and":
+                if not condition.negated and condition.conditions:
+                    for member in condition.conditions:
+                        self.add_condition(member)
+                    return
+        group = condition if isinstance(condition, Group) else Group("and", (condition,))
+        self.add_group(group, table)
+
+    def add_group(self, group: Group, table: Any = None) -> None:
+        """One `and=` or `or=` parameter, negated or not, of this table or an embedded one."""
+        text = percent(group.inner_text())
+        prefix = ""
+        if table is None:
+            self.filtered = True
+        else:
+            prefix = encoded_key(table) + "."
+        self.pairs.append(f"{prefix}{'not.' if group.negated else ''}{group.operator}={text}")
+
+    def set_range(self, key: str, value: int) -> None:
+        """A limit or offset of an embedded table; the last one wins, as on the server."""
+        self.ranges = {**(self.ranges or {}), key: value}
+
+    def add_order(self, key: str, term: str) -> None:
+        """One more sort term of this table or an embedded one."""
+        orders = self.orders = self.orders or {}
+        before = orders.get(key)
+        orders[key] = term if before is None else f"{before},{term}"

@@ -1,0 +1,96 @@
+"""Reads `GET /health` (wire-contract §7)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from aerodb._core.error_body import clean_text, load_json
+from aerodb._core.http import Call, RawResponse, Retry
+from aerodb.types import AeroDBError, AeroDBResponse
+
+_MAX_BODY = 64 * 1024
+_MAX_ITEMS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class HealthStatus:
+    """How a server says it is.
+
+    Attributes:
+        status: `ok`, `starting`, `degraded`, or another word of the server's.
+        version: The server's version, if it says.
+        name: What the server is, if it says.
+        services: The state of each service by its name.
+        features: What the server can do beyond the common wire; empty if it does not say.
+    """
+
+    status: str
+    version: str | None
+    name: str | None
+    services: Mapping[str, str]
+    features: frozenset[str]
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything works."""
+        return self.status.lower() in {"ok", "healthy", "ready"}
+
+    def supports(self, feature: str) -> bool:
+        """Whether the server lists a feature, for example `idempotency-key`."""
+        return feature in self.features
+
+
+def health_call(*, timeout: float | None = 5.0) -> Call[HealthStatus]:
+    """The call that asks the server how it is."""
+    return Call("GET", "/health", decode_health, retry=Retry.SAFE, timeout=timeout)
+
+
+def decode_health(response: RawResponse) -> AeroDBResponse[HealthStatus]:
+    """Read the answer of a status 200-299."""
+    status = health_from_body(response.body)
+    if status is not None:
+        return AeroDBResponse(status)
+    return AeroDBResponse(
+        error=AeroDBError(
+            "the answer of /health is no health report",
+            response.status,
+            "INVALID_RESPONSE",
+            hint="is this the base URL of an AeroDB server?",
+        )
+    )
+
+
+def health_from_body(body: bytes) -> HealthStatus | None:
+    """Read a health report, or return None. Also fits the body of a 503 (`starting`)."""
+    if len(body) > _MAX_BODY:
+        return None
+    value = load_json(body.decode("utf-8", "replace").strip())
+    if not isinstance(value, dict):
+        return None
+    status = _word(value.get("status"))
+    if status is None:
+        return None
+    services, features = value.get("services"), value.get("features")
+    return HealthStatus(
+        status,
+        _word(value.get("version")),
+        _word(value.get("name")),
+        _read_services(services if isinstance(services, dict) else {}),
+        _read_features(features if isinstance(features, list) else []),
+    )
+
+
+def _read_services(services: dict[str, Any]) -> Mapping[str, str]:
+    pairs = ((_word(name), _word(state)) for name, state in list(services.items())[:_MAX_ITEMS])
+    return MappingProxyType({name: state for name, state in pairs if name and state})
+
+
+def _read_features(features: list[Any]) -> frozenset[str]:
+    return frozenset(word for item in features[:_MAX_ITEMS] if (word := _word(item)))
+
+
+def _word(value: object) -> str | None:
+    return (clean_text(value).strip()[:200] or None) if isinstance(value, str) else None

@@ -1,0 +1,147 @@
+"""What goes to the wire and what comes back, as values.
+
+A feature builds a `Call`; the twin's one loop (`_transport`) makes `Request`s of it, hands them to
+the shim (`_io`), and lets `Call.decode` read the `RawResponse`. A transport failure is a
+`TransportError`, which only that loop catches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from enum import Enum
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
+
+from aerodb.types import AeroDBResponse
+
+T = TypeVar("T")
+
+HeaderList = list[tuple[bytes, bytes]]
+
+
+class Origin(NamedTuple):
+    """Where requests go. `host` is as it stands in the URL; `port` is always filled in."""
+
+    scheme: Literal["http", "https"]
+    host: str
+    port: int
+
+    @property
+    def authority(self) -> str:
+        """The value of `Host`: the port is left out if it is the scheme's default."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        default = 443 if self.scheme == "https" else 80
+        return host if self.port == default else f"{host}:{self.port}"
+
+
+class Request:
+    """One HTTP request, complete but for `Host`, `Content-Length` and `Accept-Encoding`,
+    which the shim adds. `target` is the path and query, ASCII, already percent-encoded."""
+
+    __slots__ = ("body", "headers", "method", "origin", "target")
+
+    def __init__(
+        self, method: str, origin: Origin, target: str, headers: HeaderList, body: bytes | None
+    ) -> None:
+        self.method = method
+        self.origin = origin
+        self.target = target
+        self.headers = headers
+        self.body = body
+
+
+class RawResponse:
+    """One HTTP response: body read to its end, content coding removed."""
+
+    __slots__ = ("body", "raw_headers", "status")
+
+    def __init__(
+        self, status: int, raw_headers: Sequence[tuple[bytes, bytes]], body: bytes
+    ) -> None:
+        self.status = status
+        self.raw_headers = raw_headers
+        self.body = body
+
+    def header(self, name: bytes) -> str | None:
+        """The first header of this name (given in lower case), decoded as Latin-1."""
+        return find_header(self.raw_headers, name)
+
+
+def find_header(headers: Sequence[tuple[bytes, bytes]], name: bytes) -> str | None:
+    """The first header called `name` (in lower case), decoded as Latin-1; None if absent."""
+    for key, value in headers:
+        if key.lower() == name:
+            return value.decode("latin-1")
+    return None
+
+
+FailureKind = Literal[
+    "connect",  # name resolution, refused, unreachable, TLS handshake
+    "timeout",  # the call's deadline, or the connect timeout
+    "closed",  # the peer went away in mid-exchange
+    "protocol",  # what came back is not HTTP
+    "too_large",  # the decoded body passed the limit
+    "encoding",  # a content coding we do not accept, or a broken one
+    "client_closed",
+    "unsupported",  # the request cannot be sent as it is
+]
+
+
+class TransportError(Exception):
+    """The exchange did not complete. Raised by the shim, caught by `_transport` only.
+
+    `sent` is False only if it is certain that no byte of the request reached the peer: then any
+    operation may be repeated. The text holds no header and no secret.
+    """
+
+    def __init__(self, kind: FailureKind, message: str, *, sent: bool) -> None:
+        super().__init__(message)
+        self.kind: FailureKind = kind
+        self.message = message
+        self.sent = sent
+
+
+class Retry(Enum):
+    """What a call may survive, by wire-contract §1.8. A property of the operation, not the verb."""
+
+    SAFE = "safe"  # GET, HEAD: repeat on anything transient
+    IDEMPOTENT = "idempotent"  # same effect when run twice
+    UNSENT = "unsent"  # repeat if not sent, or refused by 429/503 with Retry-After
+    NEVER_ANSWERED = "never_answered"  # repeat only if not sent
+
+
+class Call(Generic[T]):
+    """An operation as a value: what to send, and how to read the answer.
+
+    `path` is relative to the client's base URL, percent-encoded, with its query. `headers` come
+    on top of the client's own. `decode` gets a response of status 200-299, or of a status in
+    `answers`, and is total: it never raises for anything a server can send.
+    """
+
+    __slots__ = ("answers", "body", "decode", "headers", "method", "path", "retry", "timeout")
+
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        decode: Callable[[RawResponse], AeroDBResponse[T]],
+        *,
+        headers: tuple[tuple[str, str], ...] = (),
+        body: bytes | None = None,
+        retry: Retry = Retry.UNSENT,
+        timeout: float | None = None,
+        answers: tuple[int, ...] = (),
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.decode = decode
+        self.headers = headers
+        self.body = body
+        self.retry = retry
+        self.timeout = timeout
+        self.answers = answers
+
+
+Prepared = Call[T] | AeroDBResponse[T]
+"""What a feature hands to the loop: a call, or the answer if none is needed (a bad argument)."""
+
+AnyCall = Call[Any]

@@ -1,0 +1,39 @@
+"""How a client talks HTTP, as one value that the shim reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import ssl
+
+__all__ = ["HttpSettings"]
+
+
+@dataclass(frozen=True, slots=True)
+class HttpSettings:
+    """Settings of one `HttpClient`; already checked by `ClientOptions`.
+
+    Attributes:
+        max_connections: How many requests may be in flight, and how many sockets open.
+        keepalive_seconds: An idle connection older than this is not used again.
+        connect_timeout: Seconds for name resolution, TCP and TLS together.
+        max_response_bytes: The largest body `send` reads, counted after decoding.
+        max_waiting: How many calls may wait for a free connection; None: any number.
+        verify: How servers are verified: an SSL context, the path of a CA file, True or None for
+            the default, False for not at all.
+        proxy: A proxy for every request. It may hold a password, so it stays out of the repr.
+        trust_env: Whether the proxy variables, `SSL_CERT_FILE` and `SSL_CERT_DIR` count.
+        http2: Whether to offer HTTP/2.
+    """
+
+    max_connections: int = 100
+    keepalive_seconds: float = 15.0
+    connect_timeout: float = 10.0
+    max_response_bytes: int = 64 * 1024 * 1024
+    max_waiting: int | None = None
+    verify: bool | ssl.SSLContext | str | None = None
+    proxy: str | None = field(default=None, repr=False)
+    trust_env: bool = True
+    http2: bool = False

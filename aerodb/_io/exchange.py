@@ -1,0 +1,44 @@
+"""What both sides share about httpcore: making its request, reading its errors."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import httpcore
+
+from aerodb._core.http import Origin, Request, TransportError
+from aerodb._io.failures import broken, not_http, refused_locally
+from aerodb._io.heads import complete_headers
+
+
+@lru_cache(maxsize=64)
+def core_origin(origin: Origin) -> httpcore.Origin:
+    """The origin as httpcore knows it."""
+    return httpcore.Origin(origin.scheme.encode(), origin.host.encode(), origin.port)
+
+
+def core_request(request: Request) -> httpcore.Request:
+    """The request for httpcore, made of bytes."""
+    origin = core_origin(request.origin)
+    url = httpcore.URL(
+        scheme=origin.scheme,
+        host=origin.host,
+        port=origin.port,
+        target=request.target.encode("ascii"),
+    )
+    made = httpcore.Request(request.method.encode("ascii"), url, content=request.body)
+    made.headers = complete_headers(request)
+    return made
+
+
+def explain(error: BaseException, *, sent: bool, ended: bool) -> TransportError | None:
+    """An exception of httpcore as ours; None if it is something else.
+
+    `ended` tells a peer that went away from one that talks nonsense. Texts are not carried over:
+    they may quote a header.
+    """
+    if isinstance(error, httpcore.LocalProtocolError):
+        return refused_locally(sent=sent)
+    if isinstance(error, httpcore.RemoteProtocolError):
+        return broken(sent=sent) if ended else not_http(sent=sent)
+    return None

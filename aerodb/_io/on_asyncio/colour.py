@@ -1,0 +1,49 @@
+"""What a class of the async twin is, beyond what it shares with the blocking one.
+
+The blocking side's `colour` has the same names with the opposite content, so twin source needs
+no branch: it inherits from these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any, Generic, NoReturn, TypeVar
+
+R = TypeVar("R")
+
+
+class Executable(Generic[R]):
+    """A description of work whose `execute()` does it; awaiting it executes it.
+
+    Awaiting the same object twice sends it twice: it is a description, not a future.
+    """
+
+    __slots__ = ()
+
+    async def execute(self) -> R:
+        raise NotImplementedError
+
+    def __await__(self) -> Generator[Any, None, R]:
+        return self.execute().__await__()
+
+    @property
+    def data(self) -> NoReturn:
+        raise AttributeError("this query has not run: await it, then read .data of the response")
+
+    @property
+    def error(self) -> NoReturn:
+        raise AttributeError("this query has not run: await it, then read .error of the response")
+
+
+class ContextGuard:
+    """Names the right class to who writes `with` where `async with` is meant."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> NoReturn:
+        raise TypeError(
+            "AsyncAeroDBClient needs `async with`; for plain `with` use aerodb.AeroDBClient"
+        )
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Never reached; `with` looks for it first."""

@@ -1,0 +1,158 @@
+"""Requests over our own connections: httpcore's HTTP/1.1 on our wires, without its pool."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from time import monotonic
+from typing import Any, cast
+
+import httpcore
+
+from aerodb._core.http import Origin, Request, TransportError
+from aerodb._core.http_settings import HttpSettings
+from aerodb._io.exchange import core_origin, core_request, explain
+from aerodb._io.on_asyncio.dial import dial
+from aerodb._io.on_asyncio.progress import Progress
+from aerodb._io.on_asyncio.wire import Wire
+from aerodb._io.tls import context_for
+
+
+class Connection:
+    """One HTTP/1.1 connection."""
+
+    __slots__ = ("http", "idle_since", "origin", "wire")
+
+    def __init__(self, origin: Origin, wire: Wire) -> None:
+        self.origin = origin
+        self.wire = wire
+        stream = cast(httpcore.AsyncNetworkStream, wire)
+        self.http = httpcore.AsyncHTTP11Connection(core_origin(origin), stream)
+        self.idle_since = 0.0
+
+
+class DirectAnswer:
+    """A response whose body is still on the wire."""
+
+    __slots__ = ("_connection", "_pool", "_response", "chunks", "raw_headers", "status")
+
+    def __init__(self, pool: DirectPool, connection: Connection, response: Any) -> None:
+        self.status: int = response.status
+        self.raw_headers: list[tuple[bytes, bytes]] = response.headers
+        self._connection: Connection | None = connection
+        self._pool = pool
+        self._response = response
+        self.chunks: AsyncGenerator[bytes, None] = response.stream.__aiter__()
+
+    async def finish(self) -> None:
+        """The body has been read to its end: give the connection back."""
+        await self._response.stream.aclose()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._pool.give(connection)
+
+    def abort(self) -> None:
+        """Give the response up, and its connection with it. Does nothing after `finish`."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.wire.abort()
+
+    def explain(self, error: Exception) -> TransportError | None:
+        """What went wrong while reading the body."""
+        ended = self._connection is None or self._connection.wire.ended
+        return explain(error, sent=True, ended=ended)
+
+
+class DirectPool:
+    """One loop's idle connections, the last one used on top. The gate limits how many are used."""
+
+    def __init__(self, settings: HttpSettings) -> None:
+        self._settings = settings
+        self._idle: dict[Origin, list[Connection]] = {}
+        self._open: set[Wire] = set()
+        self._closed = False
+
+    async def open(
+        self, request: Request, progress: Progress, deadline: float | None
+    ) -> DirectAnswer:
+        """Send the request, wait for the response's head."""
+        connection = self._take(request.origin)
+        if connection is None:
+            progress.stage = "connect"
+            connection = await self._connect(request.origin)
+        wire = connection.wire
+        try:
+            wire.begin()
+            progress.stage, progress.wire = "answer", wire
+            response = await connection.http.handle_async_request(core_request(request))
+            return DirectAnswer(self, connection, response)
+        except BaseException as error:
+            ended = wire.ended
+            wire.abort()
+            known = explain(error, sent=wire.sent, ended=ended)
+            if known is None:
+                raise
+            raise known from None
+
+    def _take(self, origin: Origin) -> Connection | None:
+        stack = self._idle.get(origin)
+        if not stack:
+            return None
+        oldest = monotonic() - self._settings.keepalive_seconds
+        while stack:
+            connection = stack.pop()
+            if connection.idle_since > oldest and connection.wire.is_quiet():
+                return connection
+            self._drop(connection)
+        return None
+
+    async def _connect(self, origin: Origin) -> Connection:
+        self._make_room()
+        context = context_for(self._settings) if origin.scheme == "https" else None
+        wire = await dial(origin, context, self._settings.connect_timeout)
+        self._open = {other for other in self._open if not other.ended}
+        self._open.add(wire)
+        return Connection(origin, wire)
+
+    def give(self, connection: Connection) -> None:
+        """Keep a connection for the next request, if it can take one."""
+        if self._closed or not connection.http.is_idle() or not connection.wire.is_quiet():
+            self._drop(connection)
+            return
+        now = connection.idle_since = monotonic()
+        stack = self._idle.setdefault(connection.origin, [])
+        stack.append(connection)
+        while stack[0].idle_since < now - self._settings.keepalive_seconds:
+            self._drop(stack.pop(0))
+
+    def _drop(self, connection: Connection) -> None:
+        connection.wire.abort()
+        self._open.discard(connection.wire)
+
+    def _make_room(self) -> None:
+        """Idle connections to other origins must not push the sockets over the limit."""
+        excess = self.sockets + 1 - self._settings.max_connections
+        for stack in self._idle.values():
+            while excess > 0 and stack:
+                self._drop(stack.pop(0))
+                excess -= 1
+
+    @property
+    def sockets(self) -> int:
+        """How many sockets are open."""
+        return sum(1 for wire in self._open if not wire.ended)
+
+    def close(self) -> None:
+        """Close all connections; who waits on one is told so."""
+        self._closed = True
+        self._idle.clear()
+        for wire in self._open:
+            wire.abort()
+        self._open.clear()
+
+    def abandon(self) -> list[Wire]:
+        """Without the loop: close the descriptors. Returns what must not be finalized."""
+        self._idle.clear()
+        wires = list(self._open)
+        for wire in wires:
+            wire.abandon()
+        return wires

@@ -1,0 +1,189 @@
+"""A socket as httpcore sees it, over an asyncio transport.
+
+The transport stays registered with the loop for as long as the connection lives, so the end of
+an idle connection is known the moment it happens, and reading costs no system call but `recv`.
+There is no timer in here: one timer per call, further up, covers all it does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any
+
+from aerodb._io.failures import broken
+
+_HOLD = 64 * 1024
+_PART = 256 * 1024
+_ENOUGH = 1024 * 1024
+
+
+class Wire(asyncio.Protocol):
+    """One connected socket.
+
+    Small writes are held until the first read, so that head and body leave in one packet.
+    `sent` is True from the moment when a byte of the current request may have left.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
+        self._loop = loop
+        self.sock = sock
+        self.sent = False
+        self.ended = False
+        self._secure = False
+        self._transport: asyncio.Transport | None = None
+        self._inbox: list[bytes] = []
+        self._inbox_size = 0
+        self._outbox: list[bytes] = []
+        self._reader: asyncio.Future[None] | None = None
+        self._writer: asyncio.Future[None] | None = None
+        self._writable = True
+        self._reading = True
+
+    # What asyncio calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Part of asyncio's interface."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._secure = transport.get_extra_info("ssl_object") is not None
+
+    def data_received(self, data: bytes) -> None:
+        """Part of asyncio's interface."""
+        self._inbox.append(data)
+        self._inbox_size += len(data)
+        if self._inbox_size > _ENOUGH and self._reading and self._transport is not None:
+            self._reading = False
+            self._transport.pause_reading()
+        self._wake()
+
+    def eof_received(self) -> None:
+        """Part of asyncio's interface. The transport then closes itself."""
+        self.ended = True
+        self._wake()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Part of asyncio's interface."""
+        self.ended = True
+        self._wake()
+        self.resume_writing()
+
+    def pause_writing(self) -> None:
+        """Part of asyncio's interface."""
+        self._writable = False
+
+    def resume_writing(self) -> None:
+        """Part of asyncio's interface."""
+        self._writable = True
+        if self._writer is not None and not self._writer.done():
+            self._writer.set_result(None)
+
+    def _wake(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+    # What httpcore calls
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Send what is held, then wait for bytes; b"" means that the peer is done."""
+        if self._outbox:
+            await self._flush()
+        if not self._inbox and not self.ended:
+            self._reader = self._loop.create_future()
+            try:
+                await self._reader
+            finally:
+                self._reader = None
+        return self._take()
+
+    def _take(self) -> bytes:
+        inbox = self._inbox
+        if not inbox:
+            return b""
+        data = inbox[0] if len(inbox) == 1 else b"".join(inbox)
+        inbox.clear()
+        self._inbox_size = 0
+        if not self._reading and not self.ended and self._transport is not None:
+            self._reading = True
+            self._transport.resume_reading()
+        return data
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Take bytes to send; at the latest, the next read sends them."""
+        if buffer:
+            self._outbox.append(buffer)
+            if len(buffer) > _HOLD:
+                await self._flush()
+
+    async def _flush(self) -> None:
+        """Send. A peer that stops reading may have answered already (413): so only the read
+        that follows says that the connection is gone, unless nothing was sent at all."""
+        held, self._outbox = self._outbox, []
+        if len(held) > 1 and sum(map(len, held)) <= _HOLD:
+            held = [b"".join(held)]
+        for buffer in held:
+            if len(buffer) <= _PART:
+                self._send(buffer)
+                if not self._writable:
+                    await self._drain()
+                continue
+            view = memoryview(buffer)
+            for start in range(0, len(view), _PART):
+                self._send(view[start : start + _PART])
+                if not self._writable:
+                    await self._drain()
+
+    def _send(self, data: bytes | memoryview) -> None:
+        transport = self._transport
+        if transport is None or self.ended or transport.is_closing():
+            self.ended = True
+            if not self.sent:
+                raise broken(sent=False)
+            return
+        first = not self.sent
+        self.sent = True
+        transport.write(data)
+        # A plain socket that refuses its first bytes closes the transport at once.
+        if first and not self._secure and transport.is_closing():
+            self.sent = False
+            self.ended = True
+            raise broken(sent=False)
+
+    async def _drain(self) -> None:
+        if not self.ended:
+            self._writer = self._loop.create_future()
+            try:
+                await self._writer
+            finally:
+                self._writer = None
+
+    async def aclose(self) -> None:
+        """Let go of the socket."""
+        self.abort()
+
+    def get_extra_info(self, info: str) -> Any:
+        """Part of httpcore's interface; nothing here is asked for."""
+        return None
+
+    # What we call
+
+    def begin(self) -> None:
+        """Start a request."""
+        self.sent = False
+
+    def is_quiet(self) -> bool:
+        """Whether an idle connection can be used: the peer is there and has said nothing."""
+        return not (self.ended or self._inbox) and not (
+            self._transport is None or self._transport.is_closing()
+        )
+
+    def abort(self) -> None:
+        """Let go of the socket at once. On the loop's own thread."""
+        self.ended = True
+        if self._transport is not None:
+            self._transport.abort()
+
+    def abandon(self) -> None:
+        """Close our copy of the descriptor without the loop, which is dead or the parent's."""
+        self.ended = True
+        self.sock.close()

@@ -1,0 +1,21 @@
+"""The blocking side of the shim: threads. Same names as `on_asyncio`, same shapes of calls."""
+
+from __future__ import annotations
+
+from aerodb._io.on_threads.client import HttpClient
+from aerodb._io.on_threads.primitives import Event, Lock, Queue, Worker, call, pause
+from aerodb._io.values import jitter, monotonic, new_id, wall_clock
+
+__all__ = [
+    "Event",
+    "HttpClient",
+    "Lock",
+    "Queue",
+    "Worker",
+    "call",
+    "jitter",
+    "monotonic",
+    "new_id",
+    "pause",
+    "wall_clock",
+]

@@ -1,0 +1,48 @@
+"""What a class of the blocking twin is, beyond what it shares with the async one.
+
+Same names as the async side's `colour`, with the opposite content.
+"""
+
+from __future__ import annotations
+
+from typing import Generic, NoReturn, TypeVar
+
+R = TypeVar("R")
+
+
+class Executable(Generic[R]):
+    """A description of work whose `execute()` does it."""
+
+    __slots__ = ()
+
+    def execute(self) -> R:
+        raise NotImplementedError
+
+    def __await__(self) -> NoReturn:
+        raise TypeError(
+            "a query of the blocking AeroDBClient cannot be awaited: call .execute(), "
+            "or use aerodb.AsyncAeroDBClient"
+        )
+
+    @property
+    def data(self) -> NoReturn:
+        raise AttributeError("this query has not run: call .execute(), then read .data")
+
+    @property
+    def error(self) -> NoReturn:
+        raise AttributeError("this query has not run: call .execute(), then read .error")
+
+
+class ContextGuard:
+    """Names the right class to who writes `async with` where `with` is meant."""
+
+    __slots__ = ()
+
+    async def __aenter__(self) -> NoReturn:
+        raise TypeError(
+            "AeroDBClient needs plain `with`; for `async with` use aerodb.AsyncAeroDBClient, "
+            "or import AeroDBClient from aerodb.aio"
+        )
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Never reached; `async with` looks for it first."""

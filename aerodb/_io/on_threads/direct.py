@@ -1,0 +1,182 @@
+"""Requests over our own connections: httpcore's HTTP/1.1 on our sockets, without its pool."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator
+from time import monotonic
+from typing import Any, cast
+
+import httpcore
+
+from aerodb._core.http import Origin, Request, TransportError
+from aerodb._core.http_settings import HttpSettings
+from aerodb._io.exchange import core_origin, core_request, explain
+from aerodb._io.on_threads.dial import dial
+from aerodb._io.on_threads.wire import Wire
+from aerodb._io.tls import context_for
+
+
+class Connection:
+    """One HTTP/1.1 connection."""
+
+    __slots__ = ("http", "idle_since", "origin", "wire")
+
+    def __init__(self, origin: Origin, wire: Wire) -> None:
+        self.origin = origin
+        self.wire = wire
+        stream = cast(httpcore.NetworkStream, wire)
+        self.http = httpcore.HTTP11Connection(core_origin(origin), stream)
+        self.idle_since = 0.0
+
+
+class DirectAnswer:
+    """A response whose body is still on the wire."""
+
+    __slots__ = ("_connection", "_pool", "_response", "chunks", "raw_headers", "status")
+
+    def __init__(self, pool: DirectPool, connection: Connection, response: Any) -> None:
+        self.status: int = response.status
+        self.raw_headers: list[tuple[bytes, bytes]] = response.headers
+        self._connection: Connection | None = connection
+        self._pool = pool
+        self._response = response
+        self.chunks: Iterator[bytes] = iter(response.stream)
+
+    @property
+    def sent(self) -> bool:
+        """Whether a byte of the request may have reached the peer."""
+        return True
+
+    def finish(self) -> None:
+        """The body has been read to its end: give the connection back."""
+        self._response.stream.close()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._pool.give(connection)
+
+    def abort(self) -> None:
+        """Give the response up, and its connection with it. Does nothing after `finish`."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.wire.close()
+
+    def explain(self, error: Exception) -> TransportError | None:
+        """What went wrong while reading the body."""
+        ended = self._connection is None or self._connection.wire.ended
+        return explain(error, sent=True, ended=ended)
+
+
+class DirectPool:
+    """The idle connections, the last one used on top. The gate limits how many are in use.
+
+    All bookkeeping is single operations on lists, which are atomic, and a connection is either
+    in a list or held by one call: an interrupt can lose one, and then its socket closes itself.
+    """
+
+    def __init__(self, settings: HttpSettings) -> None:
+        self._settings = settings
+        self._idle: dict[Origin, list[Connection]] = {}
+        self._open: weakref.WeakSet[Wire] = weakref.WeakSet()
+
+    def open(
+        self, request: Request, deadline: float | None, idle_timeout: float | None
+    ) -> DirectAnswer:
+        """Send the request, wait for the response's head."""
+        connection = self._take(request.origin)
+        if connection is None:
+            connection = self._connect(request.origin, deadline)
+        wire = connection.wire
+        try:
+            wire.begin(deadline, idle_timeout)
+            response = connection.http.handle_request(core_request(request))
+            answer = DirectAnswer(self, connection, response)
+        except BaseException as error:
+            wire.close()
+            known = explain(error, sent=wire.sent, ended=wire.ended)
+            if known is None:
+                raise
+            raise known from None
+        return answer
+
+    def _take(self, origin: Origin) -> Connection | None:
+        stack = self._idle.get(origin)
+        if not stack:
+            return None
+        oldest = monotonic() - self._settings.keepalive_seconds
+        while True:
+            try:
+                connection = stack.pop()
+            except IndexError:  # another thread took the last one
+                return None
+            if connection.idle_since > oldest and connection.wire.is_quiet():
+                return connection
+            connection.wire.close()
+
+    def _connect(self, origin: Origin, deadline: float | None) -> Connection:
+        self._make_room()
+        secure = origin.scheme == "https"
+        settings = self._settings
+        context = context_for(settings) if secure else None
+        limit = monotonic() + settings.connect_timeout
+        sock = dial(origin, context, limit if deadline is None else min(limit, deadline))
+        wire = Wire(sock)
+        self._open.add(wire)
+        return Connection(origin, wire)
+
+    def give(self, connection: Connection) -> None:
+        """Keep a connection for the next request, if it can take one."""
+        if not connection.http.is_idle() or connection.wire.ended:
+            connection.wire.close()
+            return
+        connection.idle_since = monotonic()
+        stack = self._idle.get(connection.origin)
+        if stack is None:
+            stack = self._idle.setdefault(connection.origin, [])
+        stack.append(connection)
+        if len(stack) > 1 and stack[0].idle_since < connection.idle_since - 2.0:
+            self._drop_expired(stack, connection.idle_since)
+
+    def _drop_expired(self, stack: list[Connection], now: float) -> None:
+        """Close what has lain at the bottom for too long."""
+        try:
+            while stack[0].idle_since < now - self._settings.keepalive_seconds:
+                stack.pop(0).wire.close()
+        except IndexError:
+            pass  # another thread took it
+
+    def _make_room(self) -> None:
+        """Idle connections to other origins must not push the sockets over the limit."""
+        if len(self._open) < self._settings.max_connections:
+            return
+        in_use = sum(1 for wire in list(self._open) if not wire.ended)
+        for stack in list(self._idle.values()):
+            while in_use >= self._settings.max_connections and stack:
+                try:
+                    stack.pop(0).wire.close()
+                except IndexError:
+                    break
+                in_use -= 1
+
+    @property
+    def sockets(self) -> int:
+        """How many sockets are open."""
+        return sum(1 for wire in list(self._open) if not wire.ended)
+
+    def close(self) -> None:
+        """Close what is idle; wake the threads that wait on the rest."""
+        for stack in list(self._idle.values()):
+            while stack:
+                try:
+                    stack.pop().wire.close()
+                except IndexError:
+                    break
+        for wire in list(self._open):
+            if not wire.ended:
+                wire.wake()
+
+    def abandon(self) -> None:
+        """In a forked child: close our copies of the descriptors, and nothing more."""
+        for wire in list(self._open):
+            wire.close()
+        self._idle = {}

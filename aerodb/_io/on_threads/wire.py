@@ -1,0 +1,135 @@
+"""A socket as httpcore sees it, under one deadline for all that a call does."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import ssl
+from time import monotonic
+from typing import Any
+
+from aerodb._io.failures import broken, timed_out
+
+_READ = 256 * 1024
+_HOLD = 64 * 1024
+
+
+class Wire:
+    """One connected socket.
+
+    Small writes are held until the first read, so that head and body leave in one packet.
+    `sent` is True from the moment when a byte of the current request may have left.
+    """
+
+    __slots__ = ("__weakref__", "_deadline", "_idle", "_outbox", "_poll", "ended", "sent", "sock")
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self.sent = False
+        self.ended = False
+        self._deadline: float | None = None
+        self._idle: float | None = None
+        self._outbox: list[bytes] = []
+        self._poll = _readiness(sock)
+
+    def begin(self, deadline: float | None, idle_timeout: float | None) -> None:
+        """Start a request: it must be over at `deadline`, and never silent for too long."""
+        self._deadline = deadline
+        self._idle = idle_timeout
+        self.sent = False
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Send what is held, then wait for bytes; b"" means that the peer is done."""
+        if self._outbox:
+            self._flush()
+        try:
+            self.sock.settimeout(self._left())
+            data = self.sock.recv(_READ)
+        except TimeoutError:
+            raise timed_out("answer", sent=self.sent) from None
+        except OSError:
+            self.ended = True
+            raise broken(sent=self.sent) from None
+        if not data:
+            self.ended = True
+        return data
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Take bytes to send; at the latest, the next read sends them."""
+        if buffer:
+            self._outbox.append(buffer)
+            if len(buffer) > _HOLD:
+                self._flush()
+
+    def _flush(self) -> None:
+        """Send. A peer that stops reading may have answered already (413): so only the read
+        that follows says that the connection is gone, unless nothing was sent at all."""
+        held, self._outbox = self._outbox, []
+        if sum(map(len, held)) <= _HOLD:
+            held = [b"".join(held)]
+        try:
+            for buffer in held:
+                self._send(memoryview(buffer))
+        except TimeoutError:
+            raise timed_out("answer", sent=self.sent) from None
+        except OSError:
+            self.ended = True
+            if not self.sent:
+                raise broken(sent=False) from None
+
+    def _send(self, view: memoryview) -> None:
+        while view:
+            self.sock.settimeout(self._left())
+            size = self._send_some(view)
+            view = view[size:]
+
+    def _send_some(self, view: memoryview) -> int:
+        if self.sent:
+            return self.sock.send(view)
+        # Whatever ends this but an error of the socket itself may end it after bytes have left.
+        self.sent = True
+        try:
+            return self.sock.send(view)
+        except OSError:
+            self.sent = isinstance(self.sock, ssl.SSLSocket)
+            raise
+
+    def _left(self) -> float | None:
+        if self._deadline is None:
+            return self._idle
+        left = self._deadline - monotonic()
+        if left <= 0:
+            raise TimeoutError
+        return left if self._idle is None else min(left, self._idle)
+
+    def is_quiet(self) -> bool:
+        """Whether an idle connection can be used: readable means that the peer has gone."""
+        return not self.ended and not self._poll()
+
+    def wake(self) -> None:
+        """Make whoever blocks on the socket return. From another thread."""
+        self.ended = True
+        with contextlib.suppress(OSError):  # not connected any more: nobody can be blocked
+            socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Let go of the socket."""
+        self.ended = True
+        self.sock.close()
+
+    def get_extra_info(self, info: str) -> Any:
+        """Part of httpcore's interface; nothing here is asked for."""
+        return None
+
+    def __del__(self) -> None:
+        self.sock.close()  # an interrupt may have lost us
+
+
+def _readiness(sock: socket.socket) -> Any:
+    """A function that says whether the socket is readable right now."""
+    if not hasattr(select, "poll"):
+        return lambda: bool(select.select([sock], [], [], 0)[0])
+    poller = select.poll()
+    poller.register(sock, select.POLLIN)
+    return lambda: bool(poller.poll(0))

@@ -1,0 +1,188 @@
+"""The HTTP front of an instance: what is refused before routing, and who answers the rest.
+
+An ASGI application of its own and no framework's router: paths reach the services as they were
+sent, and the order of the checks (reliability D1, D2) is plain to see in `Front.__call__`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from aerodb._version import __version__
+from aerodb.local.cors import CorsPolicy
+from aerodb.local.hosts import HostGate
+from aerodb.local.limits import BodyTooLarge, counted, oversize
+from aerodb.local.replies import (
+    AsgiApp,
+    Header,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    header,
+    platform_error_body,
+    rest_error_body,
+    send_json,
+)
+
+HEALTH_PATHS = ("/health", "/observability/health")
+_MAXIMUM_REQUEST_ID = 200
+
+
+class Front:
+    """The application. `mounts` maps path prefixes to services; `/` takes all that is left.
+
+    `health` returns (whole status, status per service), `features` is what `/health` lists.
+    """
+
+    def __init__(
+        self,
+        mounts: Mapping[str, AsgiApp],
+        *,
+        rest_path: str,
+        gate: HostGate,
+        cors: CorsPolicy,
+        health: Callable[[], tuple[str, dict[str, str]]],
+        features: Sequence[str] = (),
+        max_body_bytes: int = 10 * 1024 * 1024,
+        max_url_bytes: int = 32 * 1024,
+        trace_header: str | None = None,
+    ) -> None:
+        ordered = sorted(mounts.items(), key=lambda mount: len(mount[0]), reverse=True)
+        self._mounts = [(prefix.rstrip("/"), service) for prefix, service in ordered]
+        self._rest_path = rest_path.rstrip("/")
+        self._gate = gate
+        self._cors = cors
+        self._health = health
+        self._features = list(features)
+        self._max_body = max_body_bytes
+        self._max_url = max_url_bytes
+        self._trace_header = trace_header.lower().encode("latin-1") if trace_header else None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._not_http(scope, receive, send)
+            return
+        extra = self._echoes(scope)
+        refusal = self._gate.refusal(scope["headers"])
+        if refusal is None and not scope["path"].startswith("/"):
+            refusal = (400, "The request target must be a path.")
+        if refusal is not None:
+            code = "misdirected_request" if refusal[0] == 421 else "bad_request"
+            await self._refuse(scope, send, refusal[0], code, refusal[1], extra)
+            return
+        origin = header(scope, b"origin")
+        if origin is not None:
+            if not self._cors.allows(origin, header(scope, b"host") or ""):
+                message = "Web pages of this origin may not call this server."
+                await self._refuse(scope, send, 403, "origin_not_allowed", message, extra)
+                return
+            asked = header(scope, b"access-control-request-method")
+            if scope["method"] == "OPTIONS" and asked is not None:
+                wanted = header(scope, b"access-control-request-headers") or ""
+                await send_json(send, 200, None, self._cors.preflight(origin, wanted) + extra)
+                return
+            extra = extra + self._cors.headers(origin)
+        too_much = oversize(scope, self._max_body, self._max_url)
+        if too_much is not None:
+            await self._refuse(scope, send, *too_much, extra)
+            return
+        await self._route(scope, receive, send, extra)
+
+    async def _route(self, scope: Scope, receive: Receive, send: Send, extra: list[Header]) -> None:
+        path: str = scope["path"]
+        if path in HEALTH_PATHS and scope["method"] in ("GET", "HEAD"):
+            await self._answer_health(scope, send, extra)
+            return
+        for prefix, service in self._mounts:
+            if path == prefix or path.startswith(f"{prefix}/"):
+                await self._serve(prefix, service, scope, receive, _with_headers(send, extra))
+                return
+        await self._refuse(scope, send, 404, "not_found", "There is nothing here.", extra)
+
+    async def _serve(
+        self, prefix: str, service: AsgiApp, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        inner = dict(scope)
+        inner["root_path"] = scope.get("root_path", "") + prefix
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await service(inner, counted(receive, self._max_body), watched)
+        except BodyTooLarge:
+            if started:
+                raise
+            message = f"The body is longer than {self._max_body} bytes."
+            await self._refuse(scope, send, 413, "payload_too_large", message, [])
+
+    async def _answer_health(self, scope: Scope, send: Send, extra: list[Header]) -> None:
+        status, services = self._health()
+        body = {
+            "status": status,
+            "version": __version__,
+            "name": "aerodb.local",
+            "services": services,
+            "features": self._features,
+        }
+        code = 200 if status == "ok" else 503
+        await send_json(send, code, body, extra, head=scope["method"] == "HEAD")
+
+    async def _refuse(
+        self, scope: Scope, send: Send, status: int, code: str, message: str, extra: list[Header]
+    ) -> None:
+        """Answer with an error in the shape of the part that was asked (wire contract §1.5)."""
+        body: dict[str, Any] = platform_error_body(status, code, message)
+        path: str = scope["path"]
+        if path.startswith(f"{self._rest_path}/") or path == self._rest_path:
+            # Wire contract §3.7: AERO413, AERO429, and so the others.
+            code = f"AERO{status}"
+            body = rest_error_body(code, message)
+        marks = [(b"x-aerodb-error", code.encode())]
+        head = scope["method"] == "HEAD"
+        await send_json(send, status, body, [*extra, *marks], head=head)
+
+    def _echoes(self, scope: Scope) -> list[Header]:
+        """Return the request headers that go back: X-Request-Id and the trace header."""
+        found: list[Header] = []
+        request_id = header(scope, b"x-request-id")
+        if request_id and len(request_id) <= _MAXIMUM_REQUEST_ID and request_id.isascii():
+            found.append((b"x-request-id", request_id.encode("ascii")))
+        if self._trace_header is not None:
+            value = header(scope, self._trace_header) or ""
+            found.append((self._trace_header, value.encode("latin-1")))
+        return found
+
+    async def _not_http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse what no service here speaks."""
+        if scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+
+
+def _with_headers(send: Send, extra: list[Header]) -> Send:
+    """Return `send` that adds `extra`, except for what the service itself has said."""
+    if not extra:
+        return send
+
+    async def adding(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            said = list(message.get("headers", []))
+            names = {bytes(name).lower() for name, _ in said} - {b"vary"}
+            message = {**message, "headers": [*said, *(h for h in extra if h[0] not in names)]}
+        await send(message)
+
+    return adding
+
+
+async def unavailable(scope: Scope, receive: Receive, send: Send) -> None:
+    """A service that is not there (yet)."""
+    body = rest_error_body("PGRST002", "The REST part is not available.")
+    headers = [(b"retry-after", b"1")]
+    await send_json(send, 503, body, headers, head=scope["method"] == "HEAD")

@@ -1,0 +1,118 @@
+"""What an instance puts into its own database before anybody uses it (`sql/*.sql`).
+
+The scripts can be run again on a database that has them, and are, when a newer version of this
+package changed one; otherwise a start costs one query.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from importlib import resources
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from aerodb.local.keys import Keys
+from aerodb.local.migrations import Migration, run_script
+
+AUTHENTICATOR = "authenticator"
+_STAMP = "aerodb_internal"
+
+
+def bootstrap(
+    connection: psycopg.Connection[Any], keys: Keys, exposed_schemas: Sequence[str]
+) -> bool:
+    """Bring the database up to date; tell whether that took any work."""
+    scripts = _scripts()
+    stamp = _fingerprint(scripts, keys)
+    fresh = _stamp(connection) != stamp
+    if fresh:
+        with connection.transaction():
+            for script in scripts:
+                run_script(connection, script)
+            _set_password(connection, keys.authenticator_password)
+            connection.execute(
+                sql.SQL("comment on schema {} is {}").format(
+                    sql.Identifier(_STAMP), sql.Literal(stamp)
+                )
+            )
+    return _expose(connection, exposed_schemas) or fresh
+
+
+def prepare_foreign(connection: psycopg.Connection[Any]) -> None:
+    """Put only the record of migrations into a database that is not the instance's own."""
+    run_script(connection, _scripts()[0])
+
+
+def _scripts() -> list[Migration]:
+    folder = resources.files("aerodb.local") / "sql"
+    return [
+        Migration(entry.name, entry.read_text(encoding="utf-8"))
+        for entry in sorted(folder.iterdir(), key=lambda entry: entry.name)
+        if entry.name.endswith(".sql")
+    ]
+
+
+def _fingerprint(scripts: Sequence[Migration], keys: Keys) -> str:
+    """A hash over the scripts and the password that they leave behind, in the open afterwards."""
+    digest = hashlib.sha256()
+    for script in scripts:
+        digest.update(f"{script.name}\0{script.source}\0".encode())
+    # 256 random bits cannot be guessed back from a hash.
+    digest.update(keys.authenticator_password.encode())
+    return f"aerodb.local {digest.hexdigest()}"
+
+
+def _stamp(connection: psycopg.Connection[Any]) -> str | None:
+    row = connection.execute(
+        "select obj_description(oid, 'pg_namespace') from pg_namespace where nspname = %s",
+        [_STAMP],
+    ).fetchone()
+    return row[0] if row else None
+
+
+def _set_password(connection: psycopg.Connection[Any], password: str) -> None:
+    """Send only the SCRAM verifier: the statement may end up in a log, the password must not."""
+    verifier = connection.pgconn.encrypt_password(
+        password.encode(), AUTHENTICATOR.encode(), b"scram-sha-256"
+    )
+    connection.execute(
+        sql.SQL("alter role {} password {}").format(
+            sql.Identifier(AUTHENTICATOR), sql.Literal(verifier.decode())
+        )
+    )
+
+
+def _expose(connection: psycopg.Connection[Any], schemas: Sequence[str]) -> bool:
+    """Grant the API roles their rights on schemas that are exposed for the first time.
+
+    Only then: what the owner revoked later stays revoked. A schema that does not exist yet gets
+    them when it is created, by an event trigger.
+    """
+    rows = connection.execute(
+        "insert into aerodb_internal.exposed_schemas (name) select unnest(%s::text[]) "
+        "on conflict do nothing returning name",
+        [list(schemas)],
+    ).fetchall()
+    for (name,) in rows:
+        connection.execute(
+            "select aerodb_internal.expose_schema(nspname) from pg_namespace where nspname = %s",
+            [name],
+        )
+    return bool(rows)
+
+
+def tables_without_row_security(
+    connection: psycopg.Connection[Any], schemas: Sequence[str]
+) -> list[str]:
+    """Return the tables that every caller may read and write, for a warning (reliability C8)."""
+    rows = connection.execute(
+        "select c.oid::regclass::text "
+        "from pg_class c join pg_namespace n on n.oid = c.relnamespace "
+        "where c.relkind in ('r', 'p') and not c.relrowsecurity and n.nspname = any(%s) "
+        "and has_table_privilege('anon', c.oid, 'select, insert, update, delete') order by 1",
+        [list(schemas)],
+    ).fetchall()
+    return [name for (name,) in rows]

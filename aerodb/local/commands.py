@@ -1,0 +1,264 @@
+"""The command line: `python -m aerodb.local` and `aerodb dev`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+import click
+
+from aerodb.local.errors import LocalError
+from aerodb.local.hosts import is_loopback
+from aerodb.local.options import (
+    OPTIONS,
+    Option,
+    from_environment,
+    parse_app_settings,
+    parse_secret,
+    parse_texts,
+)
+from aerodb.local.server import LocalServer
+
+PREFERRED_PORT = 54321
+INTERRUPTED = 128 + signal.SIGINT
+_WATCH_SECONDS = 0.5
+_SERVICES = ("rest",)
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def _setting(option: Option) -> Decorator:
+    """Return the flag of one PostgREST setting; a true/false one needs no value."""
+    extra: dict[str, Any] = {}
+    if option.parse.__name__ == "parse_bool":
+        extra = {"is_flag": False, "flag_value": "true", "metavar": "[true|false]"}
+    return click.option(
+        option.flag,
+        option.field,
+        default=None,
+        help=f"{option.help}  [env: {', '.join(option.variables)}]",
+        **extra,
+    )
+
+
+def _settings(function: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(OPTIONS):
+        function = _setting(option)(function)
+    return function
+
+
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+@click.command(context_settings={"show_default": True, "max_content_width": 100})
+@click.option("--data", type=_FOLDER, default=".aerodb", envvar="AERODB_DATA", help="Data folder.")
+@click.option("--temporary", is_flag=True, help="Keep nothing: a data folder for this run only.")
+@click.option(
+    "--database-url",
+    default=None,
+    help="Serve this PostgreSQL (>= 14) instead of an embedded one; @FILE reads it from a file.  "
+    "[env: AERODB_DATABASE_URL, PGRST_DB_URI]",
+)
+@click.option("--services", default=None, help="Serve only these, comma-separated: rest.")
+@click.option("--schema", multiple=True, metavar="FILE.sql", help="Apply once; repeatable.")
+@click.option("--migrations", type=_FOLDER, default=None, help="Apply this folder's *.sql, once.")
+@click.option("--install", is_flag=True, help="Apply them to a foreign database too.")
+@click.option(
+    "--host", "--server-host", default=None, help="Address to listen on.  [env: PGRST_SERVER_HOST]"
+)
+@click.option(
+    "--port",
+    "--server-port",
+    type=click.IntRange(0, 65535),
+    default=None,
+    help=f"Port; 0: any free one. Default: {PREFERRED_PORT} if free.  [env: PGRST_SERVER_PORT]",
+)
+@click.option("--allow-remote", is_flag=True, help="Allow a host that other machines can reach.")
+@click.option("--allow-host", "allow_hosts", multiple=True, help="Answer to this name too.")
+@click.option("--rest-path", default="/rest/v1", help="Where the REST part is; / for the root.")
+@click.option("--require-apikey", is_flag=True, help="Refuse requests without key and token.")
+@click.option(
+    "--db-config",
+    "db_config",
+    default=None,
+    is_flag=False,
+    flag_value="true",
+    help="Read settings from the database.  [env: PGRST_DB_CONFIG]",
+)
+@click.option(
+    "--db-pre-config",
+    default=None,
+    help="Function that makes settings.  [env: PGRST_DB_PRE_CONFIG]",
+)
+@click.option(
+    "--app-settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Setting app.settings.KEY of every request.  [env: PGRST_APP_SETTINGS_KEY]",
+)
+@_settings
+def serve(**options: Any) -> None:
+    """Run an AeroDB on this machine, for development and tests.
+
+    It listens on a loopback port, keeps its data in one folder and prints what a client needs.
+    """
+    try:
+        server = make_server(options, os.environ)
+        run(server)
+    except LocalError as problem:
+        raise click.ClickException(str(problem)) from None
+
+
+def make_server(options: Mapping[str, Any], environment: Mapping[str, str]) -> LocalServer:
+    """Return the server that the flags and the environment describe, not started yet."""
+    given = {option.field: options[option.field] for option in OPTIONS}
+    texts = {name: text for name, text in given.items() if text is not None}
+    explicit = parse_texts(texts)
+    if options["app_settings"]:
+        explicit["app_settings"] = parse_app_settings(options["app_settings"])
+    _check_services(options["services"])
+    _warn_of_secrets(options)
+    host = options["host"] or environment.get("PGRST_SERVER_HOST") or "127.0.0.1"
+    return LocalServer(
+        schema=options["schema"],
+        data=None if options["temporary"] else options["data"],
+        migrations=options["migrations"],
+        database_url=_database_url(options["database_url"], environment),
+        host=host,
+        port=_port(options["port"], environment, host),
+        allow_remote=options["allow_remote"],
+        allow_hosts=options["allow_hosts"],
+        rest_path=options["rest_path"],
+        require_apikey=options["require_apikey"],
+        install=options["install"],
+        db_config=_db_config(options["db_config"] or environment.get("PGRST_DB_CONFIG")),
+        db_pre_config=options["db_pre_config"] or environment.get("PGRST_DB_PRE_CONFIG") or None,
+        environment=from_environment(environment),
+        **explicit,
+    )
+
+
+def _check_services(names: str | None) -> None:
+    for name in (names or "").split(","):
+        if name.strip() and name.strip() not in _SERVICES:
+            raise LocalError(f"--services: {name.strip()!r} is none of {', '.join(_SERVICES)}")
+
+
+def _db_config(text: str | None) -> bool:
+    return text is None or text.strip().lower() not in ("false", "0", "no", "off")
+
+
+def _database_url(flag: str | None, environment: Mapping[str, str]) -> str | None:
+    url = flag or environment.get("AERODB_DATABASE_URL") or environment.get("PGRST_DB_URI")
+    try:
+        return parse_secret(url).strip() if url else None
+    except ValueError as problem:
+        raise LocalError(f"--database-url: {problem}") from None
+
+
+def _port(flag: int | None, environment: Mapping[str, str], host: str) -> int:
+    if flag is not None:
+        return flag
+    text = environment.get("PGRST_SERVER_PORT")
+    if text:
+        if not text.isdigit() or int(text) > 65535:
+            raise LocalError(f"PGRST_SERVER_PORT: {text!r} is not a port")
+        return int(text)
+    return PREFERRED_PORT if _is_free(host, PREFERRED_PORT) else 0
+
+
+def _is_free(host: str, port: int) -> bool:
+    import socket
+
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError:
+        return False
+    return True
+
+
+def _warn_of_secrets(options: Mapping[str, Any]) -> None:
+    """Arguments can be read by every user of the machine; say so (reliability C10)."""
+    secret = options["jwt_secret"]
+    if secret and not secret.startswith("@"):
+        click.secho(
+            "Warning: --jwt-secret can be read by every user of this machine while the server "
+            "runs. Use PGRST_JWT_SECRET or --jwt-secret @FILE.",
+            fg="yellow",
+            err=True,
+        )
+
+
+# --- running ----------------------------------------------------------------------------------
+
+
+def run(server: LocalServer) -> NoReturn:
+    """Run `server` until a signal comes, then stop it and leave with the status for that signal."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _leave)
+    signal.signal(signal.SIGINT, _interrupt)
+    try:
+        server.start()
+        _announce(server)
+        while server.alive:
+            time.sleep(_WATCH_SECONDS)
+        raise LocalError("The database or the HTTP server has stopped by itself.")
+    finally:
+        # From here on nothing must cut the clean-up short; the watchdog would do the rest.
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
+        server.close()
+
+
+def _leave(number: int, frame: FrameType | None) -> NoReturn:
+    sys.exit(0)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    sys.exit(INTERRUPTED)
+
+
+def _announce(server: LocalServer) -> None:
+    """Print what a client needs. The keys are printed here on purpose, and nowhere else."""
+    database = server.database
+    lines = ["AeroDB local: a development instance, not for production.", ""]
+    lines.append(f"  URL              {server.url}")
+    if database.keys is not None:
+        lines += [
+            f"  publishable key  {server.anon_key}",
+            f"  secret key       {server.service_key}",
+            f"  database         {server.database_url}",
+            "",
+            f"  export AERODB_URL={server.url} AERODB_KEY={server.anon_key}",
+        ]
+    if database.applied:
+        lines += ["", f"  applied: {', '.join(database.applied)}"]
+    click.echo("\n".join(lines))
+    if database.unprotected:
+        names = ", ".join(database.unprotected[:10])
+        more = len(database.unprotected) - 10
+        click.secho(
+            f"\nWarning: without row-level security everybody may read and write {names}"
+            + (f" and {more} more" if more > 0 else ""),
+            fg="yellow",
+            err=True,
+        )
+    _warn_of_exposure(server)
+    click.echo("\nPress Ctrl-C to stop.")
+    sys.stdout.flush()
+
+
+def _warn_of_exposure(server: LocalServer) -> None:
+    host = server.listening_host
+    if not is_loopback(host):
+        click.secho(
+            f"\nWarning: listening on {host}, other machines can reach this development server.",
+            fg="yellow",
+            err=True,
+        )

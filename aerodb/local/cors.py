@@ -1,0 +1,62 @@
+"""Which web pages may call (wire contract §1.9 S16, reliability D2).
+
+Without configuration these are pages on this machine (`http://localhost:*`); with
+`server-cors-allowed-origins` the listed ones, `*` for all. A page from elsewhere is refused before
+anything happens: a browser sends some requests first and only hides the answer.
+Credentials mode is never granted, nor is access from public pages to private networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from aerodb.local.hosts import is_loopback
+
+Header = tuple[bytes, bytes]
+_METHODS = b"GET, POST, PATCH, PUT, DELETE, OPTIONS, HEAD"
+_EXPOSED = (
+    b"Content-Encoding, Content-Location, Content-Range, Content-Type, Date, Location, Server, "
+    b"Transfer-Encoding, Range-Unit, Retry-After, X-Request-Id, X-Aerodb-Error, Proxy-Status"
+)
+_MAX_AGE_SECONDS = b"86400"
+
+
+class CorsPolicy:
+    """Decides about one Origin header; `origins` None is the default policy."""
+
+    def __init__(self, origins: Sequence[str] | None) -> None:
+        self._origins = frozenset(origin.rstrip("/") for origin in origins) if origins else None
+
+    def allows(self, origin: str, host: str) -> bool:
+        """Tell whether a page of `origin` may call; `host` is the request's own Host header."""
+        if self._origins is not None:
+            return "*" in self._origins or origin in self._origins
+        parts = urlsplit(origin)
+        if parts.scheme not in ("http", "https"):
+            return False
+        return parts.netloc.lower() == host.lower() or is_loopback(parts.hostname or "")
+
+    def headers(self, origin: str) -> list[Header]:
+        """Return what an answer to an allowed page carries."""
+        if self._origins is not None and "*" in self._origins:
+            return [
+                (b"access-control-allow-origin", b"*"),
+                (b"access-control-expose-headers", _EXPOSED),
+            ]
+        return [
+            (b"access-control-allow-origin", origin.encode("latin-1")),
+            (b"access-control-expose-headers", _EXPOSED),
+            (b"vary", b"Origin"),
+        ]
+
+    def preflight(self, origin: str, requested_headers: str) -> list[Header]:
+        """Return what the answer to an allowed preflight carries."""
+        asked = [name.strip() for name in requested_headers.split(",") if name.strip()]
+        wanted = ["Authorization", *asked, "Accept", "Accept-Language", "Content-Language"]
+        return [
+            *self.headers(origin),
+            (b"access-control-allow-methods", _METHODS),
+            (b"access-control-allow-headers", ", ".join(wanted).encode("latin-1")),
+            (b"access-control-max-age", _MAX_AGE_SECONDS),
+        ]

@@ -1,0 +1,274 @@
+"""The REST part as an ASGI application (wire contract §3).
+
+A request goes through authentication, parsing, planning, one transaction, and the answer; each
+step either goes on or raises the `RestError` that is the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from itertools import pairwise
+from time import perf_counter
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
+
+from aerodb.local.rest.ast import Action, Request
+from aerodb.local.rest.catalog import Catalog
+from aerodb.local.rest.errors import RestError
+from aerodb.local.rest.exchange import Connection, ConnectionLost
+from aerodb.local.rest.media_types import ANY, JSON, OPENAPI
+from aerodb.local.rest.openapi import ServerAddress, openapi_document
+from aerodb.local.rest.openapi_load import load_openapi_parts
+from aerodb.local.rest.plan import plan_request
+from aerodb.local.rest.plan.statement import Statement
+from aerodb.local.rest.request import HttpRequest, parse_request, text_of
+from aerodb.local.rest.responses import (
+    Response,
+    allowed_media,
+    error_response,
+    info_response,
+    root_response,
+    statement_response,
+)
+from aerodb.local.rest.schema_cache import SchemaCache
+from aerodb.local.rest.transaction import Caller, Context, run_in_transaction, run_statement
+from aerodb.local.settings import RestSettings
+
+log = logging.getLogger("aerodb.local.rest")
+
+T = TypeVar("T")
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+OPENAPI_VERSION = "14.0"
+_WITHOUT_STATEMENT = frozenset({Action.INFO_RELATION, Action.INFO_ROOT})
+
+
+class RestService:
+    """The database over HTTP, in PostgREST's dialect.
+
+    `authenticate` gets the request's headers (lower-case names) and tells the role, or raises the
+    `RestError` of a 401.
+    """
+
+    def __init__(
+        self,
+        pool: AsyncConnectionPool[Any],
+        settings: RestSettings,
+        authenticate: Callable[[Mapping[str, str]], Caller],
+    ) -> None:
+        self._pool = pool
+        self._settings = settings
+        self._authenticate = authenticate
+        self._cache = SchemaCache(pool, settings)
+
+    async def start(self) -> None:
+        """Load the schema cache and listen for its reload; a failed load is retried for ever."""
+        await self._cache.start()
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        await self._cache.stop()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request."""
+        if scope["type"] != "http":
+            raise RuntimeError(f"no {scope['type']} here")
+        try:
+            http = await self._received(scope, receive)
+            response = await self._answer(http, scope)
+        except RestError as error:
+            response = error_response(self._with_retry_hint(error))
+        except _Gone:
+            return
+        await _send(send, self._traced(response, scope), scope["method"] == "HEAD")
+
+    # --- the request -------------------------------------------------------------------------
+
+    async def _received(self, scope: Scope, receive: Receive) -> HttpRequest:
+        path = _path_below_mount(scope)
+        query: bytes = scope["query_string"]
+        if len(path) + len(query) > self._settings.max_url_bytes:
+            raise RestError(414, "AERO414", "URL is too long")
+        headers = tuple(scope["headers"])
+        body = await _body(headers, receive, self._settings.max_body_bytes)
+        return HttpRequest(scope["method"], path, query, headers, body)
+
+    async def _answer(self, http: HttpRequest, scope: Scope) -> Response:
+        started = perf_counter()
+        caller = self._authenticate({k.decode("latin-1"): text_of(v) for k, v in http.headers})
+        loaded = self._cache.current
+        if loaded is None:
+            message = "Could not query the database for the schema cache. Retrying."
+            raise RestError(503, "PGRST002", message)
+        context = Context(self._settings, loaded.roles, loaded.epoch)
+        authenticated = perf_counter()
+        request = parse_request(http, self._settings)
+        parsed = perf_counter()
+        if request.action is Action.ROOT:
+            return await self._root(request, loaded.catalog, caller, context, scope)
+        if request.action in _WITHOUT_STATEMENT:
+            return info_response(request, loaded.catalog, None)
+        statement = plan_request(request, loaded.catalog, self._settings)
+        if statement.kind == "info":
+            return info_response(request, loaded.catalog, statement.routine)
+        self._refuse_unsafe(request, statement, caller, context)
+        planned = perf_counter()
+        outcome = await self._with_connection(
+            lambda connection: run_statement(connection, request, statement, caller, context)
+        )
+        executed = perf_counter()
+        response = statement_response(request, statement, outcome)
+        if not self._settings.server_timing_enabled:
+            return response
+        moments = (started, authenticated, parsed, planned, executed, perf_counter())
+        return _timed(response, moments)
+
+    def _refuse_unsafe(
+        self, request: Request, statement: Statement, caller: Caller, context: Context
+    ) -> None:
+        """No UPDATE or DELETE of a whole table by accident (wire contract §3.6)."""
+        if not (self._settings.safe_update and statement.unfiltered):
+            return
+        if caller.role not in context.roles.bypassing:
+            verb = "UPDATE" if request.action is Action.UPDATE else "DELETE"
+            raise RestError(400, "21000", f"{verb} requires a WHERE clause")
+
+    async def _root(
+        self, request: Request, catalog: Catalog, caller: Caller, context: Context, scope: Scope
+    ) -> Response:
+        if not {OPENAPI, JSON, ANY}.intersection(request.accept):
+            raise allowed_media(request.accept)
+        if request.headers_only:
+            return root_response(request, b"")
+        settings = self._settings
+        parts = await self._with_connection(
+            lambda connection: run_in_transaction(
+                connection,
+                request,
+                caller,
+                context,
+                lambda inner: load_openapi_parts(inner, catalog, request.schema, settings),
+            )
+        )
+        document = openapi_document(
+            parts,
+            catalog,
+            version=OPENAPI_VERSION,
+            server=_server_address(scope, settings),
+            security_active=settings.openapi_security_active,
+        )
+        return root_response(request, json.dumps(document, ensure_ascii=False).encode())
+
+    # --- the connection ----------------------------------------------------------------------
+
+    async def _with_connection(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        try:
+            connection = await self._pool.getconn()
+        except (PoolTimeout, TooManyRequests):
+            message = "Timed out acquiring connection from connection pool."
+            raise RestError(504, "PGRST003", message) from None
+        except (PoolClosed, psycopg.OperationalError):
+            raise RestError(503, "PGRST000", "Database connection error.") from None
+        try:
+            value = await work(connection)
+        except (psycopg.OperationalError, ConnectionLost):
+            await connection.close()
+            await self._pool.putconn(connection)
+            message = "Database client error. Retrying the connection."
+            raise RestError(503, "PGRST001", message) from None
+        except BaseException:
+            # Also when this task is cancelled: the connection goes back, whatever comes.
+            await asyncio.shield(self._pool.putconn(connection))
+            raise
+        await self._pool.putconn(connection)
+        return value
+
+    # --- the answer --------------------------------------------------------------------------
+
+    def _with_retry_hint(self, error: RestError) -> RestError:
+        if error.status == 503 and not any(n.lower() == "retry-after" for n, _ in error.headers):
+            error.headers = (*error.headers, ("Retry-After", str(self._cache.retry_after)))
+        return error
+
+    def _traced(self, response: Response, scope: Scope) -> Response:
+        name = self._settings.server_trace_header
+        if name is None:
+            return response
+        wanted = name.lower().encode("latin-1")
+        value = next((v for k, v in scope["headers"] if k == wanted), b"").decode("latin-1")
+        return Response(response.status, ((name, value), *response.headers), response.body)
+
+
+class _Gone(Exception):
+    """The client went away before its request was complete."""
+
+
+def _path_below_mount(scope: Scope) -> str:
+    """The percent-encoded path without the mount point."""
+    raw: bytes | None = scope.get("raw_path")
+    root = str(scope.get("root_path") or "")
+    path = raw.partition(b"?")[0].decode("latin-1") if raw else str(scope["path"])
+    return path.removeprefix(root) or "/"
+
+
+async def _body(headers: tuple[tuple[bytes, bytes], ...], receive: Receive, limit: int) -> bytes:
+    for name, value in headers:
+        if name == b"content-length" and value.isdigit() and int(value) > limit:
+            raise _too_large(limit)
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _Gone
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit)
+        if chunk:
+            chunks.append(chunk)
+        if not message.get("more_body", False):
+            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _too_large(limit: int) -> RestError:
+    return RestError(413, "AERO413", f"Request body is larger than {limit} bytes")
+
+
+def _server_address(scope: Scope, settings: RestSettings) -> ServerAddress:
+    if settings.openapi_server_proxy_uri is not None:
+        return ServerAddress.of_proxy(settings.openapi_server_proxy_uri)
+    host, port = scope.get("server") or ("127.0.0.1", 80)
+    base = str(scope.get("root_path") or "") or "/"
+    return ServerAddress(str(scope.get("scheme", "http")), str(host), int(port or 80), base)
+
+
+def _timed(response: Response, moments: tuple[float, ...]) -> Response:
+    names = ("jwt", "parse", "plan", "transaction", "response")
+    timing = ", ".join(
+        f"{name};dur={(end - start) * 1000:.1f}"
+        for name, (start, end) in zip(names, pairwise(moments), strict=True)
+    )
+    headers = (*response.headers, ("Server-Timing", timing))
+    return Response(response.status, headers, response.body)
+
+
+async def _send(send: Send, response: Response, head: bool) -> None:
+    await send(
+        {
+            "type": "http.response.start",
+            "status": response.status,
+            "headers": [
+                (name.encode("latin-1"), value.encode("latin-1"))
+                for name, value in response.headers
+            ],
+        }
+    )
+    await send({"type": "http.response.body", "body": b"" if head else response.body})

@@ -1,0 +1,188 @@
+"""From `select`, filters, orders and ranges to the resolved tree, stage by stage.
+
+The stages and their errors are those of PostgREST's documentation, "resource embedding".
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from aerodb.local.rest.ast import (
+    Action,
+    EmbedPath,
+    Field,
+    Filter,
+    Logic,
+    LogicTree,
+    Name,
+    OrderTerm,
+    QueryParams,
+    Range,
+    Request,
+    SelectField,
+    SelectItem,
+)
+from aerodb.local.rest.catalog import Catalog
+from aerodb.local.rest.plan.aggregates import (
+    add_aliases,
+    check_aggregates,
+    expand_stars,
+    hoist_aggregates,
+    move_to_many_orders,
+)
+from aerodb.local.rest.plan.embeds import (
+    embed,
+    not_embedded,
+    resolve_embed_conditions,
+    resolve_related_orders,
+    select_embeds,
+)
+from aerodb.local.rest.plan.representations import Resolver
+from aerodb.local.rest.plan.sql_fragments import SOURCE
+from aerodb.local.rest.plan.tree import (
+    Condition,
+    ConditionTree,
+    Junctor,
+    ReadNode,
+    ResolvedOrder,
+    SelectColumn,
+)
+from aerodb.local.settings import RestSettings
+
+_WRITES = (Action.CREATE, Action.UPDATE, Action.UPSERT, Action.DELETE)
+
+
+def read_tree(request: Request, root: Name, catalog: Catalog, settings: RestSettings) -> ReadNode:
+    """The tree of a request on `root`.
+
+    A write or a call is the common table expression that the tree then reads, under the relation's
+    own name, so that embeds are found as for a read.
+    """
+    writes = request.action in _WRITES
+    node = ReadNode(name=root.name, source=root, table=root, depth=0)
+    if request.action is not Action.READ:
+        node.source, node.source_alias = SOURCE, root.name
+    _add_items(node, request.query.select, root.schema, catalog)
+    _place_modifiers(node, request, catalog, writes)
+    expand_stars(node, catalog)
+    add_aliases(node)
+    resolve_related_orders(node)
+    resolve_embed_conditions(node)
+    select_embeds(node)
+    check_aggregates(node, settings.db_aggregates_enabled)
+    hoist_aggregates(node)
+    move_to_many_orders(node)
+    if not writes:
+        _restrict_ranges(node, settings.db_max_rows)
+    return node
+
+
+def _add_items(
+    node: ReadNode, items: tuple[SelectItem, ...], schema: str, catalog: Catalog
+) -> None:
+    resolver = Resolver(catalog, node.table)
+    for item in items:
+        if isinstance(item, SelectField):
+            node.select.append(
+                SelectColumn(
+                    resolver.output(item.field),
+                    item.aggregate,
+                    item.aggregate_cast,
+                    item.cast,
+                    item.alias,
+                )
+            )
+        else:
+            child = embed(node, item, schema, catalog)
+            node.children.append(child)
+            _add_items(child, item.children, schema, catalog)
+
+
+# --- filters, orders and ranges to their nodes ------------------------------------------------
+
+
+def _place_modifiers(node: ReadNode, request: Request, catalog: Catalog, writes: bool) -> None:
+    query = request.query
+    for path, found in _filters(query, writes):
+        target = node_at(node, path)
+        target.where.append(resolve_filter(found, Resolver(catalog, target.table)))
+    for path, tree in query.logic:
+        if path or not writes:
+            target = node_at(node, path)
+            target.where.append(resolve_logic(tree, Resolver(catalog, target.table)))
+    for path, terms in query.order:
+        target = node_at(node, path)
+        target.order = [_resolve_order(term, target, catalog) for term in terms]
+    if not writes:
+        node.range = request.top_range
+        for path, requested in query.ranges.items():
+            if path:
+                node_at(node, path).range = requested
+
+
+def _filters(query: QueryParams, writes: bool) -> tuple[tuple[EmbedPath, Filter], ...]:
+    """A write applies the root's filters itself."""
+    if writes:
+        return query.filters_not_root
+    root: tuple[tuple[EmbedPath, Filter], ...] = tuple(((), one) for one in query.filters_root)
+    return root + query.filters_not_root
+
+
+def node_at(node: ReadNode, path: EmbedPath) -> ReadNode:
+    """The embed of that path; PGRST108 when the request has none."""
+    for name in path:
+        node = _child_named(node, name)
+    return node
+
+
+def _child_named(node: ReadNode, name: str) -> ReadNode:
+    for child in node.children:
+        if child.shown_name == name:
+            return child
+    # The name of an aliased relation is accepted too, as PostgREST still does by default.
+    for child in node.children:
+        if child.name == name:
+            return child
+    raise not_embedded(name)
+
+
+def resolve_filter(requested: Filter, resolver: Resolver) -> Condition:
+    return Condition(
+        resolver.query_input(requested.field, requested.operation),
+        requested.operation,
+        requested.negated,
+    )
+
+
+def resolve_logic(tree: LogicTree, resolver: Resolver) -> ConditionTree:
+    if isinstance(tree, Logic):
+        children = tuple(resolve_logic(child, resolver) for child in tree.children)
+        return Junctor(tree.operator, children, tree.negated)
+    return resolve_filter(tree, resolver)
+
+
+def _resolve_order(term: OrderTerm, node: ReadNode, catalog: Catalog) -> ResolvedOrder:
+    if term.relation is not None:
+        field = Resolver(catalog, Name("", "")).field(Field(term.field.name, term.field.path))
+        # A column of an embed's subquery: of a type that only that subquery knows.
+        field = replace(field, to_json=False)
+        return ResolvedOrder(field, term.direction, term.nulls, term.relation)
+    field = Resolver(catalog, node.table).field(term.field)
+    if node.depth and field.type == "json":
+        field = replace(field, to_json=True)  # json itself has no order
+    return ResolvedOrder(field, term.direction, term.nulls)
+
+
+# --- max-rows ---------------------------------------------------------------------------------
+
+
+def _restrict_ranges(root: ReadNode, max_rows: int | None) -> None:
+    """No level gives more than `db-max-rows` rows."""
+    for node in root.walk():
+        if node.range.limit == 0:
+            node.range = Range(0, 0)
+        elif max_rows is not None:
+            limit = node.range.limit
+            node.range = replace(
+                node.range, limit=max_rows if limit is None else min(limit, max_rows)
+            )

@@ -1,0 +1,314 @@
+"""Status and headers of every answer (wire contract §3.1 to §3.3, §3.7)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from aerodb.local.rest.ast import Action, Request
+from aerodb.local.rest.catalog import Catalog, Routine, Table
+from aerodb.local.rest.errors import RestError
+from aerodb.local.rest.media_types import OPENAPI
+from aerodb.local.rest.plan.statement import Statement
+from aerodb.local.rest.preferences import preference_applied
+from aerodb.local.rest.ranges import content_range, out_of_bounds, range_status
+from aerodb.local.rest.suggestions import table_not_found
+from aerodb.local.rest.transaction import Outcome
+
+Header = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One answer; `Content-Length` is among the headers where it belongs."""
+
+    status: int
+    headers: tuple[Header, ...]
+    body: bytes = b""
+
+
+VARY: Header = ("Vary", "Accept, Prefer, Range")
+
+
+def statement_response(request: Request, statement: Statement, outcome: Outcome) -> Response:
+    """The answer to a statement that was run."""
+    if statement.is_explain:
+        return Response(
+            200,
+            (_length(outcome.body), *_content_headers(request, statement), VARY),
+            outcome.body,
+        )
+    response = _RESPONSES[request.action](request, statement, outcome)
+    if outcome.response_status is not None or outcome.response_headers is not None:
+        response = _overridden(response, outcome)
+    if not any(name.lower() == "vary" for name, _ in response.headers):
+        return Response(response.status, (*response.headers, VARY), response.body)
+    return response
+
+
+# --- by action -----------------------------------------------------------------------------------
+
+
+def _read(request: Request, statement: Statement, outcome: Outcome) -> Response:
+    status, ranged, body = _ranged(request, outcome)
+    canonical = request.query.canonical
+    location = f"/{statement.target.name}{'?' if canonical else ''}{canonical}"
+    headers = [ranged, ("Content-Location", _header_text(location))]
+    if not request.headers_only:
+        headers.append(_length(body))
+    headers += _content_headers(request, statement)
+    headers += _applied(request, statement)
+    return Response(status, tuple(headers), b"" if request.headers_only else body)
+
+
+def _call(request: Request, statement: Statement, outcome: Outcome) -> Response:
+    status, ranged, body = _ranged(request, outcome)
+    headers = [ranged, *_applied(request, statement)]
+    if statement.returns_void:
+        return Response(204, tuple(headers))
+    if not request.headers_only:
+        headers.append(_length(body))
+    headers += _content_headers(request, statement)
+    return Response(status, tuple(headers), b"" if request.headers_only else body)
+
+
+def _ranged(request: Request, outcome: Outcome) -> tuple[int, Header, bytes]:
+    lower = request.top_range.offset
+    upper = lower + outcome.page - 1
+    status = range_status(lower, upper, outcome.total)
+    ranged = ("Content-Range", content_range(lower, upper, outcome.total))
+    if status == 416:
+        return status, ranged, _error_body(out_of_bounds(lower, outcome.total))
+    return status, ranged, outcome.body
+
+
+def _create(request: Request, statement: Statement, outcome: Outcome) -> Response:
+    body = outcome.body if _represents(request) else b""
+    headers = [_length(body)]
+    if outcome.location:
+        headers.append(("Location", _location(statement, outcome.location)))
+    headers.append(("Content-Range", content_range(1, 0, _affected(request, outcome))))
+    headers += _applied(request, statement)
+    if _represents(request):
+        headers += _content_headers(request, statement)
+    merged = request.preferences.resolution == "merge-duplicates"
+    status = 200 if merged and outcome.inserted is not None and outcome.inserted <= 0 else 201
+    return Response(status, tuple(headers), body)
+
+
+def _location(statement: Statement, pairs: Iterable[str]) -> str:
+    encoded = (
+        f"{quote(key, safe='')}={quote(value, safe='')}"
+        for key, _, value in (pair.partition("=") for pair in pairs)
+    )
+    return _header_text(f"/{statement.target.name}?{'&'.join(encoded)}")
+
+
+def _update(request: Request, statement: Statement, outcome: Outcome) -> Response:
+    ranged = content_range(0, outcome.page - 1, _affected(request, outcome))
+    return _changed(request, statement, outcome, [("Content-Range", ranged)])
+
+
+def _delete(request: Request, statement: Statement, outcome: Outcome) -> Response:
+    ranged = content_range(1, 0, _affected(request, outcome))
+    return _changed(request, statement, outcome, [("Content-Range", ranged)])
+
+
+def _changed(
+    request: Request, statement: Statement, outcome: Outcome, headers: list[Header]
+) -> Response:
+    headers += _applied(request, statement)
+    if not _represents(request):
+        return Response(204, tuple(headers))
+    headers += (_length(outcome.body), *_content_headers(request, statement))
+    return Response(200, tuple(headers), outcome.body)
+
+
+def _upsert(request: Request, statement: Statement, outcome: Outcome) -> Response:
+    applied = _applied(request, statement)
+    if not _represents(request):
+        return Response(204, applied)
+    headers = (_length(outcome.body), *_content_headers(request, statement), *applied)
+    return Response(201 if (outcome.inserted or 0) > 0 else 200, headers, outcome.body)
+
+
+_RESPONSES = {
+    Action.READ: _read,
+    Action.CALL: _call,
+    Action.CALL_READ: _call,
+    Action.CREATE: _create,
+    Action.UPDATE: _update,
+    Action.UPSERT: _upsert,
+    Action.DELETE: _delete,
+}
+
+
+# --- parts ---------------------------------------------------------------------------------------
+
+
+def _represents(request: Request) -> bool:
+    return request.preferences.representation == "representation"
+
+
+def _affected(request: Request, outcome: Outcome) -> int | None:
+    """The rows written, where a count was asked for that is made by counting."""
+    return outcome.page if request.preferences.count in ("exact", "estimated") else None
+
+
+def _length(body: bytes) -> Header:
+    return "Content-Length", str(len(body))
+
+
+def _header_text(text: str) -> str:
+    """Header values are sent as Latin-1: UTF-8 goes through as its bytes."""
+    return text.encode("utf-8", "replace").decode("latin-1")
+
+
+def _profile(request: Request) -> tuple[Header, ...]:
+    if not request.negotiated_by_profile:
+        return ()
+    return (("Content-Profile", _header_text(request.schema)),)
+
+
+def _content_headers(request: Request, statement: Statement) -> tuple[Header, ...]:
+    return (("Content-Type", statement.content_type), *_profile(request))
+
+
+def _applied(request: Request, statement: Statement) -> tuple[Header, ...]:
+    applied = preference_applied(
+        request.preferences, request.action, resolution_applies=statement.resolution_applies
+    )
+    return () if applied is None else (("Preference-Applied", _header_text(applied)),)
+
+
+# --- response.status and response.headers --------------------------------------------------------
+
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+def _overridden(response: Response, outcome: Outcome) -> Response:
+    """What the database says about the answer wins over ours (wire contract §1.4)."""
+    status = response.status
+    if outcome.response_status is not None:
+        status = _guc_status(outcome.response_status)
+    own = _guc_headers(outcome.response_headers)
+    names = {name.lower() for name, _ in own}
+    kept = tuple(header for header in response.headers if header[0].lower() not in names)
+    return Response(status, (*kept, *own), response.body)
+
+
+def _guc_status(value: bytes) -> int:
+    digits = re.match(rb"[0-9]{1,9}", value)
+    status = int(digits[0]) if digits else 0
+    if not 200 <= status <= 599:
+        raise RestError(500, "PGRST112", "response.status guc must be a valid status code")
+    return status
+
+
+def _guc_headers(value: bytes | None) -> tuple[Header, ...]:
+    if value is None:
+        return ()
+    refusal = RestError(
+        500,
+        "PGRST111",
+        "response.headers guc must be a JSON array composed of objects with a single key and a "
+        "string value",
+    )
+    try:
+        items = json.loads(value)
+    except (ValueError, RecursionError):
+        raise refusal from None
+    if not isinstance(items, list):
+        raise refusal
+    every: list[Any] = items  # pyright: ignore[reportUnknownVariableType]
+    return tuple(_guc_header(item, refusal) for item in every)
+
+
+def _guc_header(item: Any, refusal: RestError) -> Header:
+    if not isinstance(item, dict) or len(item) != 1:  # pyright: ignore[reportUnknownArgumentType]
+        raise refusal
+    ((name, value),) = item.items()  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+    if not isinstance(value, str) or not isinstance(name, str):
+        raise refusal
+    if not _NAME.fullmatch(name) or _UNPRINTABLE.search(value):
+        raise refusal  # would split the response
+    return name, _header_text(value)
+
+
+# --- answers without a statement -----------------------------------------------------------------
+
+
+def info_response(request: Request, catalog: Catalog, routine: Routine | None) -> Response:
+    """OPTIONS: what may be done with a relation, a function or the root."""
+    if request.action is Action.INFO_ROOT:
+        allowed = "OPTIONS,GET,HEAD"
+    elif routine is not None:
+        volatile = routine.volatility == "volatile"
+        allowed = "OPTIONS,POST" if volatile else "OPTIONS,GET,HEAD,POST"
+    else:
+        table = catalog.tables.get(request.target)
+        if table is None:
+            raise table_not_found(catalog, request.target)
+        allowed = _allowed(table)
+    headers = (_length(b""), ("Access-Control-Allow-Origin", "*"), ("Allow", allowed), VARY)
+    return Response(200, headers)
+
+
+def _allowed(table: Table) -> str:
+    methods = ["OPTIONS", "GET", "HEAD"]
+    if table.insertable:
+        methods.append("POST")
+    if table.insertable and table.updatable and table.primary_key:
+        methods.append("PUT")
+    if table.updatable:
+        methods.append("PATCH")
+    if table.deletable:
+        methods.append("DELETE")
+    return ",".join(methods)
+
+
+def root_response(request: Request, document: bytes) -> Response:
+    """The OpenAPI description."""
+    headers: list[Header] = [("Content-Type", f"{OPENAPI}; charset=utf-8")]
+    if not request.headers_only:
+        headers.append(_length(document))
+    body = b"" if request.headers_only else document
+    return Response(200, (*headers, *_profile(request), VARY), body)
+
+
+def error_response(error: RestError) -> Response:
+    """`{"code", "details", "hint", "message"}` and the code again in `Proxy-Status`."""
+    body = _error_body(error)
+    headers = [
+        ("Content-Type", "application/json; charset=utf-8"),
+        _length(body),
+        ("Proxy-Status", _printable(f"PostgREST; error={error.code}")),
+    ]
+    headers += (
+        (name, _printable(_header_text(value)))
+        for name, value in error.headers
+        if _NAME.fullmatch(name)
+    )
+    return Response(error.status, tuple(headers), body)
+
+
+def _printable(value: str) -> str:
+    return _UNPRINTABLE.sub(" ", value.encode("latin-1", "replace").decode("latin-1"))
+
+
+def _error_body(error: RestError) -> bytes:
+    return json.dumps(error.body(), ensure_ascii=False, separators=(",", ":")).encode(
+        "utf-8", "replace"
+    )
+
+
+def allowed_media(accepted: Sequence[str]) -> RestError:
+    """406 PGRST107: none of the media types asked for can be made."""
+    return RestError(
+        406, "PGRST107", f"None of these media types are available: {', '.join(accepted)}"
+    )

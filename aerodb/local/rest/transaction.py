@@ -1,0 +1,372 @@
+"""One request, one transaction: role and settings first, then the statement (wire contract §1.4).
+
+A read, or a write that nothing can take back, is one network round trip: the statements between two
+synchronisation points are a transaction of their own. A write whose result decides about it
+(`object+json`, PUT, `max-affected`) needs an explicit transaction and a second round trip. Every
+setting is local to the transaction, so nothing is left on the connection behind it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Protocol, TypeVar
+
+from psycopg.pq import TransactionStatus
+from psycopg.pq.abc import PGresult
+
+from aerodb.local.rest.ast import Preferences, Request
+from aerodb.local.rest.errors import RestError
+from aerodb.local.rest.exchange import (
+    Command,
+    Connection,
+    Preparation,
+    StatementFailed,
+    exchange,
+    forget_prepared,
+    numbered,
+)
+from aerodb.local.rest.pg_errors import error_of, rest_error
+from aerodb.local.rest.plan.statement import Statement
+from aerodb.local.rest.roles import Roles
+from aerodb.local.settings import RestSettings
+
+T = TypeVar("T")
+
+
+class Caller(Protocol):
+    """Who the statements run as."""
+
+    @property
+    def role(self) -> str: ...
+
+    @property
+    def claims(self) -> dict[str, Any] | None: ...
+
+    @property
+    def authenticated(self) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a transaction needs besides the request: the same for all until the next reload."""
+
+    settings: RestSettings
+    roles: Roles
+    epoch: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The one row of a statement, see `Statement`."""
+
+    body: bytes = b""
+    total: int | None = None
+    page: int = 0
+    location: tuple[str, ...] = ()
+    response_headers: bytes | None = None
+    response_status: bytes | None = None
+    inserted: int | None = None
+
+
+# --- settings ------------------------------------------------------------------------------------
+
+
+def settings_command(
+    request: Request,
+    caller: Caller,
+    context: Context,
+    routine_settings: tuple[tuple[str, str], ...] = (),
+    *,
+    read_only: bool,
+) -> Command:
+    """One SELECT that sets everything for the transaction, the role among it."""
+    settings = context.settings
+    before_role = context.roles.settings.get(caller.role, ())
+    claims = {**(caller.claims or {}), "role": caller.role}
+    values: list[str] = []
+    for name, value in before_role:
+        values += (name, value)
+    values += (
+        _search_path(request.schema, settings.db_extra_search_path),
+        caller.role,
+        _json(claims),
+        request.method,
+        request.path,
+        _json(dict(request.headers)),
+        _json(dict(request.cookies)),
+    )
+    after = (*routine_settings, *settings.app_settings)
+    timezone = request.preferences.timezone
+    if timezone is not None:
+        after = (("timezone", timezone), *after)
+    for name, value in after:
+        values += (name, value)
+    sql = _settings_sql(len(before_role), len(after), read_only)
+    return Command(sql, tuple(values), prepare=Preparation.AT_ONCE)
+
+
+_CONSTANT = (
+    "search_path",
+    "role",
+    "request.jwt.claims",
+    "request.method",
+    "request.path",
+    "request.headers",
+    "request.cookies",
+)
+
+
+@lru_cache(maxsize=256)
+def _settings_sql(before: int, after: int, read_only: bool) -> str:
+    """Role settings come before the role itself: it may not have the right to set them."""
+    calls = ["set_config('transaction_read_only', 'on', true)"] if read_only else []
+    calls += ["set_config(%s, %s, true)"] * before
+    calls += [f"set_config('{name}', %s, true)" for name in _CONSTANT]
+    calls += ["set_config(%s, %s, true)"] * after
+    return numbered("select " + ", ".join(f"pg_catalog.{call}" for call in calls))
+
+
+@lru_cache(maxsize=64)
+def _search_path(schema: str, extra: tuple[str, ...]) -> str:
+    names = (name.replace('"', '""') for name in (schema, *extra))
+    return ", ".join(f'"{name}"' for name in names)
+
+
+def _json(value: dict[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+@lru_cache(maxsize=16)
+def _pre_request(name: str) -> Command:
+    quoted = ".".join('"' + part.replace('"', '""') + '"' for part in name.split("."))
+    return Command(f"select {quoted}()", prepare=Preparation.AT_ONCE)
+
+
+_ISOLATION_LEVELS = {
+    "serializable": "SERIALIZABLE",
+    "repeatable read": "REPEATABLE READ",
+    "read committed": "READ COMMITTED",
+    "read uncommitted": "READ UNCOMMITTED",
+}
+
+
+def _control(sql: str) -> Command:
+    return Command(sql, prepare=Preparation.NEVER)
+
+
+def _begin(isolation: str | None) -> Command:
+    level = _ISOLATION_LEVELS.get((isolation or "").lower())
+    return _control(f"BEGIN ISOLATION LEVEL {level}" if level else "BEGIN")
+
+
+_COMMIT = _control("COMMIT")
+_ROLLBACK = _control("ROLLBACK")
+_CHECK_CONSTRAINTS = _control("SET CONSTRAINTS ALL IMMEDIATE")
+
+
+# --- running -------------------------------------------------------------------------------------
+
+
+async def run_statement(
+    connection: Connection,
+    request: Request,
+    statement: Statement,
+    caller: Caller,
+    context: Context,
+) -> Outcome:
+    """Run the statement and finish the transaction; the outcome, or the `RestError` of it."""
+    discards = _discards(context.settings, request.preferences)
+    decides = not statement.read_only and not discards and _decides(statement)
+    isolation = statement.isolation or context.roles.isolation.get(caller.role)
+    explicit = discards or decides or isolation is not None
+    commands = [_begin(isolation)] if explicit else []
+    prefix = _prefix(request, statement, caller, context)
+    main = len(commands) + len(prefix)
+    commands += prefix
+    commands.append(Command(numbered(statement.sql), statement.params))
+    if statement.explain_sql is not None:
+        commands.append(Command(numbered(statement.explain_sql), statement.explain_params))
+    if discards:
+        commands += (_CHECK_CONSTRAINTS, _ROLLBACK)
+    elif explicit and not decides:
+        commands.append(_COMMIT)
+    results = await _run(connection, commands, caller, context)
+    outcome = _outcome(results[main], statement)
+    refusal = _refusal(outcome, statement)
+    if decides:
+        await _run(connection, [_ROLLBACK if refusal else _COMMIT], caller, context)
+    if refusal is not None:
+        raise refusal
+    if statement.explain_sql is not None:
+        return _with_estimate(outcome, results[main + 1], request, context.settings)
+    return outcome
+
+
+async def run_in_transaction(
+    connection: Connection,
+    request: Request,
+    caller: Caller,
+    context: Context,
+    work: Callable[[Connection], Awaitable[T]],
+) -> T:
+    """Run `work` in a read-only transaction under the caller's role, then take it back."""
+    commands = [_begin(None), settings_command(request, caller, context, read_only=True)]
+    if context.settings.db_pre_request is not None:
+        commands.append(_pre_request(context.settings.db_pre_request))
+    await _run(connection, commands, caller, context)
+    value = await work(connection)
+    await exchange(connection, [_ROLLBACK], prepare=False)
+    return value
+
+
+def _prefix(
+    request: Request, statement: Statement, caller: Caller, context: Context
+) -> list[Command]:
+    commands = [
+        settings_command(
+            request, caller, context, statement.settings, read_only=statement.read_only
+        )
+    ]
+    if context.settings.db_pre_request is not None:
+        commands.append(_pre_request(context.settings.db_pre_request))
+    return commands
+
+
+# A statement prepared earlier may be gone (DEALLOCATE ALL) or have another row type by now.
+_STALE = frozenset({"26000", "0A000"})
+
+
+async def _run(
+    connection: Connection, commands: list[Command], caller: Caller, context: Context
+) -> list[PGresult]:
+    prepare = context.settings.db_prepared_statements
+    try:
+        return await exchange(connection, commands, prepare=prepare, epoch=context.epoch)
+    except StatementFailed as failure:
+        error = error_of(failure.result)
+    await _leave_failed(connection)
+    if error.code in _STALE and _is_stale(error.message) and len(commands) > 1:
+        forget_prepared(connection)
+        try:
+            return await exchange(connection, commands, prepare=False)
+        except StatementFailed as failure:
+            error = error_of(failure.result)
+        await _leave_failed(connection)
+    raise rest_error(error, authenticated=caller.authenticated)
+
+
+def _is_stale(message: str) -> bool:
+    return message.startswith(("prepared statement", "cached plan"))
+
+
+async def _leave_failed(connection: Connection) -> None:
+    if connection.pgconn.transaction_status != TransactionStatus.IDLE:
+        await exchange(connection, [_ROLLBACK], prepare=False)
+
+
+def _discards(settings: RestSettings, preferences: Preferences) -> bool:
+    """Whether the transaction is taken back whatever comes out of it."""
+    if preferences.transaction is not None:
+        return preferences.transaction == "rollback"
+    return settings.db_tx_end.startswith("rollback")
+
+
+def _decides(statement: Statement) -> bool:
+    """Whether the number of rows decides between commit and rollback."""
+    if statement.is_explain:
+        return False
+    return statement.singular or statement.kind == "put" or statement.max_affected is not None
+
+
+def _refusal(outcome: Outcome, statement: Statement) -> RestError | None:
+    if statement.is_explain:
+        return None
+    rows = outcome.page
+    if statement.kind == "put" and rows != 1:
+        return RestError(
+            400, "PGRST115", "Payload values do not match URL in primary key column(s)"
+        )
+    if statement.singular and rows != 1:
+        message = "Cannot coerce the result to a single JSON object"
+        return RestError(406, "PGRST116", message, f"The result contains {rows} rows")
+    if statement.max_affected is not None and rows > statement.max_affected:
+        message = "Query result exceeds max-affected preference constraint"
+        return RestError(400, "PGRST124", message, f"The query affects {rows} rows")
+    return None
+
+
+# --- results -------------------------------------------------------------------------------------
+
+_BYTEA = 17
+
+
+def _outcome(result: PGresult, statement: Statement) -> Outcome:
+    if statement.is_explain:
+        rows = (result.get_value(row, 0) or b"" for row in range(result.ntuples))
+        return Outcome(b"".join(row + b"\n" for row in rows))
+    if result.ntuples == 0:
+        return Outcome(total=0 if statement.kind == "call" else None)
+    body = result.get_value(0, 3) or b""
+    if body and result.ftype(3) == _BYTEA:
+        body = bytes.fromhex(body[2:].decode())
+    return Outcome(
+        body=body,
+        total=_integer(result.get_value(0, 0)),
+        page=_integer(result.get_value(0, 1)) or 0,
+        location=_texts(result.get_value(0, 2)),
+        response_headers=result.get_value(0, 4) or None,
+        response_status=result.get_value(0, 5) or None,
+        inserted=_integer(result.get_value(0, 6)),
+    )
+
+
+def _integer(value: bytes | None) -> int | None:
+    return int(value) if value else None
+
+
+def _texts(value: bytes | None) -> tuple[str, ...]:
+    """The elements of a one-dimensional text[] in its text form."""
+    if value is None or value == b"{}":
+        return ()
+    texts: list[str] = []
+    current: list[str] = []
+    quoted = escaped = False
+    for character in value.decode()[1:-1]:
+        if escaped:
+            current.append(character)
+            escaped = False
+        elif character == "\\":
+            escaped = True
+        elif character == '"':
+            quoted = not quoted
+        elif character == "," and not quoted:
+            texts.append("".join(current))
+            current.clear()
+        else:
+            current.append(character)
+    return (*texts, "".join(current))
+
+
+def _with_estimate(
+    outcome: Outcome, explained: PGresult, request: Request, settings: RestSettings
+) -> Outcome:
+    """The total of count=planned, and of count=estimated where counting was cut short."""
+    plan = json.loads(explained.get_value(0, 0) or b"[]")
+    estimate = int(plan[0]["Plan"]["Plan Rows"])
+    total = outcome.total
+    if request.preferences.count == "planned":
+        total = estimate
+    elif total is not None and settings.db_max_rows is not None and total > settings.db_max_rows:
+        total = max(total, estimate)
+    return Outcome(
+        outcome.body,
+        total,
+        outcome.page,
+        outcome.location,
+        outcome.response_headers,
+        outcome.response_status,
+        outcome.inserted,
+    )

@@ -1,0 +1,207 @@
+"""The HTTP side of an instance: a thread with an event loop, a connection pool and uvicorn."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from importlib import import_module
+from typing import Any, Protocol
+
+import uvicorn
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from aerodb.local.app import Front, unavailable
+from aerodb.local.cors import CorsPolicy
+from aerodb.local.credentials import Identity, InstanceCredentials, PostgrestCredentials
+from aerodb.local.database import Database
+from aerodb.local.errors import LocalError
+from aerodb.local.hosts import HostGate
+from aerodb.local.replies import AsgiApp, Receive, Scope, Send
+from aerodb.local.settings import InstanceSettings, PoolSettings, RestSettings
+
+FEATURES = ("rest.postgrest",)
+START_SECONDS = 30.0
+STOP_SECONDS = 10.0
+_GRACE_SECONDS = 3
+_PARSER_BYTES = 128 * 1024
+_REST_HANDLER = "aerodb.local.rest.handler"
+
+
+class RestApp(Protocol):
+    """What `aerodb.local.rest.handler.RestService` offers."""
+
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
+
+
+class HttpThread:
+    """Serves one database on one listening socket until `stop`."""
+
+    def __init__(
+        self, settings: InstanceSettings, database: Database, listener: socket.socket
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._listener = listener
+        self._ready = threading.Event()
+        self._failure: BaseException | None = None
+        self._server: uvicorn.Server | None = None
+        self._rest_status = "starting"
+        self._thread = threading.Thread(target=self._run, name="aerodb-local-http", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread and wait until requests are answered."""
+        self._thread.start()
+        if not self._ready.wait(START_SECONDS):
+            raise LocalError(f"The HTTP server did not start in {START_SECONDS:g} s.")
+        if self._failure is not None:
+            raise self._failure
+
+    def stop(self) -> None:
+        """Finish running requests, at most a few seconds, and end the thread."""
+        if self._server is not None:
+            self._server.should_exit = True
+        if self._thread.is_alive():
+            self._thread.join(STOP_SECONDS)
+
+    @property
+    def alive(self) -> bool:
+        """Tell whether the thread runs."""
+        return self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except BaseException as problem:  # noqa: BLE001 - handed over to the thread that waits
+            self._failure = problem
+        finally:
+            self._listener.close()
+            self._ready.set()
+
+    async def _serve(self) -> None:
+        credentials = make_authenticator(self._settings, self._database)
+        async with _opened_pool(self._database.login, self._database) as pool:
+            rest = _rest_service(pool, self._database.rest, credentials)
+            if rest is not None:
+                await rest.start()
+                self._rest_status = "ok"
+            try:
+                await self._listen(self._front(rest or unavailable))
+            finally:
+                if rest is not None:
+                    await rest.stop()
+
+    def _front(self, rest: AsgiApp) -> Front:
+        settings, rules = self._settings, self._database.rest
+        return Front(
+            {settings.rest_path: rest},
+            rest_path=settings.rest_path,
+            gate=HostGate(settings.host, settings.allow_hosts),
+            cors=CorsPolicy(rules.server_cors_allowed_origins),
+            health=self._health,
+            features=FEATURES,
+            max_body_bytes=rules.max_body_bytes,
+            max_url_bytes=rules.max_url_bytes,
+            trace_header=rules.server_trace_header,
+        )
+
+    async def _listen(self, app: Front) -> None:
+        config = uvicorn.Config(
+            app,
+            http="h11",  # the one that refuses two Host headers and leaves the target as it was
+            ws="none",
+            loop="asyncio",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+            h11_max_incomplete_event_size=_PARSER_BYTES,
+        )
+        self._server = _ReadyServer(config, self._ready.set)
+        await self._server.serve(sockets=[self._listener])
+
+    def _health(self) -> tuple[str, dict[str, str]]:
+        rest = self._rest_status if self._database.healthy else "down"
+        whole = "ok" if rest == "ok" else ("starting" if rest == "starting" else "degraded")
+        return whole, {"rest": rest}
+
+
+class _ReadyServer(uvicorn.Server):
+    """Tells when it listens, which uvicorn itself only writes to a log."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._tell_ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._tell_ready()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the process's signals to whoever owns the process."""
+        yield
+
+
+def make_authenticator(
+    settings: InstanceSettings, database: Database
+) -> Callable[[Mapping[str, str]], Identity]:
+    """Return the rules of wire contract §1.4 for an own database, PostgREST's for a foreign one."""
+    if database.keys is None:
+        return PostgrestCredentials(database.rest).authenticate
+    return InstanceCredentials(
+        database.rest, database.keys, require_apikey=settings.require_apikey
+    ).authenticate
+
+
+@contextlib.asynccontextmanager
+async def _opened_pool(
+    conninfo: str, database: Database
+) -> AsyncIterator[AsyncConnectionPool[Any]]:
+    pool = make_pool(conninfo, database.pool, database.rest)
+    try:
+        await pool.open(wait=True, timeout=database.pool.db_pool_acquisition_timeout)
+        yield pool
+    except PoolTimeout:
+        raise LocalError("The database does not take connections for requests.") from None
+    finally:
+        await pool.close(timeout=_GRACE_SECONDS)
+
+
+def make_pool(conninfo: str, pool: PoolSettings, rest: RestSettings) -> AsyncConnectionPool[Any]:
+    """Return the pool that requests take their connections from, not opened yet."""
+    options: dict[str, Any] = {"autocommit": True, "application_name": "aerodb.local"}
+    if not rest.db_prepared_statements:
+        options["prepare_threshold"] = None
+    return AsyncConnectionPool(
+        conninfo,
+        kwargs=options,
+        min_size=1,
+        max_size=max(1, pool.db_pool),
+        open=False,
+        name="aerodb-local",
+        timeout=pool.db_pool_acquisition_timeout,
+        max_lifetime=pool.db_pool_max_lifetime,
+        max_idle=pool.db_pool_max_idletime,
+    )
+
+
+def _rest_service(
+    pool: AsyncConnectionPool[Any],
+    rest: RestSettings,
+    authenticate: Callable[[Mapping[str, str]], Identity],
+) -> RestApp | None:
+    try:
+        handler = import_module(_REST_HANDLER)
+    except ModuleNotFoundError as problem:
+        if problem.name != _REST_HANDLER:
+            raise
+        return None
+    service: RestApp = handler.RestService(pool, rest, authenticate)
+    return service

@@ -1,0 +1,148 @@
+"""The values every operation of both twins answers with.
+
+Standard library only, and nothing of aerodb: every other module may import this one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Generic, TypeVar, overload
+
+__all__ = ["AeroDBAPIError", "AeroDBError", "AeroDBResponse", "ResponseMeta"]
+
+T_co = TypeVar("T_co", covariant=True)
+D = TypeVar("D")
+
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class AeroDBError:
+    """Why an operation did not succeed. A value, never raised by itself.
+
+    Attributes:
+        message: What happened, for a person. Holds no secret.
+        status: The HTTP status, if a response was seen.
+        code: A stable name: the server's own (`PGRST116`, `23505`, `invalid_credentials`) or one
+            of the client's, which are upper case (`NETWORK_ERROR`, `TIMEOUT`; wire-contract §1.5).
+        details: What the server added: text, a list, or None.
+        hint: What to do about it, if the server or the client knows.
+        request_id: The `X-Request-Id` of the call; the same on all its attempts.
+        retry_after: Seconds that the server asked to wait.
+        retryable: Whether the same call may succeed later without being changed.
+        maybe_applied: Whether a write may have taken effect although this error came back.
+        attempts: How many times the request was sent, or tried to be.
+        method: The HTTP method.
+        url: The URL without secrets.
+    """
+
+    message: str
+    status: int | None = None
+    code: str | None = None
+    details: Any = None
+    hint: str | None = None
+    request_id: str | None = None
+    retry_after: float | None = None
+    retryable: bool = False
+    maybe_applied: bool = False
+    attempts: int = 0
+    method: str | None = None
+    url: str | None = None
+
+    def __str__(self) -> str:
+        label = " ".join(str(part) for part in (self.code, self.status) if part is not None)
+        text = f"{label}: {self.message}" if label else self.message
+        return f"{text} ({self.hint})" if self.hint else text
+
+
+class AeroDBAPIError(Exception):
+    """Raised by `AeroDBResponse.unwrap()` only; `error` holds the `AeroDBError`."""
+
+    def __init__(self, error: AeroDBError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+    @property
+    def code(self) -> str | None:
+        """The error's stable name, see `AeroDBError.code`."""
+        return self.error.code
+
+    @property
+    def status(self) -> int | None:
+        """The HTTP status, if there was a response."""
+        return self.error.status
+
+    def __reduce__(self) -> tuple[type[AeroDBAPIError], tuple[AeroDBError]]:
+        return type(self), (self.error,)
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseMeta:
+    """What is known about the exchange itself.
+
+    Attributes:
+        status: The HTTP status of the last attempt; None if nothing was sent.
+        headers: The response headers, names in lower case.
+        attempts: How many times the request was sent (0: it was answered without one).
+        elapsed: Seconds from the first attempt to the decoded answer.
+        request_id: The `X-Request-Id` sent along.
+        range: First and last row number of the page (`Content-Range`), counted from 0.
+        truncated: True if the server holds more rows than it sent although no limit was asked
+            for, or fewer than were asked for came back because of its row cap; False if the page
+            is known to be whole; None if that cannot be told.
+        affected: How many rows a write changed, if the server said so.
+        warnings: What did not stop the call and should be known.
+    """
+
+    status: int | None = None
+    headers: Mapping[str, str] = field(default=_NO_HEADERS, repr=False)
+    attempts: int = 0
+    elapsed: float = 0.0
+    request_id: str | None = None
+    range: tuple[int, int] | None = None
+    truncated: bool | None = None
+    affected: int | None = None
+    warnings: tuple[str, ...] = ()
+
+
+_NO_META = ResponseMeta()
+
+
+@dataclass(frozen=True, slots=True)
+class AeroDBResponse(Generic[T_co]):
+    """What every operation returns: `data` if it went well, else `error`.
+
+    `data, error = response` unpacks it. `count` is the total that was asked for with `count=`.
+    """
+
+    data: T_co | None = None
+    error: AeroDBError | None = None
+    count: int | None = None
+    meta: ResponseMeta = field(default=_NO_META, compare=False)
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is no error."""
+        return self.error is None
+
+    def unwrap(self) -> T_co:
+        """Return `data`, or raise `AeroDBAPIError` if there is an error."""
+        if self.error is not None:
+            raise AeroDBAPIError(self.error)
+        return self.data  # type: ignore[return-value]  # None is a T where T admits None
+
+    @overload
+    def unwrap_or(self, default: T_co) -> T_co: ...  # type: ignore[misc]  # read only position
+
+    @overload
+    def unwrap_or(self, default: D) -> T_co | D: ...
+
+    def unwrap_or(self, default: Any) -> Any:
+        """Return `data`, or `default` if there is an error."""
+        return self.data if self.error is None else default
+
+    def __iter__(self) -> Iterator[Any]:
+        yield self.data
+        yield self.error
