@@ -97,7 +97,7 @@ class ResponseMeta:
     """
 
     status: int | None = None
-    headers: Mapping[str, str] = field(default=_NO_HEADERS, repr=False)
+    headers: Mapping[str, str] = field(default_factory=lambda: _NO_HEADERS, repr=False)
     attempts: int = 0
     elapsed: float = 0.0
     request_id: str | None = None

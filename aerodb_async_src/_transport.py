@@ -48,7 +48,8 @@ class _Flight:
         self.attempts = 0
         self.doubtful = False
 
-    def exchange(self, base: BaseUrl) -> Exchange:
+    def exchange(self, base: BaseUrl, headers: ClientHeaders) -> Exchange:
+        """What an error says of the call; made when there is one."""
         return Exchange(
             self.call.method,
             base.url(self.call.path),
@@ -57,6 +58,7 @@ class _Flight:
             self.attempts,
             self.timeout,
             self.doubtful,
+            headers.secrets(),
         )
 
 
@@ -112,7 +114,7 @@ class AsyncTransport:
         self, decoded: AeroDBResponse[T], flight: _Flight, answer: RawResponse | ByteStream
     ) -> AeroDBResponse[T]:
         if decoded.error is not None:
-            error = placed(decoded.error, flight.exchange(self._base), answer.status)
+            error = placed(decoded.error, flight.exchange(self._base, self._headers), answer.status)
             decoded = AeroDBResponse(decoded.data, error, decoded.count, decoded.meta)
         return answered(
             decoded,
@@ -129,7 +131,7 @@ class AsyncTransport:
         """Attempt until there is an answer, or nothing more may be tried."""
         refusal = self._refusal(flight.call)
         if refusal is not None:
-            return failed(placed(refusal, flight.exchange(self._base)), (), 0.0)
+            return failed(placed(refusal, flight.exchange(self._base, self._headers)), (), 0.0)
         while True:
             flight.attempts += 1
             outcome = await self._attempt(flight, stream=stream)
@@ -201,7 +203,7 @@ class AsyncTransport:
         return 200 <= response.status < 300 or response.status in call.answers
 
     def _read_failure(self, flight: _Flight, outcome: RawResponse | TransportError) -> AeroDBError:
-        exchange = flight.exchange(self._base)
+        exchange = flight.exchange(self._base, self._headers)
         if isinstance(outcome, TransportError):
             return error_from_transport(outcome, exchange)
         return error_from_response(

@@ -58,7 +58,7 @@ class AsyncAeroDBClient(ContextGuard):
             base, realtime_url, allow_insecure=options.allow_insecure
         )
         client_headers = ClientHeaders(version=__version__, key=clean_key(key), headers=headers)
-        http = HttpClient(HttpSettings.of(options), client=http_client)
+        http = HttpClient(_http_settings(options), client=http_client)
         self._transport = AsyncTransport(base, client_headers, options, http)
         self._database = AsyncDatabaseClient(self._transport, schema)
         self._closed = False
@@ -101,7 +101,7 @@ class AsyncAeroDBClient(ContextGuard):
 
     async def health(self, *, timeout: float = 5.0) -> AeroDBResponse[HealthStatus]:
         """Ask the server how it is: status, version, services, features."""
-        return await self._transport.execute(health_call(timeout))
+        return await self._transport.execute(health_call(timeout=timeout))
 
     @property
     def is_closed(self) -> bool:
@@ -128,6 +128,19 @@ class AsyncAeroDBClient(ContextGuard):
     def __repr__(self) -> str:
         name = type(self).__name__
         return f"<{name} {self._transport.base.url()}{' closed' if self._closed else ''}>"
+
+
+def _http_settings(options: ClientOptions) -> HttpSettings:
+    return HttpSettings(
+        max_connections=options.max_connections,
+        keepalive_seconds=options.keepalive_seconds,
+        connect_timeout=options.connect_timeout,
+        max_response_bytes=options.max_response_bytes,
+        verify=options.verify,
+        proxy=options.proxy,
+        trust_env=options.trust_env,
+        http2=options.http2,
+    )
 
 
 AsyncAeroDBClient.__module__ = "aerodb"

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
 from aerodb._core.error_body import clean_text, load_json
+from aerodb._core.errors import Exchange, error_from_response
 from aerodb._core.http import Call, RawResponse, Retry
 from aerodb.types import AeroDBError, AeroDBResponse
 
+_UNWELL = 503
 _MAX_BODY = 64 * 1024
 _MAX_ITEMS = 256
 
@@ -44,13 +46,21 @@ class HealthStatus:
 
 
 def health_call(*, timeout: float | None = 5.0) -> Call[HealthStatus]:
-    """The call that asks the server how it is."""
-    return Call("GET", "/health", decode_health, retry=Retry.SAFE, timeout=timeout)
+    """The call that asks the server how it is. A 503 is an answer, and comes back at once."""
+    return Call(
+        "GET", "/health", decode_health, retry=Retry.SAFE, timeout=timeout, answers=(_UNWELL,)
+    )
 
 
 def decode_health(response: RawResponse) -> AeroDBResponse[HealthStatus]:
-    """Read the answer of a status 200-299."""
+    """Read the answer of a status 200-299, or of a 503.
+
+    A server that is starting or degraded gives both: `data` with its report, and an `error`, so
+    that `.ok` is false and `.unwrap()` raises.
+    """
     status = health_from_body(response.body)
+    if response.status == _UNWELL:
+        return AeroDBResponse(status, _unwell(response, status))
     if status is not None:
         return AeroDBResponse(status)
     return AeroDBResponse(
@@ -61,6 +71,15 @@ def decode_health(response: RawResponse) -> AeroDBResponse[HealthStatus]:
             hint="is this the base URL of an AeroDB server?",
         )
     )
+
+
+def _unwell(response: RawResponse, status: HealthStatus | None) -> AeroDBError:
+    exchange = Exchange("GET", "/health", Retry.SAFE)
+    error = error_from_response(response.status, response.raw_headers, response.body, exchange)
+    if status is None:
+        return error
+    code = "service_unavailable" if error.code == f"http_{_UNWELL}" else error.code
+    return replace(error, message=f"the server is {status.status}", code=code, details=None)
 
 
 def health_from_body(body: bytes) -> HealthStatus | None:

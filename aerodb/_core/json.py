@@ -243,6 +243,38 @@ def loads(body: bytes) -> Any:
         raise BadJSON(f"nested deeper than {MAX_DEPTH} levels") from None
 
 
+def loads_members(body: bytes) -> tuple[list[Any], int]:
+    """Read as many comma-separated values as are complete; also return where the last one ends.
+
+    `body` ends just before a comma, so whatever parses is complete. It stops at what does not.
+    """
+    members: list[Any] = []
+    used = 0
+    try:
+        text = str(body, "utf-8")
+    except UnicodeDecodeError as error:
+        text = str(body[: error.start], "utf-8")  # the bad byte will be met again, as a row
+        text = text[: text.rfind(",") + 1]
+    at = 0
+    length = len(text)
+    while at < length:
+        try:
+            value, end = _scan(text, _end(_skip_space(text, at)))
+        except (StopIteration, ValueError, RecursionError):
+            break
+        if end < length and text[end] != ",":
+            end = _end(_skip_space(text, end))
+            if end < length and text[end] != ",":
+                break
+        members.append(value)
+        used = end
+        at = end + 1
+    span = body[:used] if length == len(body) else text[:used].encode()
+    if span.count(b"[") + span.count(b"{") >= MAX_DEPTH and _too_deep(b"[%b]" % span):
+        raise BadJSON(f"nested deeper than {MAX_DEPTH} levels")
+    return members, len(span)
+
+
 def _loads_slow(body: bytes) -> Any:
     try:
         text = str(body, "utf-8")

@@ -6,14 +6,21 @@ checks it here.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from aerodb._core.redact import redact_url
 
 if TYPE_CHECKING:
     import os
-    import ssl
+    from typing import Protocol
+
+    class TlsContext(Protocol):
+        """An `ssl.SSLContext`, by what it can do: the core does not know sockets."""
+
+        check_hostname: bool
+
+        def wrap_socket(self, *args: Any, **kwargs: Any) -> Any: ...
+
 
 _LARGEST = 2**40
 
@@ -63,7 +70,7 @@ class ClientOptions:
     max_response_bytes: int
     max_url_bytes: int
     allow_insecure: bool
-    verify: str | ssl.SSLContext | bool
+    verify: str | TlsContext | bool
     proxy: str | None
     trust_env: bool
     http2: bool
@@ -80,7 +87,7 @@ class ClientOptions:
         max_response_bytes: int = 64 * 1024 * 1024,
         max_url_bytes: int = 16 * 1024,
         allow_insecure: bool = False,
-        verify: bool | str | os.PathLike[str] | ssl.SSLContext = True,
+        verify: bool | str | os.PathLike[str] | TlsContext = True,
         proxy: str | None = None,
         trust_env: bool = True,
         http2: bool = False,
@@ -153,9 +160,9 @@ def seconds(name: str, value: object, *, zero: bool = False) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{name} must be a number of seconds, not {_kind(value)}")
     lowest = "0 or more" if zero else "above 0"
-    # Compared first: converting an endless integer would raise OverflowError.
-    if not (0 <= value <= _LARGEST) or math.isnan(value) or (value == 0 and not zero):
-        raise ValueError(f"{name} must be a finite number of seconds {lowest}, not {value!r:.40}")
+    # Compared before it is converted: NaN fails, and an endless integer would raise in float().
+    if not 0 <= value <= _LARGEST or (value == 0 and not zero):
+        raise ValueError(f"{name} must be a finite number of seconds {lowest}, not {_shown(value)}")
     return float(value)
 
 
@@ -163,7 +170,7 @@ def _count(name: str, value: object, lowest: int, highest: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be an int, not {_kind(value)}")
     if not lowest <= value <= highest:
-        raise ValueError(f"{name} must be from {lowest} to {highest}, not {value!r:.40}")
+        raise ValueError(f"{name} must be from {lowest} to {highest}, not {_shown(value)}")
     return value
 
 
@@ -199,6 +206,13 @@ def _proxy(value: object) -> str | None:
     if not value.isprintable() or any(ch in value for ch in ' \\"'):
         raise ValueError("proxy must have no space, backslash or control character")
     return value
+
+
+def _shown(value: object) -> str:
+    # An int of more than 4,300 digits cannot be turned into text.
+    if isinstance(value, int) and not -(10**18) < value < 10**18:
+        return "an int that large"
+    return repr(value)
 
 
 def _kind(value: object) -> str:

@@ -25,16 +25,23 @@ _TAIL = 4  # S7: at most the last four characters may show
 _SHORTEST_WITH_TAIL = 16  # of a shorter secret they would tell too much
 _SHORTEST_SECRET = 6  # masking "a" everywhere would only make texts unreadable
 
-# Each leaves group 1 standing. Only such shapes as no sentence has; each linear in time on
-# hostile texts (a run of characters has one place where a match can begin).
+# The words without which a pattern cannot match (most texts have none), and the pattern. Each
+# leaves group 1 standing, and is linear in time on hostile texts: a run of characters has one
+# place where a match can begin.
 _SHAPES = (
-    r"(?i)(\bbearer\s+)[^\s\"',;]+",
-    r"(?i)([?&](?:token|apikey|access_token|refresh_token)=)[^&#\s\"']+",
-    r"(?i)(\"(?:password|current_password|new_password|access_token|refresh_token|token|apikey)\""
-    r"\s*:\s*\")(?:[^\"\\]|\\.)*",
-    r"()(?<![\w-])eyJ[\w-]{4,}\.[\w-]+\.[\w-]*",
-    r"(\baero_[sp]k_)[\w-]+",
-    r"(\b[a-z][a-z0-9+.-]{0,20}://)[^/\s\"']*(?=@)",
+    (("bearer",), r"(?i)(\bbearer\s+)[^\s\"',;]+"),
+    (
+        ("token=", "apikey="),
+        r"(?i)([?&](?:token|apikey|access_token|refresh_token)=)[^&#\s\"']+",
+    ),
+    (
+        ("password", "token", "apikey"),
+        r"(?i)(\"(?:password|current_password|new_password|access_token|refresh_token|token|apikey)"
+        r"\"\s*:\s*\")(?:[^\"\\]|\\.)*",
+    ),
+    (("eyj",), r"()(?<![\w-])eyJ[\w-]{4,}\.[\w-]+\.[\w-]*"),
+    (("aero_",), r"(\baero_[sp]k_)[\w-]+"),
+    (("@",), r"(\b[a-z][a-z0-9+.-]{0,20}://)[^/\s\"']*(?=@)"),
 )
 
 
@@ -136,6 +143,8 @@ def redact_text(text: str, secrets: Iterable[str] = ()) -> str:
     for secret in secrets:
         if len(secret) >= _SHORTEST_SECRET:
             text = text.replace(secret, MASK)
-    for shape in _SHAPES:
-        text = re.sub(shape, rf"\g<1>{MASK}", text)
+    lowered = text.lower()
+    for words, shape in _SHAPES:
+        if any(word in lowered for word in words):
+            text = re.sub(shape, rf"\g<1>{MASK}", text)
     return text

@@ -79,7 +79,7 @@ class RetryBudget:
         return True
 
     def succeeded(self) -> None:
-        """Call once for every call that ended in an answer below 500 (429 and 408 excepted)."""
+        """Put a token back: once for every success. `decide` does it for a clear no (4xx)."""
         if self._tokens is not None:
             self._tokens.append(None)
 
@@ -116,6 +116,8 @@ def decide(
     """
     reason = _forbidden(call_retry, outcome, sent)
     if reason is not None:
+        if outcome.status is not None and outcome.status < 500 and not outcome.retryable:
+            budget.succeeded()  # a clear no is an answer: the server is well
         return GiveUp(reason)
     if attempt > retries:
         return GiveUp("attempts")

@@ -23,6 +23,8 @@ _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01
 _QUOTED = [chr(byte) if byte in _UNRESERVED else f"%{byte:02X}" for byte in range(256)]
 
 Scheme = Literal["http", "https"]
+_HTTP_SCHEMES: dict[str, Scheme] = {"http": "http", "https": "https"}
+_SOCKET_SCHEMES: dict[str, Scheme] = {**_HTTP_SCHEMES, "ws": "http", "wss": "https"}
 
 
 class BaseUrl(NamedTuple):
@@ -46,7 +48,7 @@ def parse_base_url(url: str, *, allow_insecure: bool = False, what: str = "url")
 
     Plain http to another machine: a ValueError whose text starts with `INSECURE_URL:`.
     """
-    return _parse(url, {"http": "http", "https": "https"}, allow_insecure, what)
+    return _parse(url, _HTTP_SCHEMES, allow_insecure, what)
 
 
 def websocket_url(
@@ -54,8 +56,7 @@ def websocket_url(
 ) -> str:
     """Return the ws:// or wss:// URL of realtime (wire-contract §1.1). Raises as above."""
     if realtime_url is not None:
-        schemes: dict[str, Scheme] = {"http": "http", "https": "https", "ws": "http"}
-        base = _parse(realtime_url, schemes | {"wss": "https"}, allow_insecure, "realtime_url")
+        base = _parse(realtime_url, _SOCKET_SCHEMES, allow_insecure, "realtime_url")
     scheme = "wss" if base.origin.scheme == "https" else "ws"
     last = base.prefix.rpartition("/")[2]
     path = base.prefix if last in _SOCKET_NAMES else f"{base.prefix}/realtime"
@@ -196,7 +197,7 @@ def segment_problem(name: object, what: str) -> str | None:
         return f"{what} must not be empty"
     if name in {".", ".."}:
         return f"{what} must not be {name!r}: it would name another path"
-    if any(ch < " " or "\x7f" <= ch <= "\x9f" or "\ud800" <= ch <= "\udfff" for ch in name):
+    if not name.isprintable() and re.search(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]", name):
         return f"{what} {name[:80]!a} has a control character or a lone surrogate"
     return None
 

@@ -89,7 +89,7 @@ class Collector:
 
     __slots__ = ("_inflater", "_limit", "_pieces", "_size")
 
-    def __init__(self, headers: Headers, limit: int, *, has_body: bool = True) -> None:
+    def __init__(self, headers: Headers, limit: int, has_body: bool) -> None:
         self._inflater = inflater_for(headers)
         self._limit = limit
         self._pieces: list[bytes] = []

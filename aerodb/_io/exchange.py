@@ -31,14 +31,14 @@ def core_request(request: Request) -> httpcore.Request:
     return made
 
 
-def explain(error: BaseException, *, sent: bool, ended: bool) -> TransportError | None:
+def explain(error: BaseException, *, sent: bool, peer_gone: bool) -> TransportError | None:
     """An exception of httpcore as ours; None if it is something else.
 
-    `ended` tells a peer that went away from one that talks nonsense. Texts are not carried over:
-    they may quote a header.
+    `peer_gone` tells a peer that went away from one that talks nonsense. Texts are not carried
+    over: they may quote a header.
     """
     if isinstance(error, httpcore.LocalProtocolError):
         return refused_locally(sent=sent)
     if isinstance(error, httpcore.RemoteProtocolError):
-        return broken(sent=sent) if ended else not_http(sent=sent)
+        return broken(sent=sent) if peer_gone else not_http(sent=sent)
     return None

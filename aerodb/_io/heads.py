@@ -51,6 +51,11 @@ def content_codings(headers: Headers) -> list[bytes]:
     return [token for token in found if token not in (b"", b"identity")]
 
 
+def has_body(request: Request, status: int) -> bool:
+    """Whether a response of this status has one, whatever its headers say (RFC 9112 §6.3)."""
+    return request.method != "HEAD" and status not in (204, 304)
+
+
 def declared_length(headers: Headers) -> int | None:
     """`Content-Length` as a number, if it is there and is one."""
     for name, value in headers:

@@ -86,7 +86,7 @@ def _open_embedded(settings: InstanceSettings) -> Database:
             log=folder.log,
             password=keys.superuser_password,
             throwaway=folder.temporary,
-            keep_open=folder.lock,
+            keep_open=folder.server_lock,
             remove=(folder.path,) if folder.temporary else (),
         )
         cluster.start()

@@ -20,6 +20,7 @@ from pathlib import Path
 from aerodb.local.errors import LocalError
 
 TAKEOVER_SECONDS = 15.0
+EXIT_SECONDS = 0.5  # a process that was killed needs a moment until its files are closed
 _locked: weakref.WeakSet[DataFolder] = weakref.WeakSet()
 
 
@@ -35,7 +36,7 @@ class DataFolder:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError), open(self.path / ".gitignore", "x") as ignore:
             ignore.write("*\n")
-        self.lock: int = self._lock()
+        self._owner_lock, self.server_lock = self._take_locks()
         _locked.add(self)
 
     @property
@@ -49,45 +50,54 @@ class DataFolder:
         return self.path / "postgres.log"
 
     def close(self) -> None:
-        """Release the lock. A temporary folder is removed by the watchdog, or by the caller."""
-        lock, self.lock = self.lock, -1
+        """Release the locks. A temporary folder is removed by the watchdog, or by the caller."""
+        locks = (self._owner_lock, self.server_lock)
+        self._owner_lock = self.server_lock = -1
         _locked.discard(self)
-        if lock >= 0:
-            os.close(lock)
+        for lock in locks:
+            if lock >= 0:
+                os.close(lock)
 
-    def _lock(self) -> int:
+    def _take_locks(self) -> tuple[int, int]:
+        """Take the owner's lock, or fail at once; then wait for the server's.
+
+        A living owner holds the first. The second may be held a little longer by the watchdog of
+        an owner that was killed, until it has stopped PostgreSQL.
+        """
+        owner, server = self._open("instance.lock"), self._open("postgres.lock")
+        try:
+            if not _try_lock(owner, EXIT_SECONDS):
+                holder = os.pread(owner, 32, 0).decode(errors="replace").strip()
+                raise LocalError(
+                    f"Another AeroDB (process {holder or 'unknown'}) runs on the data folder "
+                    f"{self.path}. Stop it, or choose another folder."
+                )
+            os.ftruncate(owner, 0)
+            os.pwrite(owner, f"{os.getpid()}\n".encode(), 0)
+            if not _try_lock(server, TAKEOVER_SECONDS):
+                raise LocalError(f"An old PostgreSQL on {self.path} does not come to its end.")
+        except BaseException:
+            os.close(owner)
+            os.close(server)
+            raise
+        return owner, server
+
+    def _open(self, name: str) -> int:
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-        lock = os.open(self.path / "instance.lock", flags, 0o600)
-        deadline = time.monotonic() + TAKEOVER_SECONDS
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                holder = os.pread(lock, 32, 0).decode(errors="replace").strip()
-                # The watchdog holds the lock too: if the owner was killed, it is about to let go.
-                if _is_alive(holder) or time.monotonic() > deadline:
-                    os.close(lock)
-                    raise LocalError(
-                        f"Another AeroDB (process {holder or 'unknown'}) runs on the data folder "
-                        f"{self.path}. Stop it, or choose another folder."
-                    ) from None
-                time.sleep(0.05)
-                continue
-            os.ftruncate(lock, 0)
-            os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-            return lock
+        return os.open(self.path / name, flags, 0o600)
 
 
-def _is_alive(process_id: str) -> bool:
-    if not process_id.isdigit():
-        return False
-    try:
-        os.kill(int(process_id), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def _try_lock(descriptor: int, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+        else:
+            return True
 
 
 def _release_in_child() -> None:

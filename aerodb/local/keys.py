@@ -52,6 +52,8 @@ def load_or_create_keys(path: Path, *, may_create: bool = True) -> Keys:
     `may_create` False is for a data folder that has a database already: new passwords would not
     open it.
     """
+    if path.is_symlink():
+        raise LocalError(f"{path} is a link; the keys of an instance must be a file of its own.")
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
     except FileNotFoundError:

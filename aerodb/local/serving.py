@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from importlib import import_module
 from typing import Any, Protocol
 
@@ -144,7 +144,7 @@ class _ReadyServer(uvicorn.Server):
         self._tell_ready()
 
     @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
+    def capture_signals(self) -> Generator[None]:
         """Leave the process's signals to whoever owns the process."""
         yield
 
@@ -163,7 +163,7 @@ def make_authenticator(
 @contextlib.asynccontextmanager
 async def _opened_pool(
     conninfo: str, database: Database
-) -> AsyncIterator[AsyncConnectionPool[Any]]:
+) -> AsyncGenerator[AsyncConnectionPool[Any]]:
     pool = make_pool(conninfo, database.pool, database.rest)
     try:
         await pool.open(wait=True, timeout=database.pool.db_pool_acquisition_timeout)

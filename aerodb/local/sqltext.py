@@ -38,7 +38,10 @@ _COPY_FROM_STDIN = re.compile(r"\bfrom\s+stdin\b", re.IGNORECASE)
 _COPY_END = re.compile(r"^\\\.[ \t]*\r?$", re.MULTILINE)
 # What only changes how psql itself talks, or guards it, has no meaning here.
 _IGNORED_META = frozenset(
-    [r"\restrict", r"\unrestrict", r"\set", r"\unset", r"\echo", r"\qecho", r"\warn", r"\pset", r"\timing", r"\encoding", r"\x", r"\t", r"\a", r"\o", r"\errverbose", r"\prompt"]
+    (
+        *("\\restrict", "\\unrestrict", "\\set", "\\unset", "\\echo", "\\qecho", "\\warn"),
+        *("\\pset", "\\timing", "\\encoding", "\\x", "\\t", "\\a", "\\o", "\\errverbose"),
+    )
 )
 
 

@@ -130,9 +130,9 @@ def test_redaction_never_raises(text: str) -> None:
 def test_hostile_texts_take_linear_time(unit: str) -> None:
     def cost(size: int) -> float:
         text = (unit * size)[:size]
-        started = time.perf_counter()
+        started = time.process_time()
         redact_text(text)
-        return time.perf_counter() - started
+        return time.process_time() - started
 
     small = min(cost(8_000) for _ in range(3))
     large = min(cost(64_000) for _ in range(3))

@@ -119,7 +119,7 @@ def test_good_urls(url: str, scheme: str, host: str, port: int, prefix: str) -> 
     ],
 )
 def test_bad_urls_raise_even_where_insecure_ones_may_pass(url: str) -> None:
-    with pytest.raises(ValueError, match="^url ") as caught:
+    with pytest.raises(ValueError, match=r"^url ") as caught:
         parse_base_url(url, allow_insecure=True)
     assert str(caught.value).isprintable()
 
@@ -185,6 +185,35 @@ def test_no_text_is_an_ipv6_address_to_us_alone(text: str) -> None:
     assert parse_ipv6(text) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "valid"),
+    [
+        ("::", True),
+        ("1::", True),
+        ("::8", True),
+        ("1:2:3:4:5:6:7:8", True),
+        ("1:2:3::5:6:7:8", True),
+        ("1:2:3:4:5:6:1.2.3.4", True),
+        ("1:2:3:4::5:6:7:8", False),
+        ("1:2:3:4:5:6:7:8::", False),
+        ("1:2:3:4:5:6:7:8:9", False),
+        ("1:2:3:4:5:6:7", False),
+        ("1:2:3:4:5:6:7:1.2.3.4", False),
+        ("1.2.3.4::", False),
+        (":1::", False),
+        ("1::2:", False),
+        (":::", False),
+        ("12345::", False),
+    ],
+)
+def test_ipv6_texts(text: str, valid: bool) -> None:
+    assert (parse_ipv6(text) is not None) is valid
+    try:
+        assert parse_ipv6(text) == ipaddress.IPv6Address(text).packed
+    except ValueError:
+        assert not valid
+
+
 @given(st.text("0123456789.", max_size=16))
 def test_no_text_is_an_ipv4_address_to_us_alone(text: str) -> None:
     try:
@@ -232,9 +261,9 @@ def test_the_realtime_url(url: str, realtime_url: str | None, expected: str) -> 
 
 def test_an_insecure_realtime_url_is_refused_too() -> None:
     base = parse_base_url("https://h")
-    with pytest.raises(ValueError, match="^INSECURE_URL: realtime_url"):
+    with pytest.raises(ValueError, match=r"^INSECURE_URL: realtime_url"):
         websocket_url(base, "ws://h")
-    with pytest.raises(ValueError, match="^realtime_url "):
+    with pytest.raises(ValueError, match=r"^realtime_url "):
         websocket_url(base, "wss://h?token=x")
     assert websocket_url(base, "ws://h", allow_insecure=True) == "ws://h/realtime"
 
@@ -306,6 +335,13 @@ def test_redirects_stay_on_the_origin(location: str | None, expected: str | None
         assert redirect_target(BASE, "GET", status, "/p/old", location) == expected
     assert redirect_target(BASE, "POST", 307, "/p/old", location) is None
     assert redirect_target(BASE, "GET", 300, "/p/old", location) is None
+
+
+def test_a_redirect_without_a_scheme_is_another_origin() -> None:
+    base = parse_base_url("https://h")
+    assert redirect_target(base, "GET", 302, "/old", "//evil/new") is None
+    assert redirect_target(base, "GET", 302, "/old", "/new") == "/new"
+    assert redirect_target(base, "HEAD", 302, "/old", "https://h/") == "/"
 
 
 @given(st.text())

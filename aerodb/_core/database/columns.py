@@ -68,11 +68,11 @@ def _split_dots(text: str) -> list[str]:
     if '"' not in text:
         return text.split(".")
     parts = [""]
-    for token in _DOTTED.findall(text):
-        if token == ".":
+    for piece in _DOTTED.findall(text):
+        if piece == ".":
             parts.append("")
         else:
-            parts[-1] += token
+            parts[-1] += piece
     return parts
 
 
@@ -172,10 +172,7 @@ def order_term(column: Any, ascending: bool, nulls_first: bool | None) -> str:
         if not isinstance(column, str):
             raise BadValue(f"order: {describe(column)} was given, expected a column name")
     related = None if column.startswith('"') else _RELATED(column)
-    if related:
-        text = f"{name_text(related[1])}({_own(related[2])})"
-    else:
-        text = _own(column)
+    text = f"{name_text(related[1])}({_own(related[2])})" if related else _own(column)
     nulls = "" if nulls_first is None else ".nullsfirst" if nulls_first else ".nullslast"
     return text + (".asc" if ascending else ".desc") + nulls
 

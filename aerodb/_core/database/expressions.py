@@ -95,6 +95,11 @@ class Group(Condition):
     def __invert__(self) -> Group:
         return Group(self.operator, self.conditions, not self.negated)
 
+    @property
+    def splits(self) -> bool:
+        """Whether the members may stand as conditions of their own."""
+        return self.operator == "and" and not self.negated and bool(self.conditions)
+
     def inner_text(self) -> str:
         """The members in parentheses: the value of an `or=` parameter."""
         if not self.conditions:
@@ -134,7 +139,9 @@ class Raw(Condition):
                     break
             before = char
         if depth or in_quotes or not self.text.strip():
-            raise BadValue(f"{self.text!r} was given, expected conditions with balanced ( ) and quotes")
+            raise BadValue(
+                f"{self.text!r} was given, expected conditions with balanced ( ) and quotes"
+            )
         return self.text
 
 
@@ -144,7 +151,9 @@ def condition_of(value: Any) -> Condition:
         return value
     if isinstance(value, str):
         return Raw(value)
-    raise BadValue(f"{type(value).__name__} was given, expected a condition as col('a') > 1, or text")
+    raise BadValue(
+        f"{type(value).__name__} was given, expected a condition as col('a') > 1, or text"
+    )
 
 
 def _group(operator: Literal["and", "or"], left: Condition, right: Any) -> Condition:

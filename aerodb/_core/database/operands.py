@@ -184,6 +184,6 @@ def checked_operator(operator: Any, negated: bool) -> tuple[str, bool]:
         text = operator.removeprefix("not.")
         if _OPERATOR(text):
             return text, negated is not (text != operator)
-    raise BadValue(f"operator {describe(operator)} was given, expected eq, gt, in, is, cs, fts, ...")
-
-
+    raise BadValue(
+        f"operator {describe(operator)} was given, expected eq, gt, in, is, cs, fts, ..."
+    )

@@ -40,7 +40,9 @@ def segment(name: object, what: str, refused: str) -> str:
     """A name as one path segment. What could leave the segment is refused, not encoded."""
     if not isinstance(name, str):
         raise BadValue(f"{what}: {type(name).__name__} was given, expected a str")
-    bad = not name or name in (".", "..") or any(c < " " or c == "\x7f" or c in refused for c in name)
+    bad = (
+        not name or name in (".", "..") or any(c < " " or c == "\x7f" or c in refused for c in name)
+    )
     if bad:
-        raise BadValue(f"{what}: {ascii(name)} was given, expected a name without any of {refused}")
+        raise BadValue(f"{what}: {name!a} was given, expected a name without any of {refused}")
     return percent(name)

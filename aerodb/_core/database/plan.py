@@ -7,6 +7,7 @@ to, first to last; it lives for one rendering. `apply` functions raise `BadValue
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -27,21 +28,24 @@ Verb = Literal["select", "insert", "upsert", "update", "delete", "rpc"]
 
 Mode = Literal["list", "single", "maybe_single", "value", "csv", "plan", "geojson"]
 
-_KEYS: dict[str, str] = {}
+_KEYS: dict[str, tuple[str, bool]] = {}
 _KEYS_LIMIT = 1024
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
-def encoded_key(column: str) -> str:
-    """A column as the key of a parameter, ready for the URL. The usual few are remembered."""
+def encoded_key(column: str) -> tuple[str, bool]:
+    """A column as the key of a parameter, ready for the URL, and whether it is of the table itself
+    (not of an embedded one). The usual few are remembered."""
     try:
         return _KEYS[column]
     except (KeyError, TypeError):
         pass
-    key = percent(path_text(column))
+    path = path_text(column)
+    found = percent(path), "." not in _QUOTED.sub("", path)
     if len(_KEYS) >= _KEYS_LIMIT:
         _KEYS.clear()
-    _KEYS[column] = key
-    return key
+    _KEYS[column] = found
+    return found
 
 
 class Plan:
@@ -93,23 +97,32 @@ class Plan:
 
     def add_leaf(self, column: Any, operator: str, value: Any, negated: bool) -> None:
         """One condition as a parameter of its own: its value is literal to the end."""
-        key = encoded_key(column)
+        key, own = encoded_key(column)
         try:
             negated, operator, text = operand(operator, value, negated)
         except BadValue as error:
             raise BadValue(f"{column}: {error.message}", code=error.code, hint=error.hint) from None
         if operator == MATCHES_NONE:
-            if "." not in key:
-                self.empty = True
+            self.empty = self.empty or own
             operator, text = "in", "()"
         elif operator == MATCHES_ALL:
             return
-        self.filtered = self.filtered or "." not in key or "%22" in key
+        if own:
+            self.filtered = True
         try:
             literal = percent(text)
         except BadValue as error:
             raise BadValue(f"{column}: {error.message}") from None
+        if operator[-1] == ")":
+            operator = percent(operator)
         self.pairs.append(f"{key}={'not.' if negated else ''}{operator}.{literal}")
+
+    def add_literal(self, column: Any, operator: str, literal: str) -> None:
+        """A condition whose operand is already in the server's own grammar."""
+        key, own = encoded_key(column)
+        if own:
+            self.filtered = True
+        self.pairs.append(f"{key}={percent(operator + literal)}")
 
     def add_condition(self, condition: Condition, table: Any = None) -> None:
         """A tree: conditions joined by AND become parameters of their own."""
@@ -119,11 +132,10 @@ class Plan:
                     condition.column, condition.operator, condition.value, condition.negated
                 )
                 return
-            if isinstance(condition, Group) and condition.operator == "and":
-                if not condition.negated and condition.conditions:
-                    for member in condition.conditions:
-                        self.add_condition(member)
-                    return
+            if isinstance(condition, Group) and condition.splits:
+                for member in condition.conditions:
+                    self.add_condition(member)
+                return
         group = condition if isinstance(condition, Group) else Group("and", (condition,))
         self.add_group(group, table)
 
@@ -134,7 +146,7 @@ class Plan:
         if table is None:
             self.filtered = True
         else:
-            prefix = encoded_key(table) + "."
+            prefix = encoded_key(table)[0] + "."
         self.pairs.append(f"{prefix}{'not.' if group.negated else ''}{group.operator}={text}")
 
     def set_range(self, key: str, value: int) -> None:

@@ -58,8 +58,8 @@ class DirectAnswer:
 
     def explain(self, error: Exception) -> TransportError | None:
         """What went wrong while reading the body."""
-        ended = self._connection is None or self._connection.wire.ended
-        return explain(error, sent=True, ended=ended)
+        gone = self._connection is None or self._connection.wire.peer_gone
+        return explain(error, sent=True, peer_gone=gone)
 
 
 class DirectPool:
@@ -86,9 +86,8 @@ class DirectPool:
             response = await connection.http.handle_async_request(core_request(request))
             return DirectAnswer(self, connection, response)
         except BaseException as error:
-            ended = wire.ended
             wire.abort()
-            known = explain(error, sent=wire.sent, ended=ended)
+            known = explain(error, sent=wire.sent, peer_gone=wire.peer_gone)
             if known is None:
                 raise
             raise known from None

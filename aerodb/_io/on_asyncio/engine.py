@@ -16,7 +16,7 @@ from aerodb._core.http_settings import HttpSettings
 from aerodb._io.bodies import Collector
 from aerodb._io.failures import client_closed, timed_out
 from aerodb._io.forks import graveyard
-from aerodb._io.heads import refuse_upgrade
+from aerodb._io.heads import has_body, refuse_upgrade
 from aerodb._io.on_asyncio.direct import DirectPool
 from aerodb._io.on_asyncio.gate import Gate
 from aerodb._io.on_asyncio.progress import Progress
@@ -65,10 +65,8 @@ class Engine:
         try:
             answer = await self._route(request.origin).open(request, progress, deadline)
             refuse_upgrade(answer.status)
-            has_body = request.method != "HEAD"
-            body = Collector(
-                answer.raw_headers, self._settings.max_response_bytes, has_body=has_body
-            )
+            limit = self._settings.max_response_bytes
+            body = Collector(answer.raw_headers, limit, has_body(request, answer.status))
             async for chunk in answer.chunks:
                 body.add(chunk)
             await answer.finish()
@@ -153,17 +151,19 @@ class Engine:
         """How many sockets of our own are open."""
         return self._direct.sockets
 
-    def close(self) -> None:
-        """Turn callers away and close the connections. On the loop's own thread."""
+    async def close(self) -> None:
+        """Turn callers away and close the connections. On the engine's own loop."""
         self._closed = True
         self.gate.close()
-        self._direct.close()
-        for route in self._proxied.values():
-            route.close()
+        await _close_all(self._direct, self._proxied)
 
     def abandon(self) -> None:
-        """Let go of everything without the loop: it is dead, or this is a forked child."""
+        """The loop is dead: close the descriptors without it."""
         self._closed = True
+        self._direct.abandon()
+
+    def bury(self) -> None:
+        """In a forked child: let go of all that is the parent's, and finalize nothing."""
         graveyard.append((self, self._direct.abandon()))
 
 
@@ -184,10 +184,14 @@ async def _close_with_the_loop(
     try:
         yield
     finally:
-        direct.close()
-        for route in proxied.values():
-            route.close()
-        await asyncio.sleep(0)  # the transports close their sockets in the next round
+        await _close_all(direct, proxied)
+
+
+async def _close_all(direct: DirectPool, proxied: dict[str | None, Route]) -> None:
+    direct.close()
+    for route in list(proxied.values()):
+        await route.close()
+    await asyncio.sleep(0)  # the transports close their sockets in the next round
 
 
 def _start(generator: AsyncGenerator[None, None]) -> None:

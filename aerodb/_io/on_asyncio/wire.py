@@ -22,7 +22,8 @@ class Wire(asyncio.Protocol):
     """One connected socket.
 
     Small writes are held until the first read, so that head and body leave in one packet.
-    `sent` is True from the moment when a byte of the current request may have left.
+    `sent` is True from the moment when a byte of the current request may have left. `ended` says
+    that the connection is of no more use, `peer_gone` that this was not our doing.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
@@ -30,6 +31,7 @@ class Wire(asyncio.Protocol):
         self.sock = sock
         self.sent = False
         self.ended = False
+        self.peer_gone = False
         self._secure = False
         self._transport: asyncio.Transport | None = None
         self._inbox: list[bytes] = []
@@ -59,12 +61,13 @@ class Wire(asyncio.Protocol):
 
     def eof_received(self) -> None:
         """Part of asyncio's interface. The transport then closes itself."""
-        self.ended = True
+        self.ended = self.peer_gone = True
         self._wake()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Part of asyncio's interface."""
-        self.ended = True
+        """Part of asyncio's interface. Also called after our own `abort`."""
+        if not self.ended:
+            self.ended = self.peer_gone = True
         self._wake()
         self.resume_writing()
 
@@ -136,7 +139,7 @@ class Wire(asyncio.Protocol):
     def _send(self, data: bytes | memoryview) -> None:
         transport = self._transport
         if transport is None or self.ended or transport.is_closing():
-            self.ended = True
+            self.ended = self.peer_gone = True
             if not self.sent:
                 raise broken(sent=False)
             return

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from aerodb._io.on_threads.client import HttpClient
+from aerodb._io.on_threads.colour import ContextGuard, Executable
 from aerodb._io.on_threads.primitives import Event, Lock, Queue, Worker, call, pause
+from aerodb._io.on_threads.stream import ByteStream
 from aerodb._io.values import jitter, monotonic, new_id, wall_clock
 
 __all__ = [
+    "ByteStream",
+    "ContextGuard",
     "Event",
+    "Executable",
     "HttpClient",
     "Lock",
     "Queue",

@@ -31,6 +31,7 @@ class HttpClient:
 
     def __init__(self, settings: HttpSettings, *, client: Any = None) -> None:
         self._engine: Engine | None = None
+        self._pid = os.getpid()
         self._closed = False
         self._settings = settings
         self._client = client
@@ -38,7 +39,6 @@ class HttpClient:
         self._client_is_shared = False
         check_extras(settings)
         self._lock = threading.Lock()
-        self._pid = os.getpid()
         forks.watch(self)
 
     def send(self, request: Request, deadline: float) -> RawResponse:

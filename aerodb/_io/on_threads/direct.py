@@ -63,8 +63,8 @@ class DirectAnswer:
 
     def explain(self, error: Exception) -> TransportError | None:
         """What went wrong while reading the body."""
-        ended = self._connection is None or self._connection.wire.ended
-        return explain(error, sent=True, ended=ended)
+        gone = self._connection is None or self._connection.wire.peer_gone
+        return explain(error, sent=True, peer_gone=gone)
 
 
 class DirectPool:
@@ -93,7 +93,7 @@ class DirectPool:
             answer = DirectAnswer(self, connection, response)
         except BaseException as error:
             wire.close()
-            known = explain(error, sent=wire.sent, ended=wire.ended)
+            known = explain(error, sent=wire.sent, peer_gone=wire.peer_gone)
             if known is None:
                 raise
             raise known from None

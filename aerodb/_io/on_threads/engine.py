@@ -13,7 +13,7 @@ from aerodb._core.http_settings import HttpSettings
 from aerodb._io.bodies import Collector
 from aerodb._io.failures import client_closed
 from aerodb._io.forks import graveyard
-from aerodb._io.heads import refuse_upgrade
+from aerodb._io.heads import has_body, refuse_upgrade
 from aerodb._io.on_threads.direct import DirectPool
 from aerodb._io.on_threads.gate import Gate, Permit
 from aerodb._io.on_threads.stream import ByteStream
@@ -47,10 +47,8 @@ class Engine:
             self._gate.enter(permit, deadline)
             answer = self._route(request.origin).open(request, deadline, None)
             refuse_upgrade(answer.status)
-            has_body = request.method != "HEAD"
-            body = Collector(
-                answer.raw_headers, self._settings.max_response_bytes, has_body=has_body
-            )
+            limit = self._settings.max_response_bytes
+            body = Collector(answer.raw_headers, limit, has_body(request, answer.status))
             for chunk in answer.chunks:
                 body.add(chunk)
             answer.finish()
@@ -77,13 +75,14 @@ class Engine:
 
     def _failure(self, answer: Answer, error: BaseException) -> BaseException:
         """Discard the connection, whatever has happened, and say what to raise."""
+        known = error
+        if isinstance(error, Exception) and answer is not None:
+            known = answer.explain(error) or error
         if answer is not None:
             answer.abort()
         if not isinstance(error, Exception):
             # httpx's own pool does not survive an interrupt (X3): the next request gets a new one
             self._routes, self._proxied = {}, {}
-            return error
-        known = error if answer is None else answer.explain(error) or error
         if self._closed and isinstance(known, TransportError):
             return client_closed(sent=known.sent)
         return known

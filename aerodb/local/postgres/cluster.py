@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -77,10 +78,17 @@ class Cluster:
         binaries = find_binaries()
         account = choose_account(self.folder)
         self._runtime = private_folder(account)
+        try:
+            self._start(binaries, account)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start(self, binaries: Binaries, account: Account) -> None:
         if not account.can_enter(binaries.bin):
-            binaries = binaries.copied_to(self._runtime)
+            binaries = binaries.copied_to(self.socket_folder)
         if not (self.folder / "PG_VERSION").exists():
-            initialise(self.folder, self._runtime, binaries, account, password=self._password)
+            initialise(self.folder, self.socket_folder, binaries, account, password=self._password)
         self._check_version(binaries)
         stop_orphan(self.folder)
         self._start_watchdog(binaries, account)
@@ -91,16 +99,11 @@ class Cluster:
         """Stop PostgreSQL and wait until it is gone; a second call does nothing."""
         watchdog, self._watchdog = self._watchdog, None
         _running.discard(self)
-        if watchdog is None or watchdog.stdin is None or watchdog.stdout is None:
-            return
-        watchdog.stdin.close()
-        try:
-            watchdog.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            watchdog.kill()
-            watchdog.wait()
-        watchdog.stdout.close()
-        stop_orphan(self.folder)  # only if the watchdog was killed
+        if watchdog is not None:
+            _end(watchdog)
+            stop_orphan(self.folder)  # there is one only if the watchdog was killed
+        if self._runtime is not None:
+            shutil.rmtree(self._runtime, ignore_errors=True)
 
     def conninfo(
         self, *, user: str = SUPERUSER, password: str | None = None, dbname: str = SUPERUSER
@@ -183,14 +186,12 @@ class Cluster:
                 psycopg.connect(self.conninfo(), connect_timeout=5).close()
             except psycopg.OperationalError as problem:
                 if "password authentication failed" in str(problem):
-                    self.stop()
                     raise LocalError(
                         f"The password in the data folder does not open the database in "
                         f"{self.folder}: secrets.json and the database do not belong together."
                     ) from None
                 continue
             return
-        self.stop()
         raise LocalError(f"PostgreSQL did not start in {START_SECONDS:g} s: {self._log_tail()}")
 
     def _listen_to_watchdog(self, seconds: float) -> None:
@@ -205,7 +206,6 @@ class Cluster:
             if word == "started":
                 self.pid = int(value)
         if not said or b"exited" in said:
-            self.stop()
             raise LocalError(f"PostgreSQL did not start: {self._log_tail()}")
 
     def _log_tail(self) -> str:
@@ -223,6 +223,19 @@ class Cluster:
                     pipe.close()
             # The child is not the watchdog's parent: there is nothing for it to wait for.
             watchdog.returncode = 0
+
+
+def _end(watchdog: subprocess.Popen[bytes]) -> None:
+    """Close the death pipe and wait until the watchdog has done its work."""
+    assert watchdog.stdin is not None
+    assert watchdog.stdout is not None
+    watchdog.stdin.close()
+    try:
+        watchdog.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        watchdog.kill()
+        watchdog.wait()
+    watchdog.stdout.close()
 
 
 def _forget_all() -> None:

@@ -24,22 +24,23 @@ from aerodb.local.rest.ranges import ALL, Bounds, bounds_of, range_of
 from aerodb.local.rest.select_parser import parse_select
 
 _RESERVED = frozenset({"select", "columns", "on_conflict"})
-_RESERVED_BELOW_EMBEDS = frozenset({"order", "limit", "offset", "and", "or"})
+RESERVED_BELOW_EMBEDS = frozenset({"order", "limit", "offset", "and", "or"})
 
 Pairs = list[tuple[str, str]]
+RawPairs = list[tuple[bytes, bytes | None]]
 
 
-def parse_query(query_string: bytes, *, rpc_read: bool) -> tuple[QueryParams, Bounds]:
+def parse_query(raw: RawPairs, *, rpc_read: bool) -> tuple[QueryParams, Bounds]:
     """Everything the query string says, and the root's own limit and offset.
 
-    `rpc_read`: values without an operator are arguments of a function (GET rpc).
+    `raw` comes from `split_pairs`. `rpc_read`: values without an operator are arguments of a
+    function (GET rpc).
     """
-    raw = split_pairs(query_string)
     pairs = [(_text(key), _text(value)) for key, value in raw if value is not None]
     sorted_out = _sort_out(pairs)
     order = tuple((parse_tree_path(k)[0], parse_order(v)) for k, v in sorted_out["order"])
-    logic = tuple(parse_logic(k, v) for k, v in (*sorted_out["and"],))
-    given = _first_of(raw, pairs)
+    logic = tuple(parse_logic(k, v) for k, v in sorted_out["and"])
+    given = _first_of(raw)
     columns = _names("columns", given["columns"])
     select = parse_select(given["select"] if given["select"] is not None else "*")
     filters, params = _filters(sorted_out[""], rpc_read)
@@ -65,9 +66,9 @@ def parse_query(query_string: bytes, *, rpc_read: bool) -> tuple[QueryParams, Bo
 # --- pairs ---------------------------------------------------------------------------------------
 
 
-def split_pairs(query_string: bytes) -> list[tuple[bytes, bytes | None]]:
+def split_pairs(query_string: bytes) -> RawPairs:
     """The decoded pairs of a query string or form; the value is None where no `=` stands."""
-    pairs: list[tuple[bytes, bytes | None]] = []
+    pairs: RawPairs = []
     if not query_string:
         return pairs
     for part in query_string.replace(b";", b"&").split(b"&"):
@@ -94,7 +95,7 @@ def _sort_out(pairs: Pairs) -> dict[str, Pairs]:
     kinds: dict[str, Pairs] = {"": [], "order": [], "limit": [], "offset": [], "and": []}
     for key, value in pairs:
         path, _, last = key.rpartition(".")
-        if last in _RESERVED_BELOW_EMBEDS:
+        if last in RESERVED_BELOW_EMBEDS:
             if last == "offset":
                 key = f"{path}.limit" if path else "limit"
             kinds["and" if last == "or" else last].append((key, value))
@@ -103,7 +104,7 @@ def _sort_out(pairs: Pairs) -> dict[str, Pairs]:
     return kinds
 
 
-def _first_of(raw: list[tuple[bytes, bytes | None]], pairs: Pairs) -> dict[str, str | None]:
+def _first_of(raw: RawPairs) -> dict[str, str | None]:
     """The first `select`, `columns` and `on_conflict`; one without `=` hides those behind it."""
     given: dict[str, str | None] = dict.fromkeys(_RESERVED)
     seen: set[str] = set()

@@ -15,7 +15,7 @@ from aerodb.local.rest.errors import RestError
 from aerodb.local.rest.media_types import accepted_types, canonical_type
 from aerodb.local.rest.payload import parse_payload
 from aerodb.local.rest.preferences import NONE, parse_preferences
-from aerodb.local.rest.query_params import parse_query
+from aerodb.local.rest.query_params import RawPairs, parse_query, split_pairs
 from aerodb.local.rest.ranges import top_range
 from aerodb.local.settings import RestSettings
 
@@ -68,13 +68,20 @@ def text_of(value: bytes) -> str:
         return value.decode("latin-1")
 
 
-def parse_request(http: HttpRequest, settings: RestSettings) -> Request:
-    """The request, or the `RestError` that answers it."""
+def parse_request(
+    http: HttpRequest, settings: RestSettings, pairs: RawPairs | None = None
+) -> Request:
+    """The request, or the `RestError` that answers it.
+
+    `pairs` takes the place of the query string.
+    """
     method = http.method
     kind, name = _resource(http.path, settings)
     schema, negotiated = _schema(http, settings)
     action = _action(kind, method)
-    query, root_bounds = parse_query(http.query_string, rpc_read=action is Action.CALL_READ)
+    if pairs is None:
+        pairs = split_pairs(http.query_string)
+    query, root_bounds = parse_query(pairs, rpc_read=action is Action.CALL_READ)
     root_range = top_range(method, root_bounds, http.header(b"range"))
     content_type = canonical_type(http.header(b"content-type") or "application/json")
     payload, payload_columns = parse_payload(http.body, content_type, action, query.columns)
@@ -91,8 +98,8 @@ def parse_request(http: HttpRequest, settings: RestSettings) -> Request:
         schema=schema,
         negotiated_by_profile=negotiated,
         top_range=root_range,
-        headers=_visible_headers(http.headers),
-        cookies=_cookies(http.header(b"cookie")),
+        headers=visible_headers(http.headers),
+        cookies=cookies_of(http.header(b"cookie")),
         payload=payload,
         payload_columns=payload_columns,
     )
@@ -158,13 +165,15 @@ def _action(kind: str, method: str) -> Action:
     raise RestError(405, "PGRST117", f"Unsupported HTTP method: {method}")
 
 
-def _visible_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:
+def visible_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:
+    """The headers that SQL may read."""
     return tuple(
         (key.decode("latin-1"), text_of(value)) for key, value in headers if key not in _SECRET
     )
 
 
-def _cookies(header: str | None) -> tuple[tuple[str, str], ...]:
+def cookies_of(header: str | None) -> tuple[tuple[str, str], ...]:
+    """The pairs of a `Cookie` header."""
     if header is None:
         return ()
     pairs = (part.lstrip().partition("=") for part in header.split(";") if part.strip())

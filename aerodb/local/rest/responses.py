@@ -95,9 +95,8 @@ def _create(request: Request, statement: Statement, outcome: Outcome) -> Respons
     headers += _applied(request, statement)
     if _represents(request):
         headers += _content_headers(request, statement)
-    merged = request.preferences.resolution == "merge-duplicates"
-    status = 200 if merged and outcome.inserted is not None and outcome.inserted <= 0 else 201
-    return Response(status, tuple(headers), body)
+    only_merged = statement.counts_inserted and (outcome.inserted or 0) <= 0
+    return Response(200 if only_merged else 201, tuple(headers), body)
 
 
 def _location(statement: Statement, pairs: Iterable[str]) -> str:

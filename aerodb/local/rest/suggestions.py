@@ -7,6 +7,7 @@ are facts of the wire. Every function here returns an error; the caller raises i
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from aerodb.local.rest.ast import Name
@@ -30,7 +31,13 @@ MAXIMUM_TABLES = 500
 
 def suggest(name: str, candidates: Iterable[str], *, minimum: float = NAME_MINIMUM) -> str | None:
     """Return the candidate that is most like `name`, if one is like enough."""
-    return FuzzySet(candidates).best(name, minimum)
+    return _fuzzy_set(tuple(candidates)).best(name, minimum)
+
+
+@lru_cache(maxsize=16)
+def _fuzzy_set(candidates: tuple[str, ...]) -> FuzzySet:
+    """Index a list of names once: whoever asks for a wrong name may do so again and again."""
+    return FuzzySet(candidates)
 
 
 # --- tables and columns -----------------------------------------------------------------------

@@ -359,7 +359,7 @@ def _with_estimate(
     total = outcome.total
     if request.preferences.count == "planned":
         total = estimate
-    elif total is not None and settings.db_max_rows is not None and total > settings.db_max_rows:
+    elif total is not None and (settings.db_max_rows is None or total > settings.db_max_rows):
         total = max(total, estimate)
     return Outcome(
         outcome.body,

@@ -7,7 +7,8 @@ composes the SQL. Nothing here does I/O.
 
 from __future__ import annotations
 
+from aerodb.local.rest.plan.cache import PlanCache
 from aerodb.local.rest.plan.planner import plan_request
 from aerodb.local.rest.plan.statement import Statement, StatementKind
 
-__all__ = ["Statement", "StatementKind", "plan_request"]
+__all__ = ["PlanCache", "Statement", "StatementKind", "plan_request"]

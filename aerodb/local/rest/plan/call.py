@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
-from aerodb.local.rest.ast import Action, Payload, Request
+from aerodb.local.rest.ast import Action, Request
 from aerodb.local.rest.catalog import Parameter, Routine
 from aerodb.local.rest.errors import RestError
 from aerodb.local.rest.plan.mutate import needed_columns
+from aerodb.local.rest.plan.slots import begins_as_object, given_arguments
 from aerodb.local.rest.plan.tree import Condition, ConditionTree, Junctor, ReadNode
-
-DirectArguments = dict[str, str | tuple[str, ...]]
-"""Arguments as text; several values for a variadic parameter."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call. `direct` is set for arguments from the query string or a form, otherwise `payload`
-    is the JSON object of arguments, or the whole value of a `single` unnamed parameter."""
+    """A call with the parameters that are given.
+
+    `body` is the one unnamed parameter that the whole payload is for. `direct` says that arguments
+    come from the query string or a form, otherwise they are the members of a JSON payload, which
+    is an object if `single`.
+    """
 
     routine: Routine
     parameters: tuple[Parameter, ...]
-    single: Parameter | None
-    direct: DirectArguments | None
-    payload: Payload | None
+    body: Parameter | None
+    direct: bool
+    given: frozenset[str]
+    single: bool
     returned: tuple[str, ...]
 
 
@@ -37,18 +39,23 @@ def argument_names(request: Request) -> frozenset[str]:
 def plan_call(request: Request, routine: Routine, tree: ReadNode) -> Call:
     given = argument_names(request)
     parameters = tuple(one for one in routine.parameters if one.name in given)
-    single: Parameter | None = None
+    body: Parameter | None = None
     if len(routine.parameters) == 1 and not routine.parameters[0].name:
-        single = routine.parameters[0]
-    direct: DirectArguments | None = None
-    if request.action is not Action.CALL:
-        direct = _direct(routine, request.query.params)
-    elif request.payload is not None and request.payload.kind == "urlencoded":
-        direct = _direct(routine, request.payload.pairs)
+        body = routine.parameters[0]
+    payload = request.payload
+    form = payload is not None and payload.kind == "urlencoded"
     returned = needed_columns(tree, ())
     if returned and returned != ("*",):
         returned = tuple(sorted({*returned, *_condition_fields(tree.where)}))
-    return Call(routine, parameters, single, direct, request.payload, returned)
+    return Call(
+        routine,
+        parameters,
+        body,
+        direct=request.action is not Action.CALL or form,
+        given=frozenset(name for name, _ in given_arguments(request)),
+        single=begins_as_object(payload),
+        returned=returned,
+    )
 
 
 def check_max_affected(request: Request, routine: Routine) -> None:
@@ -63,23 +70,6 @@ def check_max_affected(request: Request, routine: Routine) -> None:
             "Function must return SETOF or TABLE when max-affected preference is used with "
             "handling=strict",
         )
-
-
-def _direct(routine: Routine, pairs: tuple[tuple[str, str], ...]) -> DirectArguments:
-    """The last of repeated arguments counts; a variadic one takes them all."""
-    variadic = {one.name for one in routine.parameters if one.variadic}
-    arguments: DirectArguments = {}
-    for name, value in pairs:
-        before = arguments.get(name, ())
-        if name in variadic and isinstance(before, tuple):
-            arguments[name] = (*before, value)
-        else:
-            arguments[name] = value
-    return arguments
-
-
-def direct_json(arguments: DirectArguments) -> str:
-    return json.dumps(arguments, ensure_ascii=False)
 
 
 def _condition_fields(conditions: list[ConditionTree]) -> set[str]:

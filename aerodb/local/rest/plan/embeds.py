@@ -40,14 +40,14 @@ def embed(parent: ReadNode, item: SelectRelation, schema: str, catalog: Catalog)
         table=found.foreign_table,
         relationship=found,
         parent_alias=parent.qualifier,
-        source_alias=short_alias(f"{found.foreign_table.name}_{depth}"),
         aggregate_alias=short_alias(f"{found.table.name}_{item.alias or item.relation}_{depth}"),
     )
     if item.spread:
         node.spread = "to_one" if found.to_one else "to_many"
+    if isinstance(found, ComputedRelationship) or found.junction is None:
+        # Two tables in one FROM clause go by their own names, as errors show them.
+        node.source_alias = short_alias(f"{found.foreign_table.name}_{depth}")
     if not isinstance(found, ComputedRelationship):
-        if found.junction is not None:
-            node.junction_alias = short_alias(f"{found.junction.table.name}_{depth}_junction")
         node.joins = _join_conditions(node, parent.qualifier, found)
     return node
 
@@ -71,7 +71,7 @@ def _join_conditions(
         return tuple(
             JoinCondition((here, foreign), (parent, own)) for own, foreign in found.columns
         )
-    junction = Name("", node.junction_alias or "")
+    junction = found.junction.table
     targets = found.junction.target_columns
     sources = found.junction.source_columns
     return tuple(

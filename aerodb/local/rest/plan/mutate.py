@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from itertools import count
 from typing import Literal
 
-from aerodb.local.rest.ast import Action, Filter, Op, Payload, Request
+from aerodb.local.rest.ast import Action, Filter, Op, QueryParams, Request
 from aerodb.local.rest.catalog import Catalog, ComputedRelationship, Table
 from aerodb.local.rest.errors import RestError
 from aerodb.local.rest.plan.read_tree import resolve_filter, resolve_logic
 from aerodb.local.rest.plan.representations import Resolver
+from aerodb.local.rest.plan.slots import begins_as_object, numbered_filters, numbered_logic
 from aerodb.local.rest.plan.tree import ConditionTree, ReadNode, ResolvedField
 
 Resolution = Literal["merge-duplicates", "ignore-duplicates"]
@@ -25,17 +27,20 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    """A write of one table. `where` of an insert is PUT's: what the payload must be equal to."""
+    """A write of one table from a payload, which is an object if `single`.
+
+    `where` of an insert is PUT's: what the payload must be equal to.
+    """
 
     kind: Literal["insert", "update", "delete"]
     table: Table
     columns: tuple[ResolvedField, ...] = ()
-    payload: Payload | None = None
+    single: bool = True
     conflict: Conflict | None = None
     where: tuple[ConditionTree, ...] = ()
     returning: tuple[str, ...] = ()
     apply_defaults: bool = False
-    is_put: bool = field(default=False)
+    is_put: bool = False
 
 
 def plan_mutation(request: Request, table: Table, tree: ReadNode, catalog: Catalog) -> Mutation:
@@ -43,8 +48,7 @@ def plan_mutation(request: Request, table: Table, tree: ReadNode, catalog: Catal
     one row by its primary key."""
     query, preferences = request.query, request.preferences
     resolver = Resolver(catalog, table.name)
-    logic = tuple(resolve_logic(tree_, resolver) for _, tree_ in query.logic if not _)
-    where = tuple(resolve_filter(one, resolver) for one in query.filters_root) + logic
+    where = _root_conditions(query, resolver)
     returning: tuple[str, ...] = ()
     if preferences.representation in ("representation", "headers-only"):
         returning = needed_columns(tree, table.primary_key)
@@ -58,7 +62,7 @@ def plan_mutation(request: Request, table: Table, tree: ReadNode, catalog: Catal
             "Filters must include all and only primary key columns with 'eq' operators",
         )
     columns = tuple(resolver.payload_field(table, name) for name in sorted(request.payload_columns))
-    plan = replace(plan, columns=columns, payload=request.payload)
+    plan = replace(plan, columns=columns, single=begins_as_object(request.payload))
     defaults = preferences.missing == "default"
     if request.action is Action.UPDATE:
         return replace(plan, kind="update", apply_defaults=defaults)
@@ -74,6 +78,20 @@ def plan_mutation(request: Request, table: Table, tree: ReadNode, catalog: Catal
         conflict=Conflict(resolution, conflict_on) if resolution else None,
         apply_defaults=defaults,
     )
+
+
+def _root_conditions(query: QueryParams, resolver: Resolver) -> tuple[ConditionTree, ...]:
+    filters = [
+        resolve_filter(found, resolver, slot)
+        for slot, path, found in numbered_filters(query)
+        if not path
+    ]
+    logic = [
+        resolve_logic(found, resolver, count(slot))
+        for slot, path, found in numbered_logic(query)
+        if not path
+    ]
+    return (*filters, *logic)
 
 
 def _names_one_row(request: Request, table: Table) -> bool:

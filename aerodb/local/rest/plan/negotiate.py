@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
+from aerodb.local.rest import media_types
 from aerodb.local.rest.ast import Action, Name, Request
 from aerodb.local.rest.catalog import Catalog
 from aerodb.local.rest.errors import RestError
@@ -14,91 +16,61 @@ from aerodb.local.settings import RestSettings
 
 # --- media types ------------------------------------------------------------------------------
 
-PlanOption = Literal["analyze", "verbose", "settings", "buffers", "wal"]
-_PLAN_OPTIONS: tuple[PlanOption, ...] = ("analyze", "verbose", "settings", "buffers", "wal")
-_JSON = "application/json"
 _OBJECT = "application/vnd.pgrst.object+json"
+_OBJECT_STRIPPED = f"{_OBJECT};nulls=stripped"
 _ARRAY_STRIPPED = "application/vnd.pgrst.array+json;nulls=stripped"
-_BARE = {
-    _JSON,
-    "application/geo+json",
-    "text/csv",
-    "text/plain",
-    "text/xml",
-    "application/openapi+json",
-    "application/x-www-form-urlencoded",
-    "application/octet-stream",
-    "*/*",
-}
-_WITHOUT_CHARSET = {"application/octet-stream"}
+_WITH_CHARSET = frozenset(
+    {
+        media_types.JSON,
+        media_types.GEOJSON,
+        media_types.CSV,
+        media_types.TEXT,
+        media_types.XML,
+        media_types.OPENAPI,
+        media_types.URLENCODED,
+        media_types.ANY,
+    }
+)
+_PLAN = re.compile(
+    r'application/vnd\.pgrst\.plan\+(?P<format>json|text); for="(?P<subject>[^"]*)"'
+    r"(; options=(?P<options>[a-z|]+))?"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class MediaType:
-    """`kind` is "plain" for everything that may be overridden by a handler of the database.
+    """A media type in its one spelling.
 
-    For a plan, `subject` is the media type that the plan is for.
+    `kind` is "plain" for everything that a handler of the database may make. For a plan, `subject`
+    is the media type whose making is explained.
     """
 
     name: str
-    kind: Literal["plain", "object", "array_stripped", "plan"] = "plain"
+    kind: Literal["plain", "object", "array", "plan"] = "plain"
     nulls_stripped: bool = False
     subject: MediaType | None = None
-    plan_format: Literal["json", "text"] = "text"
-    plan_options: tuple[PlanOption, ...] = ()
+    plan_format: str = "text"
+    plan_options: tuple[str, ...] = ()
 
     @property
     def content_type(self) -> str:
-        known = self.kind != "plain" or self.name in _BARE
-        charset = known and self.name not in _WITHOUT_CHARSET
-        return f"{self.name}; charset=utf-8" if charset else self.name
+        if self.kind != "plain" or self.name in _WITH_CHARSET:
+            return f"{self.name}; charset=utf-8"
+        return self.name
 
 
-_TYPE = re.compile(r"([\w.*]+)/([\w.*+-]+)")
-_PARAMETER = re.compile(r'\s*;\s*([\w-]+)\s*=\s*(?:"([^"]*)"|([\w|-]+))')
-
-
-def parse_media_type(text: str) -> MediaType:
-    """One media range of an Accept header, without its quality."""
-    match = _TYPE.match(text)
-    if match is None:
+@lru_cache(maxsize=512)
+def media_type(text: str) -> MediaType:
+    """What a media type, as `media_types.canonical_type` spells it, asks for."""
+    if text in (_OBJECT, _OBJECT_STRIPPED):
+        return MediaType(text, "object", text == _OBJECT_STRIPPED)
+    if text == _ARRAY_STRIPPED:
+        return MediaType(text, "array", nulls_stripped=True)
+    plan = _PLAN.fullmatch(text)
+    if plan is None:
         return MediaType(text)
-    essence = match.group(0).lower()
-    parameters: dict[str, str] = {}
-    position = match.end()
-    while found := _PARAMETER.match(text, position):
-        quoted, token = found.group(2), found.group(3)
-        parameters[found.group(1).lower()] = quoted if quoted is not None else token
-        position = found.end()
-    return _known(essence, parameters, text)
-
-
-def _known(essence: str, parameters: dict[str, str], text: str) -> MediaType:
-    stripped = parameters.get("nulls") == "stripped"
-    match essence:
-        case "application/vnd.pgrst.object" | "application/vnd.pgrst.object+json":
-            name = f"{_OBJECT};nulls=stripped" if stripped else _OBJECT
-            return MediaType(name, "object", stripped)
-        case "application/vnd.pgrst.array" | "application/vnd.pgrst.array+json":
-            return (
-                MediaType(_ARRAY_STRIPPED, "array_stripped", True) if stripped else MediaType(_JSON)
-            )
-        case "application/vnd.pgrst.plan" | "application/vnd.pgrst.plan+text":
-            return _plan("text", parameters)
-        case "application/vnd.pgrst.plan+json":
-            return _plan("json", parameters)
-        case _:
-            return MediaType(essence if essence in _BARE else text)
-
-
-def _plan(plan_format: Literal["json", "text"], parameters: dict[str, str]) -> MediaType:
-    subject = parse_media_type(parameters.get("for", _JSON))
-    asked = parameters.get("options", "").split("|")
-    options = tuple(option for option in _PLAN_OPTIONS if option in asked)
-    name = f'application/vnd.pgrst.plan+{plan_format}; for="{subject.name}"'
-    if options:
-        name += f"; options={'|'.join(options)}"
-    return MediaType(name, "plan", False, subject, plan_format, options)
+    options = tuple(plan["options"].split("|")) if plan["options"] else ()
+    return MediaType(text, "plan", False, media_type(plan["subject"]), plan["format"], options)
 
 
 # --- handlers ---------------------------------------------------------------------------------
@@ -122,10 +94,10 @@ class Negotiated:
 
 
 _BUILT_IN: dict[str, tuple[Renderer, str]] = {
-    "*/*": (Renderer("json"), _JSON),
-    _JSON: (Renderer("json"), _JSON),
-    "text/csv": (Renderer("csv"), "text/csv"),
-    "application/geo+json": (Renderer("geojson"), "application/geo+json"),
+    media_types.ANY: (Renderer("json"), media_types.JSON),
+    media_types.JSON: (Renderer("json"), media_types.JSON),
+    media_types.CSV: (Renderer("csv"), media_types.CSV),
+    media_types.GEOJSON: (Renderer("geojson"), media_types.GEOJSON),
 }
 
 
@@ -137,7 +109,7 @@ def negotiate(
     `whole_rows` says that nothing but `*` is selected: a handler made for a relation takes its
     rows, so it applies to nothing less.
     """
-    accepted = [parse_media_type(text) for text in request.accept or ("*/*",)]
+    accepted = [media_type(text) for text in request.accept]
     for media in accepted:
         found = _resolve(media, relation, catalog, settings, whole_rows)
         if found is not None:
@@ -162,7 +134,7 @@ def _resolve(
 ) -> Negotiated | None:
     if media.kind == "object":
         return Negotiated(Renderer("object", media.nulls_stripped), media)
-    if media.kind == "array_stripped":
+    if media.kind == "array":
         return Negotiated(Renderer("json", nulls_stripped=True), media)
     if media.kind == "plan":
         if not settings.db_plan_enabled or media.subject is None:
@@ -172,7 +144,7 @@ def _resolve(
         found = _resolve(media.subject, relation, catalog, settings, whole_rows)
         return Negotiated(found.renderer, media) if found else None
     if whole_rows:
-        for name in ("*/*", media.name):
+        for name in (media_types.ANY, media.name):
             found = _custom(name, relation, catalog)
             if found is not None:
                 return found
@@ -181,8 +153,8 @@ def _resolve(
 
 def _custom(media: str, target: Name | None, catalog: Catalog) -> Negotiated | None:
     for handler in catalog.media_handlers:
-        if handler.target == target and handler.media_type.lower() == media.lower():
-            resolved = parse_media_type(handler.resolved_media_type)
+        if handler.target == target and handler.media_type == media:
+            resolved = media_type(media_types.canonical_type(handler.resolved_media_type))
             return Negotiated(
                 Renderer("custom", function=handler.function, target=target), resolved
             )
@@ -191,4 +163,4 @@ def _custom(media: str, target: Name | None, catalog: Catalog) -> Negotiated | N
 
 def _built_in(media: str) -> Negotiated | None:
     found = _BUILT_IN.get(media)
-    return Negotiated(found[0], MediaType(found[1])) if found else None
+    return Negotiated(found[0], media_type(found[1])) if found else None

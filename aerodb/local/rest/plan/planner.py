@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 from aerodb.local.rest import ast
 from aerodb.local.rest.ast import Action, Name
 from aerodb.local.rest.catalog import Catalog, Routine, Table
@@ -10,6 +12,7 @@ from aerodb.local.rest.plan.call import argument_names, check_max_affected, plan
 from aerodb.local.rest.plan.mutate import Mutation, plan_mutation
 from aerodb.local.rest.plan.negotiate import Negotiated, Renderer, negotiate
 from aerodb.local.rest.plan.read_tree import read_tree
+from aerodb.local.rest.plan.slots import Constant, Slot, Source, bind
 from aerodb.local.rest.plan.sql_body import (
     NO_INSERTED,
     NO_LOCATION,
@@ -36,12 +39,34 @@ _KINDS: dict[Action, StatementKind] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A statement for every request of one shape: `bind` puts a request's values in."""
+
+    statement: Statement
+    slots: tuple[Slot, ...]
+    explain_slots: tuple[Slot, ...] = ()
+
+    def bind(self, request: ast.Request) -> Statement:
+        source = Source(request)
+        return replace(
+            self.statement,
+            params=bind(self.slots, source),
+            explain_params=bind(self.explain_slots, source),
+        )
+
+
 def plan_request(request: ast.Request, catalog: Catalog, settings: RestSettings) -> Statement:
     """The statement of a request on a relation or a function.
 
     Raises RestError for what cannot be resolved or is not allowed: PGRST105, 107, 108, 118, 122,
     123, 127, 128 and 200 to 205 (wire contract §3.7).
     """
+    return make_plan(request, catalog, settings).bind(request)
+
+
+def make_plan(request: ast.Request, catalog: Catalog, settings: RestSettings) -> Plan:
+    """The plan of a request's shape; raises what `plan_request` raises."""
     match request.action:
         case Action.READ:
             return _plan_read(request, catalog, settings)
@@ -56,7 +81,7 @@ def plan_request(request: ast.Request, catalog: Catalog, settings: RestSettings)
 # --- read -------------------------------------------------------------------------------------
 
 
-def _plan_read(request: ast.Request, catalog: Catalog, settings: RestSettings) -> Statement:
+def _plan_read(request: ast.Request, catalog: Catalog, settings: RestSettings) -> Plan:
     table = _table(request.target, catalog)
     tree = read_tree(request, table.name, catalog, settings)
     negotiated = negotiate(request, table.name, catalog, settings, selects_whole_rows(tree))
@@ -70,23 +95,23 @@ def _plan_read(request: ast.Request, catalog: Catalog, settings: RestSettings) -
         count=_counted(request, settings, counting, None),
         media=negotiated.media,
     )
-    explain: Fragment | None = None
+    explain = EMPTY
     if request.preferences.count in ("planned", "estimated"):
         explain = sql("EXPLAIN (FORMAT JSON) ") + counting
-    return Statement(
+    described = Statement(
         kind="read",
         sql=statement.text,
-        params=statement.params,
+        params=(),
         read_only=True,
         target=table.name,
         media_type=negotiated.media.name,
         content_type=negotiated.media.content_type,
         singular=negotiated.media.kind == "object",
         is_explain=negotiated.media.kind == "plan",
-        explain_sql=explain.text if explain else None,
-        explain_params=explain.params if explain else (),
+        explain_sql=explain.text or None,
         table=table,
     )
+    return Plan(described, statement.params, explain.params)
 
 
 def _rows(tree: ReadNode, renderer: Renderer) -> Fragment:
@@ -101,7 +126,7 @@ def _counted(
         return EMPTY, NOT_COUNTED
     if preference == "estimated" and max_rows is not None and routine is None:
         # One more than max-rows is enough to know that the estimate is asked.
-        counting = counting + sql(" LIMIT ") + param(str(max_rows + 1))
+        counting = counting + sql(" LIMIT ") + param(Constant(str(max_rows + 1)))
     return count_parts(counting, page_count_sql(routine), request.top_range, max_rows)
 
 
@@ -130,7 +155,7 @@ def _check_preferences(request: ast.Request) -> None:
 # --- write ------------------------------------------------------------------------------------
 
 
-def _plan_write(request: ast.Request, catalog: Catalog, settings: RestSettings) -> Statement:
+def _plan_write(request: ast.Request, catalog: Catalog, settings: RestSettings) -> Plan:
     table = _table(request.target, catalog)
     tree = read_tree(request, table.name, catalog, settings)
     plan = plan_mutation(request, table, tree, catalog)
@@ -149,10 +174,10 @@ def _plan_write(request: ast.Request, catalog: Catalog, settings: RestSettings) 
         inserted=INSERTED if counts_inserted else NO_INSERTED,
         media=negotiated.media,
     )
-    return Statement(
+    described = Statement(
         kind=_KINDS[request.action],
         sql=statement.text,
-        params=statement.params,
+        params=(),
         read_only=False,
         target=table.name,
         media_type=negotiated.media.name,
@@ -166,6 +191,7 @@ def _plan_write(request: ast.Request, catalog: Catalog, settings: RestSettings) 
         max_affected=_max_affected(request),
         unfiltered=plan.kind != "insert" and not plan.where and not _sets_nothing(plan),
     )
+    return Plan(described, statement.params)
 
 
 def _sets_nothing(plan: Mutation) -> bool:
@@ -197,7 +223,7 @@ def _max_affected(request: ast.Request) -> int | None:
 # --- call -------------------------------------------------------------------------------------
 
 
-def _plan_call(request: ast.Request, catalog: Catalog, settings: RestSettings) -> Statement:
+def _plan_call(request: ast.Request, catalog: Catalog, settings: RestSettings) -> Plan:
     routine = find_routine(
         catalog,
         request.target,
@@ -233,11 +259,11 @@ def _call_statement(
     statement: Fragment,
     negotiated: Negotiated,
     table: Table | None,
-) -> Statement:
-    return Statement(
+) -> Plan:
+    described = Statement(
         kind="info" if request.action is Action.INFO_ROUTINE else "call",
         sql=statement.text,
-        params=statement.params,
+        params=(),
         read_only=request.action is not Action.CALL or routine.volatility != "volatile",
         target=request.target,
         media_type=negotiated.media.name,
@@ -251,3 +277,4 @@ def _call_statement(
         returns_void=routine.returns.void,
         max_affected=_max_affected(request),
     )
+    return Plan(described, statement.params)

@@ -5,7 +5,9 @@ The stages and their errors are those of PostgREST's documentation, "resource em
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import count
 
 from aerodb.local.rest.ast import (
     Action,
@@ -16,8 +18,6 @@ from aerodb.local.rest.ast import (
     LogicTree,
     Name,
     OrderTerm,
-    QueryParams,
-    Range,
     Request,
     SelectField,
     SelectItem,
@@ -38,6 +38,7 @@ from aerodb.local.rest.plan.embeds import (
     select_embeds,
 )
 from aerodb.local.rest.plan.representations import Resolver
+from aerodb.local.rest.plan.slots import numbered_filters, numbered_logic, restricted
 from aerodb.local.rest.plan.sql_fragments import SOURCE
 from aerodb.local.rest.plan.tree import (
     Condition,
@@ -103,13 +104,16 @@ def _add_items(
 
 def _place_modifiers(node: ReadNode, request: Request, catalog: Catalog, writes: bool) -> None:
     query = request.query
-    for path, found in _filters(query, writes):
-        target = node_at(node, path)
-        target.where.append(resolve_filter(found, Resolver(catalog, target.table)))
-    for path, tree in query.logic:
+    # A write applies the root's filters itself.
+    for slot, path, found in numbered_filters(query):
         if path or not writes:
             target = node_at(node, path)
-            target.where.append(resolve_logic(tree, Resolver(catalog, target.table)))
+            target.where.append(resolve_filter(found, Resolver(catalog, target.table), slot))
+    for slot, path, tree in numbered_logic(query):
+        if path or not writes:
+            target = node_at(node, path)
+            resolver = Resolver(catalog, target.table)
+            target.where.append(resolve_logic(tree, resolver, count(slot)))
     for path, terms in query.order:
         target = node_at(node, path)
         target.order = [_resolve_order(term, target, catalog) for term in terms]
@@ -117,15 +121,8 @@ def _place_modifiers(node: ReadNode, request: Request, catalog: Catalog, writes:
         node.range = request.top_range
         for path, requested in query.ranges.items():
             if path:
-                node_at(node, path).range = requested
-
-
-def _filters(query: QueryParams, writes: bool) -> tuple[tuple[EmbedPath, Filter], ...]:
-    """A write applies the root's filters itself."""
-    if writes:
-        return query.filters_not_root
-    root: tuple[tuple[EmbedPath, Filter], ...] = tuple(((), one) for one in query.filters_root)
-    return root + query.filters_not_root
+                target = node_at(node, path)
+                target.range, target.range_path = requested, path
 
 
 def node_at(node: ReadNode, path: EmbedPath) -> ReadNode:
@@ -146,19 +143,21 @@ def _child_named(node: ReadNode, name: str) -> ReadNode:
     raise not_embedded(name)
 
 
-def resolve_filter(requested: Filter, resolver: Resolver) -> Condition:
+def resolve_filter(requested: Filter, resolver: Resolver, slot: int) -> Condition:
     return Condition(
         resolver.query_input(requested.field, requested.operation),
         requested.operation,
         requested.negated,
+        slot,
     )
 
 
-def resolve_logic(tree: LogicTree, resolver: Resolver) -> ConditionTree:
+def resolve_logic(tree: LogicTree, resolver: Resolver, slots: Iterator[int]) -> ConditionTree:
+    """A tree whose filters take their slots in order."""
     if isinstance(tree, Logic):
-        children = tuple(resolve_logic(child, resolver) for child in tree.children)
+        children = tuple(resolve_logic(child, resolver, slots) for child in tree.children)
         return Junctor(tree.operator, children, tree.negated)
-    return resolve_filter(tree, resolver)
+    return resolve_filter(tree, resolver, next(slots))
 
 
 def _resolve_order(term: OrderTerm, node: ReadNode, catalog: Catalog) -> ResolvedOrder:
@@ -179,10 +178,4 @@ def _resolve_order(term: OrderTerm, node: ReadNode, catalog: Catalog) -> Resolve
 def _restrict_ranges(root: ReadNode, max_rows: int | None) -> None:
     """No level gives more than `db-max-rows` rows."""
     for node in root.walk():
-        if node.range.limit == 0:
-            node.range = Range(0, 0)
-        elif max_rows is not None:
-            limit = node.range.limit
-            node.range = replace(
-                node.range, limit=max_rows if limit is None else min(limit, max_rows)
-            )
+        node.range, node.max_rows = restricted(node.range, max_rows), max_rows

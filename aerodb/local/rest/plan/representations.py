@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from aerodb.local.rest.ast import Field, Fts, Name, Operation
+from aerodb.local.rest.ast import Field, Fts, JsonStep, Name, Operation
 from aerodb.local.rest.catalog import Catalog, Column, Table
 from aerodb.local.rest.plan.tree import ResolvedField
 from aerodb.local.rest.suggestions import column_not_found
@@ -32,10 +32,9 @@ class Resolver:
         column = table.columns.get(requested.name) if table else None
         if column is None:
             return ResolvedField(requested.name, requested.path, to_json=True)
-        found = column_field(column)
         # json and jsonb take the arrows as they are: a to_jsonb around them would hide indexes.
-        to_json = found.type not in ("json", "jsonb")
-        return replace(found, path=requested.path, to_json=to_json)
+        to_json = column.nominal_type not in ("json", "jsonb")
+        return column_field(column, requested.path, to_json)
 
     def output(self, requested: Field) -> ResolvedField:
         return self.formatted(self.field(requested))
@@ -67,7 +66,14 @@ class Resolver:
         return replace(found, type=source, transform=representation.function)
 
 
-def column_field(column: Column) -> ResolvedField:
+def column_field(
+    column: Column, path: tuple[JsonStep, ...] = (), to_json: bool = False
+) -> ResolvedField:
     return ResolvedField(
-        column.name, type=column.nominal_type, base_type=column.type, default=column.default
+        column.name,
+        path,
+        to_json,
+        type=column.nominal_type,
+        base_type=column.type,
+        default=column.default,
     )

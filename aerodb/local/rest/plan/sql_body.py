@@ -6,7 +6,7 @@ from typing import LiteralString
 
 from aerodb.local.rest.ast import Range
 from aerodb.local.rest.catalog import Routine
-from aerodb.local.rest.plan.negotiate import MediaType, PlanOption, Renderer
+from aerodb.local.rest.plan.negotiate import MediaType, Renderer
 from aerodb.local.rest.plan.sql_fragments import (
     EMPTY,
     Fragment,
@@ -148,7 +148,7 @@ def outer_query(
     )
 
 
-_OPTIONS: dict[PlanOption, LiteralString] = {
+_OPTIONS: dict[str, LiteralString] = {
     "analyze": "ANALYZE",
     "verbose": "VERBOSE",
     "settings": "SETTINGS",

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from aerodb.local.rest.ast import Name
 from aerodb.local.rest.catalog import Parameter
-from aerodb.local.rest.plan.call import Call, DirectArguments, direct_json
+from aerodb.local.rest.plan.call import Call
+from aerodb.local.rest.plan.slots import (
+    ArgumentList,
+    ArgumentsJson,
+    ArgumentText,
+    PayloadBytes,
+    PayloadText,
+)
 from aerodb.local.rest.plan.sql_body import is_scalar, is_set_of_scalar
 from aerodb.local.rest.plan.sql_fragments import (
     EMPTY,
@@ -14,13 +21,11 @@ from aerodb.local.rest.plan.sql_fragments import (
     ident,
     join,
     param,
-    param_bytes,
-    param_list,
     qualified,
     sql,
     type_name,
 )
-from aerodb.local.rest.plan.sql_json import BODY, decode, from_payload
+from aerodb.local.rest.plan.sql_json import BODY, from_payload
 from aerodb.local.rest.plan.tree import ResolvedField
 
 _RESULT = Name("", "pgrst_call")
@@ -39,17 +44,17 @@ def call_sql(plan: Call) -> Fragment:
 
 
 def _source(plan: Call) -> Fragment:
-    if plan.single is not None:
-        return sql("FROM ") + _invocation(plan, _single_argument(plan, plan.single))
+    if plan.body is not None:
+        return sql("FROM ") + _invocation(plan, _body_argument(plan, plan.body))
     if not plan.parameters:
         return sql("FROM ") + _invocation(plan, EMPTY)
-    if plan.direct is not None:
-        arguments = [_direct_argument(one, plan.direct) for one in plan.parameters]
+    if plan.direct:
+        arguments = [_direct_argument(plan, one) for one in plan.parameters]
         return sql("FROM ") + _invocation(plan, join(", ", arguments))
     fields = tuple(ResolvedField(one.name, type=one.type_max_length) for one in plan.parameters)
     arguments = [concat(_named(one), column(BODY, one.name)) for one in plan.parameters]
     return concat(
-        from_payload(plan.payload, fields, limit_one=True),
+        from_payload(fields, single=plan.single, limit_one=True),
         sql(", LATERAL "),
         _invocation(plan, join(", ", arguments)),
     )
@@ -68,25 +73,16 @@ def _named(parameter: Parameter) -> Fragment:
     return concat(prefix, ident(parameter.name), sql(" := "))
 
 
-def _direct_argument(parameter: Parameter, arguments: DirectArguments) -> Fragment:
-    value = arguments.get(parameter.name)
-    if value is None:
-        shown = sql("NULL")
-    elif isinstance(value, tuple):
-        shown = param_list(value)
-    else:
-        shown = param(value)
-    return concat(_named(parameter), shown, sql("::"), type_name(parameter.type_max_length))
+def _direct_argument(plan: Call, parameter: Parameter) -> Fragment:
+    value = sql("NULL")
+    if parameter.name in plan.given:
+        slots = ArgumentList if parameter.variadic else ArgumentText
+        value = param(slots(parameter.name))
+    return concat(_named(parameter), value, sql("::"), type_name(parameter.type_max_length))
 
 
-def _single_argument(plan: Call, parameter: Parameter) -> Fragment:
-    raw = plan.payload.raw if plan.payload is not None else None
+def _body_argument(plan: Call, parameter: Parameter) -> Fragment:
     if parameter.type == "bytea":
-        return param_bytes(raw)
-    if plan.direct is not None:
-        value = param(direct_json(plan.direct))
-    elif raw is None:
-        value = Fragment("%s", (None,))
-    else:
-        value = param(decode(raw))
+        return param(PayloadBytes())
+    value = param(ArgumentsJson() if plan.direct else PayloadText())
     return concat(value, sql("::"), type_name(parameter.type))

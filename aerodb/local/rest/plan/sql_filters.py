@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import LiteralString
 
 from aerodb.local.rest.ast import Fts, In, Is, IsDistinct, JsonStep, Name, Op
+from aerodb.local.rest.plan.slots import FilterValue
 from aerodb.local.rest.plan.sql_fragments import (
     EMPTY,
     Fragment,
-    array_literal,
     call,
     cast_target,
     column,
@@ -136,31 +136,30 @@ def filter_sql(table: Name, condition: Condition) -> Fragment:
 
 def _operation(condition: Condition) -> Fragment:
     operation = condition.operation
+    value = param(FilterValue(condition.slot))
     match operation:
         case Op():
-            return _comparison(operation, condition.field)
+            return _comparison(operation, condition.field, value)
         case In():
-            return _membership(operation, condition.field)
+            return _membership(operation, condition.field, value)
         case Is():
             return sql(_TRUTHS[operation.value])
         case IsDistinct():
-            return sql(" IS DISTINCT FROM ") + param(operation.value)
+            return sql(" IS DISTINCT FROM ") + value
         case Fts():
             return concat(
                 sql(" @@ "),
                 sql(_TEXT_SEARCH[operation.name]),
                 _language(operation.language),
-                param(operation.value),
+                value,
                 sql(")"),
             )
 
 
-def _comparison(operation: Op, field: ResolvedField) -> Fragment:
+def _comparison(operation: Op, field: ResolvedField, value: Fragment) -> Fragment:
     operator = concat(sql(" "), sql(_OPERATORS[operation.name]), sql(" "))
-    if operation.name in ("like", "ilike"):
-        value = param(operation.value.replace("*", "%"))
-    else:
-        value = _parsed(param(operation.value), field)
+    if operation.name not in ("like", "ilike"):
+        value = _parsed(value, field)
     if operation.quantifier is None:
         return operator + value
     return concat(operator, sql(_QUANTIFIERS[operation.quantifier]), value, sql(")"))
@@ -170,11 +169,10 @@ def _parsed(value: Fragment, field: ResolvedField) -> Fragment:
     return call(field.transform, value) if field.transform else value
 
 
-def _membership(operation: In, field: ResolvedField) -> Fragment:
+def _membership(operation: In, field: ResolvedField, values: Fragment) -> Fragment:
     """`= ANY` of one array: one text for any number of values, and an empty list is possible."""
     if operation.values == ("",):
         return sql(" = ANY('{}')")
-    values = param(array_literal(operation.values))
     if field.transform is None:
         return concat(sql(" = ANY ("), values, sql(")"))
     elements = concat(sql("unnest("), values, sql("::text[])"))

@@ -17,14 +17,18 @@ import psycopg.sql
 
 from aerodb.local.rest.ast import Name
 from aerodb.local.rest.errors import RestError
+from aerodb.local.rest.plan.slots import Slot
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Fragment:
-    """SQL text with `%s` placeholders and as many parameters."""
+    """SQL text with `%s` placeholders and as many slots; a value, never changed.
+
+    Not frozen, as a plan makes hundreds of these and a frozen one costs three times as much.
+    """
 
     text: str
-    params: tuple[object, ...] = ()
+    params: tuple[Slot, ...] = ()
 
     def __add__(self, other: Fragment) -> Fragment:
         return Fragment(self.text + other.text, self.params + other.params)
@@ -38,17 +42,20 @@ SOURCE = Name("", "pgrst_source")
 """The common table expression that reads, writes or calls."""
 
 
+@lru_cache(maxsize=1024)
 def sql(text: LiteralString) -> Fragment:
     """A constant piece of SQL, without a percent sign."""
     return Fragment(text)
 
 
 def join(separator: LiteralString, fragments: Iterable[Fragment]) -> Fragment:
-    parts = tuple(fragments)
-    return Fragment(
-        separator.join([part.text for part in parts]),
-        tuple(value for part in parts for value in part.params),
-    )
+    texts: list[str] = []
+    params: list[Slot] = []
+    for fragment in fragments:
+        texts.append(fragment.text)
+        if fragment.params:
+            params += fragment.params
+    return Fragment(separator.join(texts), tuple(params))
 
 
 def concat(*fragments: Fragment) -> Fragment:
@@ -69,12 +76,14 @@ def literal(value: str) -> Fragment:
     return Fragment(quoted.strip().replace("%", "%%"))
 
 
+@lru_cache(maxsize=4096)
 def qualified(name: Name) -> Fragment:
     if name.schema:
         return concat(ident(name.schema), sql("."), ident(name.name))
     return ident(name.name)
 
 
+@lru_cache(maxsize=8192)
 def column(table: Name, name: str) -> Fragment:
     if name == "*":
         return qualified(table) + sql(".*")
@@ -101,29 +110,10 @@ def cast_target(requested: str) -> Fragment:
     return Fragment(requested)
 
 
-def param(value: str) -> Fragment:
-    """An untyped text parameter: PostgreSQL infers its type from the place, as for `'literal'`."""
-    if "\0" in value:
-        raise RestError(400, "22021", 'invalid byte sequence for encoding "UTF8": 0x00')
-    return Fragment("%s", (value,))
-
-
-def param_list(values: tuple[str, ...]) -> Fragment:
-    """A text[] parameter."""
-    if any("\0" in value for value in values):
-        raise RestError(400, "22021", 'invalid byte sequence for encoding "UTF8": 0x00')
-    return Fragment("%s", (list(values),))
-
-
-def param_bytes(value: bytes | None) -> Fragment:
-    """A bytea parameter."""
-    return Fragment("%s", (value,))
-
-
-def array_literal(values: Iterable[str]) -> str:
-    """The text of an array, every element quoted, for an untyped parameter."""
-    quoted = (value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
-    return "{" + ",".join(f'"{value}"' for value in quoted) + "}"
+def param(slot: Slot) -> Fragment:
+    """A parameter. Texts are untyped: PostgreSQL infers the type from the place, as it does for
+    `'literal'`."""
+    return Fragment("%s", (slot,))
 
 
 def call(function: Name, argument: Fragment) -> Fragment:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import LiteralString
 
-from aerodb.local.rest.ast import Name, Payload
-from aerodb.local.rest.errors import RestError
+from aerodb.local.rest.ast import Name
+from aerodb.local.rest.plan.slots import PayloadText
 from aerodb.local.rest.plan.sql_fragments import (
     EMPTY,
     Fragment,
@@ -25,37 +25,18 @@ from aerodb.local.rest.plan.tree import ResolvedField
 BODY = Name("", "pgrst_body")
 
 
-def json_text(payload: Payload | None) -> Fragment:
-    """The payload as an untyped parameter, NULL without one."""
-    return Fragment("%s", (None,)) if payload is None else param(decode(payload.raw))
-
-
-def decode(raw: bytes) -> str:
-    try:
-        return raw.decode()
-    except UnicodeDecodeError as error:
-        at = raw[error.start : error.start + 1].hex()
-        message = f'invalid byte sequence for encoding "UTF8": 0x{at}'
-        raise RestError(400, "22021", message) from error
-
-
-def is_object(payload: Payload | None) -> bool:
-    """Whether the text begins as an object; PostgreSQL itself says when it is not valid JSON."""
-    return payload is not None and payload.raw.lstrip(b" \t\r\n")[:1] == b"{"
-
-
 def from_payload(
-    payload: Payload | None,
     fields: tuple[ResolvedField, ...],
     *,
+    single: bool,
     defaults: bool = False,
     limit_one: bool = False,
 ) -> Fragment:
     """A FROM clause whose `pgrst_body` has a row for each object and a column for each field.
 
-    With `defaults`, absent keys take the column's default instead of NULL (`missing=default`).
+    `single` says that the payload is an object and not an array of objects. With `defaults`,
+    absent keys take the column's default instead of NULL (`missing=default`).
     """
-    single = is_object(payload)
     kind = sql("::jsonb") if defaults else sql("::json")
     body, filled = sql("pgrst_payload.json_data"), EMPTY
     if defaults:
@@ -77,7 +58,7 @@ def from_payload(
         rows = concat(sql(names[1]), sql("("), body, sql(") _"))
     return concat(
         sql("FROM (SELECT "),
-        json_text(payload),
+        param(PayloadText()),
         kind,
         sql(" AS json_data) pgrst_payload, "),
         filled,

@@ -58,7 +58,7 @@ def _insert(plan: Mutation) -> Fragment:
         sql(" SELECT "),
         named_columns(plan.columns),
         sql(" "),
-        from_payload(plan.payload, plan.columns, defaults=plan.apply_defaults),
+        from_payload(plan.columns, single=plan.single, defaults=plan.apply_defaults),
         where_sql(conditions),
         _on_conflict(plan, names),
         _returning(plan),
@@ -90,7 +90,7 @@ def _update(plan: Mutation) -> Fragment:
         sql(" SET "),
         join(", ", pairs),
         sql(" "),
-        from_payload(plan.payload, plan.columns, defaults=plan.apply_defaults),
+        from_payload(plan.columns, single=plan.single, defaults=plan.apply_defaults),
         where_sql([condition_sql(table, one) for one in plan.where]),
         _returning(plan),
     )

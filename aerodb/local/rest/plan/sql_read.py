@@ -7,6 +7,7 @@ from typing import LiteralString
 
 from aerodb.local.rest.ast import Aggregate, Name, Range
 from aerodb.local.rest.catalog import ComputedRelationship
+from aerodb.local.rest.plan.slots import LimitValue, OffsetValue
 from aerodb.local.rest.plan.sql_filters import (
     cast_sql,
     condition_sql,
@@ -83,7 +84,7 @@ def _query(node: ReadNode, as_json: Fragment) -> Fragment:
         where_sql(conditions + [join_sql(condition) for condition in node.joins]),
         _group_by(node, columns),
         order_sql(table, node.order),
-        limit_sql(node.range),
+        _limit(node),
     )
 
 
@@ -120,14 +121,16 @@ def _from(node: ReadNode) -> Fragment:
     text = concat(sql(" FROM "), source, _as(node.source_alias))
     if found is None or isinstance(found, ComputedRelationship) or found.junction is None:
         return text
-    return concat(text, sql(", "), qualified(found.junction.table), _as(node.junction_alias))
+    return concat(text, sql(", "), qualified(found.junction.table))
 
 
-def limit_sql(bounds: Range) -> Fragment:
-    if bounds == Range():
+def _limit(node: ReadNode) -> Fragment:
+    if node.range == Range():
         return EMPTY
-    limit = param(str(bounds.limit)) if bounds.limit is not None else sql("ALL")
-    return concat(sql(" LIMIT "), limit, sql(" OFFSET "), param(str(bounds.offset)))
+    limit = sql("ALL")
+    if node.range.limit is not None:
+        limit = param(LimitValue(node.range_path, node.max_rows))
+    return concat(sql(" LIMIT "), limit, sql(" OFFSET "), param(OffsetValue(node.range_path)))
 
 
 # --- embeds -----------------------------------------------------------------------------------

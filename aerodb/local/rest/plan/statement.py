@@ -49,8 +49,8 @@ class Statement:
     singular: bool = False
     """Exactly one row is required: otherwise roll back, 406 PGRST116 (`page_total` counts)."""
     is_explain: bool = False
-    """The media type is an execution plan: one text column, the body is all rows, each with a
-    line feed after it; status 200, no range and no further checks."""
+    """The media type is an execution plan: one column (text or json), the body is all rows, each
+    with a line feed after it; status 200, no range and no further checks."""
     explain_sql: str | None = None
     """`EXPLAIN (FORMAT JSON)` of the count query (count=planned or estimated): the total is
     `[0]["Plan"]["Plan Rows"]`; for estimated only if `total_result_set` exceeds max-rows, and then

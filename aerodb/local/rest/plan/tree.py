@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from aerodb.local.rest.ast import Aggregate, JoinType, JsonStep, Name, Operation, Range
+from aerodb.local.rest.ast import Aggregate, EmbedPath, JoinType, JsonStep, Name, Operation, Range
 from aerodb.local.rest.catalog import AnyRelationship
 
 
@@ -48,9 +48,12 @@ class SelectColumn:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
+    """A filter; its value is the one of that slot (`slots`)."""
+
     field: ResolvedField
     operation: Operation
-    negated: bool = False
+    negated: bool
+    slot: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +136,10 @@ _ALL_ROWS = Range()
 class ReadNode:
     """One relation of the tree.
 
-    `source` is the relation read, `source_alias` its name in the query; `junction_alias` names the
-    junction of a many-to-many embed. `aggregate_alias` names the lateral subquery that the parent
-    joins. `extra_selects` and `spread_order` carry the order of a to-many spread out of the
-    subquery, to the place where its columns are aggregated: pairs of the embed that the column
-    comes from (None: this node) and the column.
+    `source` is the relation read, `source_alias` its name in the query. `aggregate_alias` names
+    the lateral subquery that the parent joins. `extra_selects` and `spread_order` carry the order
+    of a to-many spread out of the subquery, to the place where its columns are aggregated: pairs of
+    the embed that the column comes from (None: this node) and the column.
     """
 
     name: str
@@ -148,7 +150,6 @@ class ReadNode:
     join: JoinType | None = None
     spread: Spread | None = None
     source_alias: str | None = None
-    junction_alias: str | None = None
     aggregate_alias: str = ""
     table: Name = _NOWHERE
     """The relation whose columns these are, also when `source` is a common table expression."""
@@ -159,6 +160,9 @@ class ReadNode:
     where: list[ConditionTree] = field(default_factory=list[ConditionTree])
     order: list[ResolvedOrder] = field(default_factory=list[ResolvedOrder])
     range: Range = _ALL_ROWS
+    range_path: EmbedPath = ()
+    """Where the request says that range."""
+    max_rows: int | None = None
     children: list[ReadNode] = field(default_factory=list["ReadNode"])
     embeds: list[EmbedSelect] = field(default_factory=list[EmbedSelect])
     extra_selects: list[tuple[str | None, SelectColumn]] = field(

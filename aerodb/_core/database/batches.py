@@ -1,0 +1,88 @@
+"""Writing many rows: the report that `insert_many` gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from aerodb._core.database.render import local_error
+from aerodb._core.values import BadValue
+from aerodb.types import AeroDBError, AeroDBResponse
+
+__all__ = ["BatchError", "BatchProgress", "BatchReport", "Tally"]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchError:
+    """A batch that was not written: rows number `first` to `last` of the input, from 0."""
+
+    first: int
+    last: int
+    error: AeroDBError
+
+
+@dataclass(frozen=True, slots=True)
+class BatchProgress:
+    """How far it is: `rows` were handed to the server, in `batches` requests."""
+
+    rows: int
+    batches: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class BatchReport:
+    """What became of `insert_many`.
+
+    Attributes:
+        inserted: Rows in batches that were written.
+        batches: Requests that were sent.
+        errors: The batches that failed; each is all or nothing.
+    """
+
+    inserted: int
+    batches: int
+    errors: tuple[BatchError, ...] = ()
+
+
+class Tally:
+    """Counts batches while they are sent."""
+
+    __slots__ = ("_errors", "_inserted", "_on_error", "_progress", "batches", "problem", "rows")
+
+    def __init__(
+        self, batch_size: Any, on_error: Any, progress: Callable[[BatchProgress], Any] | None
+    ) -> None:
+        self._errors: list[BatchError] = []
+        self._inserted = 0
+        self._on_error = on_error
+        self._progress = progress
+        self.rows = 0
+        self.batches = 0
+        self.problem: AeroDBResponse[BatchReport] | None = None
+        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+            self._refuse(f"batch_size: {batch_size!r} was given, expected an int above 0")
+        if on_error not in ("stop", "continue"):
+            self._refuse(f"on_error: {on_error!r} was given, expected 'stop' or 'continue'")
+
+    def _refuse(self, message: str) -> None:
+        self.problem = local_error(BadValue(message))
+
+    def add(self, size: int, error: AeroDBError | None) -> bool:
+        """Note one answered batch; return whether to go on."""
+        first = self.rows
+        self.rows += size
+        self.batches += 1
+        if error is None:
+            self._inserted += size
+        else:
+            self._errors.append(BatchError(first, self.rows - 1, error))
+        if self._progress is not None:
+            self._progress(BatchProgress(self.rows, self.batches, len(self._errors)))
+        return error is None or self._on_error == "continue"
+
+    def response(self) -> AeroDBResponse[BatchReport]:
+        """The report; its error is the first one, and then `data` still says what was written."""
+        report = BatchReport(self._inserted, self.batches, tuple(self._errors))
+        return AeroDBResponse(report, self._errors[0].error if self._errors else None)

@@ -1,0 +1,30 @@
+"""The immutable chain that every query is made of."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from aerodb._core.database.plan import Step
+
+__all__ = ["Chain"]
+
+_new = object.__new__
+
+
+class Chain:
+    """Where a query goes, and the last of the steps that made it.
+
+    A step is `(previous, apply, *arguments)`, so a query shares all its past with the queries it
+    was forked from, and adding to it costs one small object (performance.md, target e).
+    """
+
+    __slots__ = ("_source", "_steps")
+
+    _source: Any
+    _steps: Step
+
+    def _add(self, step: Step) -> Self:
+        query = _new(self.__class__)
+        query._source = self._source
+        query._steps = step
+        return query

@@ -1,0 +1,324 @@
+"""The filters of a query: one method an operator, each gives a new query.
+
+Values are data: whatever they hold, they add no operator and no column (wire-contract §1.9 S11).
+Nothing here looks at a value; a bad one is reported when the query is executed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
+
+from aerodb._core.database.chain import Chain
+from aerodb._core.database.expressions import Condition, Group, Leaf, condition_of, kept
+from aerodb._core.database.operands import IsValue, checked_operator
+from aerodb._core.database.percent import percent
+from aerodb._core.database.plan import Plan, Step
+from aerodb._core.values import BadValue
+
+__all__ = ["Filters"]
+
+
+def compare(plan: Plan, step: Step) -> None:
+    """Apply one comparison."""
+    _, _, operator, column, value = step
+    negated = plan.negate
+    if negated:
+        plan.negate = False
+    plan.add_leaf(column, operator, value, negated)
+
+
+def compare_not_in(plan: Plan, step: Step) -> None:
+    """Apply `not_in`."""
+    _, _, column, values = step
+    plan.add_leaf(column, "in", values, not plan.take_negation())
+
+
+def compare_checked(plan: Plan, step: Step) -> None:
+    """Apply a comparison whose operator the user wrote."""
+    _, _, column, operator, value, raw = step
+    name, negated = checked_operator(operator, plan.take_negation())
+    if (raw and isinstance(value, str) and name == "in") or (
+        name.endswith(("(any)", "(all)")) and isinstance(value, str)
+    ):
+        plan.add_literal(column, f"{'not.' if negated else ''}{name}.", value)
+    else:
+        plan.add_leaf(column, name, value, negated)
+
+
+def negate(plan: Plan, _step: Step) -> None:
+    """Apply `not_`."""
+    plan.negate = not plan.negate
+
+
+def conditions(plan: Plan, step: Step) -> None:
+    """Apply `where`, `or_`, `and_`."""
+    _, _, operator, members, table = step
+    found = tuple(condition_of(member) for member in members)
+    group = Group(operator or "and", found, plan.take_negation())
+    if operator is None:
+        plan.add_condition(group)
+    else:
+        plan.add_group(group, table)
+
+
+def between(plan: Plan, step: Step) -> None:
+    """Apply `between`."""
+    _, _, column, low, high = step
+    ends = (Leaf(column, "gte", low), Leaf(column, "lte", high))
+    plan.add_condition(Group("and", ends, plan.take_negation()))
+
+
+def match(plan: Plan, step: Step) -> None:
+    """Apply `match`."""
+    _, _, query = step
+    if not isinstance(query, Mapping) or not query:
+        raise BadValue(f"match: {type(query).__name__} was given, expected a mapping of columns")
+    leaves = tuple(Leaf(column, "eq", value) for column, value in query.items())
+    plan.add_condition(Group("and", leaves, plan.take_negation()))
+
+
+def raw_filter(plan: Plan, step: Step) -> None:
+    """Apply `raw_filter`."""
+    _, _, key, value = step
+    if not isinstance(key, str) or not isinstance(value, str):
+        raise BadValue("raw_filter: expected the key and the value as text")
+    plan.filtered = plan.filtered or ("." not in key and key not in _NO_FILTERS)
+    plan.pairs.append(f"{percent(key)}={percent(value)}")
+
+
+_NO_FILTERS = ("select", "columns", "on_conflict", "order", "limit", "offset")
+
+
+class Filters(Chain):
+    """The filter methods, the same on every kind of query, before or after its verb."""
+
+    __slots__ = ()
+
+    # --- comparisons
+
+    def eq(self, column: str, value: Any) -> Self:
+        """`column = value`. `None` becomes `IS NULL`."""
+        return self._add((self._steps, compare, "eq", column, value))
+
+    def neq(self, column: str, value: Any) -> Self:
+        """`column <> value`. `None` becomes `IS NOT NULL`."""
+        return self._add((self._steps, compare, "neq", column, value))
+
+    def gt(self, column: str, value: Any) -> Self:
+        """`column > value`."""
+        return self._add((self._steps, compare, "gt", column, value))
+
+    def gte(self, column: str, value: Any) -> Self:
+        """`column >= value`."""
+        return self._add((self._steps, compare, "gte", column, value))
+
+    def lt(self, column: str, value: Any) -> Self:
+        """`column < value`."""
+        return self._add((self._steps, compare, "lt", column, value))
+
+    def lte(self, column: str, value: Any) -> Self:
+        """`column <= value`."""
+        return self._add((self._steps, compare, "lte", column, value))
+
+    def between(self, column: str, low: Any, high: Any) -> Self:
+        """`low <= column <= high`."""
+        return self._add((self._steps, between, column, low, high))
+
+    def is_(self, column: str, value: bool | IsValue | None) -> Self:
+        """`column IS value`: None, True, False, `"not_null"` or `"unknown"`."""
+        return self._add((self._steps, compare, "is", column, value))
+
+    def is_distinct(self, column: str, value: Any) -> Self:
+        """`column IS DISTINCT FROM value`: unequal, NULL counted as a value."""
+        return self._add((self._steps, compare, "isdistinct", column, value))
+
+    def in_(self, column: str, values: Iterable[Any]) -> Self:
+        """`column = ANY(values)`. An empty list matches nothing, and asks nobody."""
+        return self._add((self._steps, compare, "in", column, kept(values)))
+
+    def not_in(self, column: str, values: Iterable[Any]) -> Self:
+        """The opposite of `in_`. An empty list filters nothing."""
+        return self._add((self._steps, compare_not_in, column, kept(values)))
+
+    # --- text
+
+    def like(self, column: str, pattern: str) -> Self:
+        """`column LIKE pattern`: `%` and `*` stand for any text, `_` for one character."""
+        return self._add((self._steps, compare, "like", column, pattern))
+
+    def ilike(self, column: str, pattern: str) -> Self:
+        """`like` without regard to case."""
+        return self._add((self._steps, compare, "ilike", column, pattern))
+
+    def match_regex(self, column: str, pattern: str) -> Self:
+        """`column ~ pattern`: a POSIX regular expression."""
+        return self._add((self._steps, compare, "match", column, pattern))
+
+    def imatch_regex(self, column: str, pattern: str) -> Self:
+        """`match_regex` without regard to case."""
+        return self._add((self._steps, compare, "imatch", column, pattern))
+
+    regex = match_regex
+    iregex = imatch_regex
+
+    def startswith(self, column: str, text: str) -> Self:
+        """Begins with exactly this text; nothing in it is a wildcard."""
+        return self._add((self._steps, compare, "@startswith", column, text))
+
+    def endswith(self, column: str, text: str) -> Self:
+        """Ends with exactly this text; nothing in it is a wildcard."""
+        return self._add((self._steps, compare, "@endswith", column, text))
+
+    def contains_text(self, column: str, text: str) -> Self:
+        """Has exactly this text somewhere; nothing in it is a wildcard."""
+        return self._add((self._steps, compare, "@contains_text", column, text))
+
+    def icontains_text(self, column: str, text: str) -> Self:
+        """`contains_text` without regard to case."""
+        return self._add((self._steps, compare, "@icontains_text", column, text))
+
+    def text_search(
+        self,
+        column: str,
+        query: str,
+        options: Mapping[str, Any] | None = None,
+        *,
+        type: str | None = None,
+        config: str | None = None,
+    ) -> Self:
+        """Full-text search.
+
+        Args:
+            column: A tsvector, text or JSON column.
+            query: What to look for, in the language of `type`.
+            options: `{"type": ..., "config": ...}`, as other clients take them.
+            type: None for tsquery syntax, `plain`, `phrase`, or `websearch` (as in search engines).
+            config: The text search configuration, as `english`.
+        """
+        given = options or {}
+        wanted = type or given.get("type"), config or given.get("config")
+        return self._add((self._steps, compare, "@fts", column, (query, *wanted)))
+
+    def fts(self, column: str, query: str, config: str | None = None) -> Self:
+        """Full-text search; see `text_search`."""
+        return self._add((self._steps, compare, "@fts", column, (query, None, config)))
+
+    def plfts(self, column: str, query: str, config: str | None = None) -> Self:
+        """Full-text search of type `plain`; see `text_search`."""
+        return self._add((self._steps, compare, "@fts", column, (query, "plain", config)))
+
+    def phfts(self, column: str, query: str, config: str | None = None) -> Self:
+        """Full-text search of type `phrase`; see `text_search`."""
+        return self._add((self._steps, compare, "@fts", column, (query, "phrase", config)))
+
+    def wfts(self, column: str, query: str, config: str | None = None) -> Self:
+        """Full-text search of type `websearch`; see `text_search`."""
+        return self._add((self._steps, compare, "@fts", column, (query, "websearch", config)))
+
+    # --- arrays, JSON, ranges
+
+    def contains(self, column: str, value: Any) -> Self:
+        """`column @> value`: a list for arrays, a mapping for JSON, a `Range`, or literal text."""
+        return self._add((self._steps, compare, "cs", column, value))
+
+    def contained_by(self, column: str, value: Any) -> Self:
+        """`column <@ value`, the other way round."""
+        return self._add((self._steps, compare, "cd", column, value))
+
+    def overlaps(self, column: str, value: Any) -> Self:
+        """`column && value`: a list for arrays, or a `Range`."""
+        return self._add((self._steps, compare, "ov", column, value))
+
+    cs = contains
+    cd = contained_by
+    ov = overlaps
+
+    def range_lt(self, column: str, range: Any) -> Self:
+        """`column << range`: the column's range lies wholly before it."""
+        return self._add((self._steps, compare, "sl", column, range))
+
+    def range_gt(self, column: str, range: Any) -> Self:
+        """`column >> range`: the column's range lies wholly after it."""
+        return self._add((self._steps, compare, "sr", column, range))
+
+    def range_gte(self, column: str, range: Any) -> Self:
+        """`column &> range`: the column's range does not begin before it."""
+        return self._add((self._steps, compare, "nxl", column, range))
+
+    def range_lte(self, column: str, range: Any) -> Self:
+        """`column &< range`: the column's range does not end after it."""
+        return self._add((self._steps, compare, "nxr", column, range))
+
+    def range_adjacent(self, column: str, range: Any) -> Self:
+        """`column -|- range`: the two touch and do not overlap."""
+        return self._add((self._steps, compare, "adj", column, range))
+
+    sl = range_lt
+    sr = range_gt
+    nxl = range_gte
+    nxr = range_lte
+    adj = range_adjacent
+
+    # --- any operator, trees
+
+    def match(self, query: Mapping[str, Any]) -> Self:
+        """Every named column equals its value."""
+        kept_query = dict(query) if isinstance(query, Mapping) else query
+        return self._add((self._steps, match, kept_query))
+
+    def filter(self, column: str, operator: str, value: Any) -> Self:
+        """Any operator of the wire by name: `filter("age", "not.gte", 18)`.
+
+        Text for `in` and for `(any)`/`(all)` is taken as the server's own literal: trusted input.
+        """
+        return self._add((self._steps, compare_checked, column, operator, kept_value(value), True))
+
+    def raw_filter(self, key: str, value: str) -> Self:
+        """Add a query parameter as it is, percent-encoded only: trusted input."""
+        return self._add((self._steps, raw_filter, key, value))
+
+    @property
+    def not_(self) -> Self:
+        """Negate the next condition: `q.not_.eq("a", 1)`, or in one call `q.not_("a", "eq", 1)`."""
+        return self._add((self._steps, negate))
+
+    def __call__(self, column: str, operator: str, value: Any) -> Self:
+        """The second half of `q.not_("age", "gt", 3)`."""
+        if self._steps[1] is not negate:
+            raise TypeError("a query is not callable: only q.not_(column, operator, value) is")
+        return self._add((self._steps, compare_checked, column, operator, kept_value(value), False))
+
+    def where(self, *conditions_: Condition | str) -> Self:
+        """All of these conditions: `where((col("a") > 1) | col("b").is_(None))`."""
+        return self._add((self._steps, conditions, None, conditions_, None))
+
+    def or_(
+        self,
+        *conditions_: Condition | str,
+        foreign_table: str | None = None,
+        reference_table: str | None = None,
+        referenced_table: str | None = None,
+    ) -> Self:
+        """At least one of these conditions. Text is the server's own grammar: trusted input.
+
+        `foreign_table` (also `reference_table`, `referenced_table`) filters an embedded table.
+        """
+        table = foreign_table or reference_table or referenced_table
+        return self._add((self._steps, conditions, "or", conditions_, table))
+
+    def and_(
+        self,
+        *conditions_: Condition | str,
+        foreign_table: str | None = None,
+        reference_table: str | None = None,
+        referenced_table: str | None = None,
+    ) -> Self:
+        """All of these conditions, see `or_`."""
+        table = foreign_table or reference_table or referenced_table
+        return self._add((self._steps, conditions, "and", conditions_, table))
+
+
+def kept_value(value: Any) -> Any:
+    """An iterator taken out once; anything else as it is."""
+    return tuple(value) if hasattr(value, "__next__") else value

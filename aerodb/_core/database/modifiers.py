@@ -1,0 +1,253 @@
+"""Order, limits, counting and everything else that shapes the answer, as steps of a query."""
+
+from __future__ import annotations
+
+from operator import index
+from typing import Any, Literal, Self
+
+from aerodb._core.database.chain import Chain
+from aerodb._core.database.columns import order_term
+from aerodb._core.database.plan import Plan, Step, encoded_key
+from aerodb._core.headers import header_problem
+from aerodb._core.values import BadValue, describe
+
+__all__ = ["CountMode", "Modifiers", "Returning"]
+
+CountMode = Literal["exact", "planned", "estimated"]
+Returning = Literal["representation", "minimal", "headers-only"]
+
+_MAX_NUMBER = 2**63 - 1  # bigint, which LIMIT and OFFSET are
+
+
+def number(value: Any, what: str) -> int:
+    """A whole number that PostgreSQL's bigint can hold, not negative."""
+    try:
+        found = index(value)
+    except TypeError:
+        found = -1
+    if isinstance(value, bool) or not 0 <= found <= _MAX_NUMBER:
+        raise BadValue(f"{what}: {describe(value)} was given, expected an int from 0 to 2**63-1")
+    return found
+
+
+def choice(value: Any, allowed: tuple[str, ...], what: str) -> str:
+    """One of the words that the server knows; an enum of them will do."""
+    text = getattr(value, "value", value)
+    if not isinstance(text, str) or text not in allowed:
+        raise BadValue(f"{what}: {describe(value)} was given, expected one of {', '.join(allowed)}")
+    return str.__str__(text)
+
+
+def assign(plan: Plan, step: Step) -> None:
+    """Set one attribute of the plan."""
+    setattr(plan, step[2], step[3])
+
+
+def order(plan: Plan, step: Step) -> None:
+    """Apply `order`."""
+    _, _, column, ascending, desc, nulls_first, table = step
+    if ascending is not None and desc is not None and ascending is desc:
+        raise BadValue("order: ascending= and desc= contradict each other")
+    up = ascending if desc is None else not desc
+    if isinstance(column, str) and column.startswith("-") and len(column) > 1:
+        if up is not None:
+            raise BadValue(f"order: {column!r} says the direction, and so does a keyword")
+        column, up = column[1:], False
+    term = order_term(column, up is not False, nulls_first)
+    plan.add_order(f"{encoded_key(table)[0]}.order" if table else "order", term)
+
+
+def limit(plan: Plan, step: Step) -> None:
+    """Apply `limit`."""
+    _, _, count, table = step
+    count = number(count, "limit")
+    if table:
+        plan.set_range(f"{encoded_key(table)[0]}.limit", count)
+    else:
+        plan.limit = count
+
+
+def offset(plan: Plan, step: Step) -> None:
+    """Apply `offset`."""
+    _, _, count, table = step
+    count = number(count, "offset")
+    if table:
+        plan.set_range(f"{encoded_key(table)[0]}.offset", count)
+    else:
+        plan.offset = count
+
+
+def row_range(plan: Plan, step: Step) -> None:
+    """Apply `range`."""
+    _, _, start, end, table = step
+    first, last = number(start, "range"), number(end, "range")
+    if last < first:
+        raise BadValue(f"range: {first}-{last} was given, expected start <= end (both included)")
+    offset(plan, (None, None, first, table))
+    limit(plan, (None, None, last - first + 1, table))
+
+
+def counted(plan: Plan, step: Step) -> None:
+    """Ask for a total."""
+    if step[2] is not None:
+        plan.count = choice(step[2], ("exact", "planned", "estimated"), "count")
+
+
+def returning(plan: Plan, step: Step) -> None:
+    """Apply `returning`."""
+    if step[2] is not None:
+        words = ("representation", "minimal", "headers-only")
+        plan.returning = choice(step[2], words, "returning")
+
+
+def max_affected(plan: Plan, step: Step) -> None:
+    """Apply `max_affected`."""
+    if step[2] is not None:
+        plan.max_affected = number(step[2], "max_affected")
+
+
+def expect_rows(plan: Plan, step: Step) -> None:
+    """Apply `expect_rows`."""
+    plan.expect_rows = number(step[2], "expect_rows")
+
+
+def header(plan: Plan, step: Step) -> None:
+    """Apply `header`."""
+    _, _, name, value = step
+    problem = header_problem(name, value)
+    if problem:
+        raise BadValue(problem)
+    kept = tuple(pair for pair in plan.headers if pair[0].lower() != name.lower())
+    plan.headers = (*kept, (name, value))
+
+
+def prefer(plan: Plan, step: Step) -> None:
+    """Apply `prefer`."""
+    for name, value in step[2].items():
+        text = f"{name.replace('_', '-')}={value}"
+        if header_problem("Prefer", text) or "," in text:
+            raise BadValue(f"prefer: {text!a} was given, expected name=value without commas")
+        plan.preferences = (*plan.preferences, (name.replace("_", "-"), text))
+
+
+def timeout(plan: Plan, step: Step) -> None:
+    """Apply `timeout`."""
+    seconds = step[2]
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0:
+        raise BadValue(f"timeout: {describe(seconds)} was given, expected seconds above 0")
+    plan.timeout = float(seconds)
+
+
+class Modifiers(Chain):
+    """What shapes the answer. Each method gives a new query."""
+
+    __slots__ = ()
+
+    def order(
+        self,
+        column: Any,
+        ascending: bool | None = None,
+        *,
+        desc: bool | None = None,
+        nulls_first: bool | None = None,
+        nullsfirst: bool | None = None,
+        foreign_table: str | None = None,
+        reference_table: str | None = None,
+        referenced_table: str | None = None,
+    ) -> Self:
+        """Sort by a column; further calls sort what is equal.
+
+        Args:
+            column: A column, `"-column"` for descending, or `"table(column)"` of a to-one relation.
+            ascending: False for descending. `desc=True` says the same.
+            nulls_first: Where NULLs go; unsaid, PostgreSQL puts them last if ascending.
+            foreign_table: Sort the rows of an embedded table instead.
+        """
+        nulls = nullsfirst if nulls_first is None else nulls_first
+        table = foreign_table or reference_table or referenced_table
+        return self._add((self._steps, order, column, ascending, desc, nulls, table))
+
+    def limit(
+        self,
+        count: int,
+        *,
+        foreign_table: str | None = None,
+        reference_table: str | None = None,
+        referenced_table: str | None = None,
+    ) -> Self:
+        """At most so many rows, of this table or of an embedded one."""
+        table = foreign_table or reference_table or referenced_table
+        return self._add((self._steps, limit, count, table))
+
+    def offset(
+        self,
+        count: int,
+        *,
+        foreign_table: str | None = None,
+        reference_table: str | None = None,
+        referenced_table: str | None = None,
+    ) -> Self:
+        """Leave out the first so many rows."""
+        table = foreign_table or reference_table or referenced_table
+        return self._add((self._steps, offset, count, table))
+
+    def range(
+        self,
+        start: int,
+        end: int,
+        foreign_table: str | None = None,
+        *,
+        reference_table: str | None = None,
+        referenced_table: str | None = None,
+    ) -> Self:
+        """Rows number `start` to `end`, both included, counted from 0."""
+        table = foreign_table or reference_table or referenced_table
+        return self._add((self._steps, row_range, start, end, table))
+
+    def returning(self, mode: Returning) -> Self:
+        """What a write answers with: the rows, nothing, or only headers."""
+        return self._add((self._steps, returning, mode))
+
+    def max_affected(self, value: int) -> Self:
+        """Refuse, on the server, a write that would touch more rows than this."""
+        return self._add((self._steps, max_affected, value))
+
+    def expect_rows(self, count: int = 1) -> Self:
+        """Make it an error (`NO_ROWS_AFFECTED`) if a write touched fewer rows than this.
+
+        Row-level security hides rows without a word; this tells.
+        """
+        return self._add((self._steps, expect_rows, count))
+
+    def all_rows(self) -> Self:
+        """Allow an update or delete that has no filter."""
+        return self._add((self._steps, assign, "all_rows", True))
+
+    def strip_nulls(self) -> Self:
+        """Leave members that are null out of the rows."""
+        return self._add((self._steps, assign, "strip_nulls", True))
+
+    def rollback(self) -> Self:
+        """Do it, answer, and undo it. Servers may not allow that: then `meta.warnings` says so."""
+        return self._add((self._steps, assign, "rollback", True))
+
+    def header(self, name: str, value: str) -> Self:
+        """Send one more header with this query."""
+        return self._add((self._steps, header, name, value))
+
+    def prefer(self, **preferences: str) -> Self:
+        """Send one more preference: `prefer(timezone="Europe/Vienna")`."""
+        return self._add((self._steps, prefer, preferences))
+
+    def timeout(self, seconds: float) -> Self:
+        """Give this query its own total time instead of the client's."""
+        return self._add((self._steps, timeout, seconds))
+
+    def idempotency_key(self, key: str) -> Self:
+        """Send an `Idempotency-Key`: a server that knows it does the write once, however often it
+        is asked (wire-contract §1.8)."""
+        return self._add((self._steps, header, "Idempotency-Key", key))
+
+    def retry(self, mode: Literal["ambiguous"]) -> Self:
+        """Allow a write to be repeated even when it may have been done already."""
+        return self._add((self._steps, assign, "retry", mode))

@@ -1,0 +1,308 @@
+"""From a query to what goes on the wire: method, path, headers, body (wire-contract §3)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from aerodb._core import json
+from aerodb._core.database.chain import Chain
+from aerodb._core.database.columns import name_text, select_list
+from aerodb._core.database.decode import Decoder
+from aerodb._core.database.encode import array_literal, scalar_text
+from aerodb._core.database.percent import percent, segment
+from aerodb._core.database.plan import Plan, Step
+from aerodb._core.database.rows import converter
+from aerodb._core.http import Call, Prepared, Retry
+from aerodb._core.values import BadValue, describe, fields_of, kind_of
+from aerodb.types import AeroDBError, AeroDBResponse, ResponseMeta
+
+__all__ = ["MAX_URL_BYTES", "local_error", "plan_of", "prepare"]
+
+MAX_URL_BYTES = 16 * 1024
+
+_METHODS = {"select": "GET", "insert": "POST", "upsert": "POST", "update": "PATCH",
+            "delete": "DELETE"}  # fmt: skip
+_OBJECT = "application/vnd.pgrst.object+json"
+_ARRAY = "application/vnd.pgrst.array+json"
+_NOT_IN_TABLE = "/\\"
+_NOT_IN_FUNCTION = "/\\?#%"
+_RESERVED_ARGUMENTS = frozenset(
+    {"select", "columns", "on_conflict", "order", "limit", "offset", "and", "or"}
+)
+# How a filter begins: an argument of a GET function that begins so would be read as one.
+_LOOKS_LIKE_FILTER = re.compile(
+    r"(?:not|eq|neq|gte?|lte?|i?like|i?match|in|is|isdistinct|cs|cd|ov|sl|sr|nxl|nxr|adj"
+    r"|(?:pl|ph|w)?fts)[.(]"
+).match
+_SCHEMA = re.compile(r"[!-~](?:[ -~]*[!-~])?").fullmatch
+_NUL_IN_JSON = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000").search
+
+
+def local_error(problem: BadValue) -> AeroDBResponse[Any]:
+    """The response to a query that cannot be sent."""
+    return AeroDBResponse(None, AeroDBError(problem.message, code=problem.code, hint=problem.hint))
+
+
+def plan_of(query: Chain) -> Plan:
+    """Apply the steps of a query, first to last. Raises `BadValue`."""
+    steps: list[Step] = []
+    step: Step | None = query._steps
+    while step is not None:
+        steps.append(step)
+        step = step[0]
+    plan = Plan()
+    for step in reversed(steps):
+        step[1](plan, step)
+    if plan.negate:
+        raise BadValue("not_ was called with no condition after it")
+    return plan
+
+
+def prepare(query: Chain, max_url_bytes: int = MAX_URL_BYTES) -> Prepared[Any]:
+    """The call of a query, or its answer if it needs no request or cannot be sent."""
+    try:
+        plan = plan_of(query)
+        return call_of(plan, query._source[1], max_url_bytes)
+    except BadValue as problem:
+        return local_error(problem)
+
+
+def call_of(plan: Plan, schema: str, max_url_bytes: int = MAX_URL_BYTES) -> Prepared[Any]:
+    """The call of a plan. Raises `BadValue`."""
+    _check(plan)
+    if plan.empty and plan.verb != "rpc" and plan.mode == "list" and plan.explain is None:
+        meta = ResponseMeta(truncated=False, affected=None if plan.verb == "select" else 0)
+        answer: AeroDBResponse[Any] = AeroDBResponse([], None, 0 if plan.count else None, meta)
+        return Decoder(plan, None).expected(answer)
+    method = _method(plan)
+    body = _body(plan, method)  # before the path: it may add columns=
+    path = _path(plan, method)
+    if len(path) > max_url_bytes:
+        raise _too_long(plan, len(path), max_url_bytes)
+    return Call(
+        method,
+        path,
+        Decoder(plan, converter(_row_type(plan))),
+        headers=_headers(plan, method, schema),
+        body=body,
+        retry=_retry(plan, method),
+        timeout=plan.timeout,
+        answers=(406,) if plan.mode == "maybe_single" else (),
+    )
+
+
+def _check(plan: Plan) -> None:
+    if plan.verb in ("update", "delete") and not (plan.filtered or plan.all_rows):
+        raise BadValue(
+            f"{plan.verb} without a filter would change every row of {plan.name!r}",
+            code="MISSING_FILTER",
+            hint="Add a filter, or call all_rows() if every row is meant.",
+        )
+    if plan.verb not in ("select", "rpc"):
+        if plan.head:
+            raise BadValue(f"select(head=True) was called on {plan.verb}, expected a read")
+        if plan.mode != "list":
+            plan.returning = "representation"
+    elif plan.expect_rows is not None and plan.verb == "select":
+        raise BadValue("expect_rows was called on a read, expected a write")
+    if plan.retry not in (None, "ambiguous"):
+        raise BadValue(f"retry: {describe(plan.retry)} was given, expected 'ambiguous'")
+
+
+def _row_type(plan: Plan) -> Any:
+    if plan.verb == "rpc" and plan.mode == "value":
+        return plan.returns
+    return plan.row_type
+
+
+def _method(plan: Plan) -> str:
+    if plan.verb == "rpc":
+        return "HEAD" if plan.head else "GET" if plan.get else "POST"
+    return "HEAD" if plan.head else _METHODS[plan.verb]
+
+
+def _retry(plan: Plan, method: str) -> Retry:
+    if method in ("GET", "HEAD"):
+        return Retry.SAFE
+    return Retry.IDEMPOTENT if plan.retry == "ambiguous" else Retry.UNSENT
+
+
+# --- path --------------------------------------------------------------------------------------
+
+
+def _path(plan: Plan, method: str) -> str:
+    pairs = plan.pairs
+    if plan.verb == "rpc":
+        root = "/rest/v1/rpc/" + segment(plan.name, "function", _NOT_IN_FUNCTION)
+        if method != "POST":
+            pairs = _arguments(plan.arguments) + pairs
+    else:
+        root = "/rest/v1/" + segment(plan.name, "table", _NOT_IN_TABLE)
+    if plan.columns is not None:
+        pairs = [f"select={percent(select_list(plan.columns))}", *pairs]
+    if plan.on_conflict is not None:
+        pairs = [*pairs, f"on_conflict={percent(plan.on_conflict)}"]
+    if plan.orders is not None:
+        pairs = pairs + [f"{key}={percent(terms)}" for key, terms in plan.orders.items()]
+    if plan.ranges is not None:
+        pairs = pairs + [f"{key}={count}" for key, count in plan.ranges.items()]
+    if plan.offset is not None:
+        pairs = [*pairs, f"offset={plan.offset}"]
+    if plan.limit is not None:
+        pairs = [*pairs, f"limit={plan.limit}"]
+    return f"{root}?{'&'.join(pairs)}" if pairs else root
+
+
+def _arguments(arguments: Any) -> list[str]:
+    """The arguments of a function that is called by GET."""
+    pairs: list[str] = []
+    for name, value in _mapping(arguments, "rpc").items():
+        if not isinstance(name, str) or name in _RESERVED_ARGUMENTS or "." in name:
+            raise BadValue(
+                f"rpc: the argument name {describe(name)} has another meaning in a URL",
+                hint="Call the function without get=True and head=True.",
+            )
+        text = _argument(name, value)
+        if _LOOKS_LIKE_FILTER(text):
+            raise BadValue(
+                f"rpc: {name}={text[:40]!r} would be read as a filter in a URL",
+                hint="Call the function without get=True and head=True.",
+            )
+        pairs.append(f"{percent(name)}={percent(text)}")
+    return pairs
+
+
+def _argument(name: str, value: Any) -> str:
+    if value is None:
+        raise BadValue(
+            f"rpc: {name}=None was given, expected a value: a URL has no null",
+            hint="Leave the argument out, or call without get=True and head=True.",
+        )
+    return array_literal(value) if kind_of(value) == "list" else scalar_text(value)
+
+
+def _too_long(plan: Plan, size: int, limit: int) -> BadValue:
+    name, _, value = max(plan.pairs or ["select=*"], key=len).partition("=")
+    return BadValue(
+        f"the URL would have {size} bytes, more than {limit}; the longest part is the filter on "
+        f"{name[:60]} with {len(value)} bytes",
+        hint="Split the list and run the query for each part, or pass it to a function by rpc().",
+    )
+
+
+# --- body --------------------------------------------------------------------------------------
+
+
+def _body(plan: Plan, method: str) -> bytes | None:
+    if plan.verb == "rpc":
+        if method != "POST":
+            return None
+        arguments = _mapping(plan.arguments, "rpc")
+        return _json(arguments, "rpc")
+    if plan.verb in ("select", "delete"):
+        return None
+    if plan.verb == "update":
+        return _json(_mapping(plan.values, "update"), "update")
+    return _json(_rows(plan), plan.verb)
+
+
+def _json(value: Any, what: str) -> bytes:
+    try:
+        body = json.dumps(value)
+    except BadValue as error:
+        raise BadValue(f"{what}: {error.message}", hint=error.hint) from None
+    if b"\\u0000" in body and _NUL_IN_JSON(body):
+        raise BadValue(f"{what}: text with a NUL character was given, PostgreSQL cannot hold it")
+    return body
+
+
+def _mapping(value: Any, what: str) -> dict[str, Any]:
+    if value is None and what == "rpc":
+        return {}
+    kind = kind_of(value)
+    if kind == "mapping":
+        return value if isinstance(value, dict) else dict(value)
+    if kind == "model" and not isinstance(value, type):
+        return fields_of(value)
+    raise BadValue(f"{what}: {describe(value)} was given, expected a mapping or a model")
+
+
+def _rows(plan: Plan) -> Any:
+    """One row or a list of them; lists with unequal keys name all their columns."""
+    values = plan.values
+    if kind_of(values) in ("mapping", "model"):
+        return _mapping(values, plan.verb)
+    if not isinstance(values, list):
+        raise BadValue(f"{plan.verb}: {describe(values)} was given, expected a row or rows")
+    rows = [
+        row if type(row) is dict else _mapping(row, f"{plan.verb}, row {number}")
+        for number, row in enumerate(values)
+    ]
+    if rows and any(row.keys() != rows[0].keys() for row in rows):
+        names = sorted({name for row in rows for name in row if isinstance(name, str)})
+        plan.pairs.append(f"columns={percent(','.join(map(name_text, names)))}")
+    return rows
+
+
+# --- headers -----------------------------------------------------------------------------------
+
+
+def _headers(plan: Plan, method: str, schema: str) -> tuple[tuple[str, str], ...]:
+    if (
+        not isinstance(schema, str)
+        or not schema
+        or not schema.isascii()
+        or not schema.isprintable()
+    ):
+        raise BadValue(f"schema: {schema!a} was given, expected a name in visible ASCII")
+    profile = "Accept-Profile" if method in ("GET", "HEAD") else "Content-Profile"
+    headers: tuple[tuple[str, str], ...] = (("Accept", _accept(plan)), (profile, schema))
+    preferences = _preferences(plan)
+    if preferences:
+        headers += (("Prefer", preferences),)
+    if plan.headers:
+        own = {name.lower() for name, _ in plan.headers}
+        headers = (*(pair for pair in headers if pair[0].lower() not in own), *plan.headers)
+    return headers
+
+
+def _accept(plan: Plan) -> str:
+    nulls = ";nulls=stripped" if plan.strip_nulls else ""
+    if plan.mode in ("single", "maybe_single"):
+        media = _OBJECT + nulls
+    elif plan.mode == "csv":
+        media = "text/csv"
+    elif plan.mode == "geojson":
+        media = "application/geo+json"
+    else:
+        media = _ARRAY + nulls if nulls else "application/json"
+    if plan.explain is None:
+        return media
+    form, options = plan.explain
+    tail = f"; options={options}" if options else ""
+    return f'application/vnd.pgrst.plan+{form}; for="{media}"{tail}'
+
+
+def _preferences(plan: Plan) -> str:
+    found: list[str] = []
+    if plan.verb not in ("select", "rpc"):
+        found.append(f"return={plan.returning}")
+    count = plan.count
+    if count is None and plan.expect_rows is not None and plan.returning != "representation":
+        count = "exact"  # the only way to hear how many there were
+    if count is not None:
+        found.append(f"count={count}")
+    if plan.verb == "upsert":
+        found.append(f"resolution={'ignore' if plan.ignore_duplicates else 'merge'}-duplicates")
+    if not plan.default_to_null:
+        found.append("missing=default")
+    if plan.max_affected is not None:
+        found += ["handling=strict", f"max-affected={plan.max_affected}"]
+    if plan.rollback:
+        found.append("tx=rollback")
+    if plan.preferences:
+        own = {name for name, _ in plan.preferences}
+        found = [text for text in found if text.partition("=")[0] not in own]
+        found += [text for _, text in plan.preferences]
+    return ",".join(found)

@@ -1,0 +1,26 @@
+"""The async side of the shim: asyncio. Same names as `on_threads`, same shapes of calls."""
+
+from __future__ import annotations
+
+from aerodb._io.on_asyncio.client import HttpClient
+from aerodb._io.on_asyncio.colour import ContextGuard, Executable
+from aerodb._io.on_asyncio.primitives import Event, Lock, Queue, Worker, call, pause
+from aerodb._io.on_asyncio.stream import ByteStream
+from aerodb._io.values import jitter, monotonic, new_id, wall_clock
+
+__all__ = [
+    "ByteStream",
+    "ContextGuard",
+    "Event",
+    "Executable",
+    "HttpClient",
+    "Lock",
+    "Queue",
+    "Worker",
+    "call",
+    "jitter",
+    "monotonic",
+    "new_id",
+    "pause",
+    "wall_clock",
+]
