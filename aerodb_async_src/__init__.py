@@ -7,11 +7,20 @@ from aerodb.types import AeroDBAPIError, AeroDBError, AeroDBResponse, ResponseMe
 
 from .client import AsyncAeroDBClient as AeroDBClient
 from .client import AsyncAeroDBClient as AsyncAeroDBClient
+from .database import AsyncDatabaseClient as AsyncDatabaseClient
+from .database import AsyncDatabaseClient as DatabaseClient
+from .database import AsyncQueryBuilder as AsyncQueryBuilder
+from .database import AsyncQueryBuilder as QueryBuilder
+from .database import AsyncRowStream as AsyncRowStream
+from .database import AsyncRowStream as RowStream
 
 __all__ = [
     "AeroDBAPIError",
     "AeroDBClient",
     "AeroDBError",
     "AeroDBResponse",
+    "DatabaseClient",
+    "QueryBuilder",
     "ResponseMeta",
+    "RowStream",
 ]

@@ -162,20 +162,26 @@ class AsyncTransport:
         """Send once, following what may be followed (wire-contract S2)."""
         call, target = flight.call, self._base.target(flight.call.path)
         headers = self._headers.for_call(call, access_token=None, request_id=flight.request_id)
-        for _ in range(MAX_REDIRECTS + 1):
+        hops = 0
+        while True:
             request = Request(call.method, self._base.origin, target, headers, call.body)
             try:
                 outcome = await self._send(request, flight, stream=stream)
             except TransportError as failure:
                 return failure
-            if not 300 < outcome.status < 400 or not isinstance(outcome, RawResponse):
-                return outcome
-            location = outcome.header(b"location")
-            further = redirect_target(self._base, call.method, outcome.status, target, location)
+            further = self._redirected(call, outcome, target) if hops < MAX_REDIRECTS else None
             if further is None:
                 return outcome
             target = further
-        return outcome
+            hops += 1
+
+    def _redirected(
+        self, call: AnyCall, outcome: RawResponse | ByteStream, target: str
+    ) -> str | None:
+        if not 300 < outcome.status < 400 or not isinstance(outcome, RawResponse):
+            return None
+        location = outcome.header(b"location")
+        return redirect_target(self._base, call.method, outcome.status, target, location)
 
     async def _send(
         self, request: Request, flight: _Flight, *, stream: bool

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, NoReturn, Self, TypeVar, overload
 
+from aerodb._core.database.modifiers import CountMode
 from aerodb._core.headers import ClientHeaders, clean_key
 from aerodb._core.health import HealthStatus, health_call
 from aerodb._core.http_settings import HttpSettings
@@ -17,9 +18,10 @@ from aerodb._version import __version__
 from aerodb.types import AeroDBResponse
 
 from ._transport import AsyncTransport
-from .database import AsyncDatabaseClient
+from .database import AsyncDatabaseClient, AsyncQueryBuilder
 
 RowT = TypeVar("RowT")
+T = TypeVar("T")
 
 
 class AsyncAeroDBClient(ContextGuard):
@@ -74,26 +76,60 @@ class AsyncAeroDBClient(ContextGuard):
         """
         names = ("url", "key", "schema", "realtime_url")
         found = {name: os.environ.get(prefix + name.upper()) for name in names}
-        arguments = {name: value for name, value in found.items() if value} | overrides
+        arguments: dict[str, Any] = {name: value for name, value in found.items() if value}
+        arguments |= overrides
         if "url" not in arguments:
             raise ValueError(f"{prefix}URL is not set: set it to your AeroDB's URL, or pass url=")
         return cls(**arguments)
 
     @overload
-    def from_(self, table: str) -> Any: ...
+    def from_(self, table: str) -> AsyncQueryBuilder[dict[str, Any], list[dict[str, Any]]]: ...
 
     @overload
-    def from_(self, table: str, row_type: type[RowT]) -> Any: ...
+    def from_(self, table: str, row_type: type[RowT]) -> AsyncQueryBuilder[RowT, list[RowT]]: ...
 
-    def from_(self, table: str, row_type: Any = dict) -> Any:
-        """Start a query on a table or view; `row_type` makes the rows (see `docs/database.md`)."""
+    def from_(self, table: str, row_type: Any = None) -> Any:
+        """Begin a query on a table or view; see `AsyncDatabaseClient.from_`."""
         return self._database.from_(table, row_type)
 
     table = from_
 
-    def rpc(self, fn: str, params: Mapping[str, Any] | None = None, **options: Any) -> Any:
-        """Call a function of the database."""
-        return self._database.rpc(fn, params, **options)
+    @overload
+    def rpc(
+        self,
+        fn: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        get: bool = False,
+        head: bool = False,
+        count: CountMode | None = None,
+    ) -> AsyncQueryBuilder[dict[str, Any], Any]: ...
+
+    @overload
+    def rpc(
+        self,
+        fn: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        get: bool = False,
+        head: bool = False,
+        count: CountMode | None = None,
+        returns: type[T],
+    ) -> AsyncQueryBuilder[T, T]: ...
+
+    def rpc(
+        self,
+        fn: str,
+        params: Any = None,
+        count: CountMode | None = None,
+        head: bool = False,
+        get: bool = False,
+        *,
+        returns: Any = None,
+    ) -> Any:
+        """Call a function of the database; see `AsyncDatabaseClient.rpc`."""
+        database: Any = self._database  # the overloads are for callers
+        return database.rpc(fn, params, count=count, head=head, get=get, returns=returns)
 
     def schema(self, name: str) -> AsyncDatabaseClient:
         """The same database, seen through another schema."""

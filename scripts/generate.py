@@ -68,13 +68,14 @@ class Rule(unasync.Rule):  # type: ignore[misc]  # unasync is not typed
         self.token_replacements = dict(names)
         self.used: set[str] = set()
 
-    def convert(self, text: str) -> str:
+    def convert(self, source: str) -> str:
         tokens = [
             token._replace(name="SHIELDED") if token.name == "STRING" else token
-            for token in tokenize_rt.src_to_tokens(text)
+            for token in tokenize_rt.src_to_tokens(source)
         ]
         converted: Iterable[Any] = self._unasync_tokens(tokens)
-        return tokenize_rt.tokens_to_src(_neutral_prose(token) for token in converted)
+        text: str = tokenize_rt.tokens_to_src(_neutral_prose(token) for token in converted)
+        return text
 
     def _unasync_name(self, name: str) -> str:
         if name in self.token_replacements:

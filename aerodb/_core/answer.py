@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from aerodb._core.errors import Exchange
 from aerodb._core.redact import redact_url
@@ -72,7 +72,7 @@ def answered(
 
 def failed(
     error: AeroDBError, raw_headers: Sequence[tuple[bytes, bytes]], elapsed: float
-) -> AeroDBResponse[T]:
+) -> AeroDBResponse[Any]:
     """The response of a call that ended in `error`."""
     headers = HeaderMap(raw_headers)
     meta = ResponseMeta(error.status, headers, error.attempts, elapsed, error.request_id)

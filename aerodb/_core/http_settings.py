@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import ssl
+    from aerodb._core.options import TlsContext
 
 __all__ = ["HttpSettings"]
 
@@ -33,7 +33,7 @@ class HttpSettings:
     connect_timeout: float = 10.0
     max_response_bytes: int = 64 * 1024 * 1024
     max_waiting: int | None = None
-    verify: bool | ssl.SSLContext | str | None = None
+    verify: bool | TlsContext | str | None = None
     proxy: str | None = field(default=None, repr=False)
     trust_env: bool = True
     http2: bool = False

@@ -31,6 +31,15 @@ def core_request(request: Request) -> httpcore.Request:
     return made
 
 
+def is_reusable(connection: httpcore.HTTP11Connection | httpcore.AsyncHTTP11Connection) -> bool:
+    """Whether the exchange is over, on both sides, and nothing lies behind the response.
+
+    Bytes that a server sent beyond its answer would be read as the answer to the next request,
+    which may be another user's. httpcore does not look, and h11 keeps them.
+    """
+    return connection.is_idle() and not connection._h11_state.trailing_data[0]
+
+
 def explain(error: BaseException, *, sent: bool, peer_gone: bool) -> TransportError | None:
     """An exception of httpcore as ours; None if it is something else.
 

@@ -14,7 +14,7 @@ from types import ModuleType
 from aerodb._core.http import FailureKind, TransportError
 
 STAGES = {
-    "queue": "no connection became free in time",
+    "queue": "no connection became free in time; a response stream that is not closed holds one",
     "connect": "connecting took too long",
     "answer": "the server did not answer in time",
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import ssl
 import sys
+from typing import cast
 
 from aerodb._core.http import TransportError
 from aerodb._core.http_settings import HttpSettings
@@ -28,7 +29,9 @@ def context_for(settings: HttpSettings) -> ssl.SSLContext:
     context = _made.get(key)
     if context is None:
         try:
-            context = _made.setdefault(key, _make(verify, file, folder, trust_env))
+            context = _made.setdefault(
+                key, _make(cast("bool | str | None", verify), file, folder, trust_env)
+            )
         except OSError as error:  # includes ssl.SSLError
             reason = error.strerror or "not readable"
             message = f"the CA certificates cannot be loaded: {reason}"

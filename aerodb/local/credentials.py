@@ -41,10 +41,10 @@ class PostgrestCredentials:
 
     def __init__(self, settings: RestSettings) -> None:
         self._settings = settings
-        self._keys: tuple[tokens.VerificationKey, ...] | None = None
+        self._reader: tokens.TokenReader | None = None
         if settings.jwt_secret is not None:
-            self._keys = tokens.load_keys(
-                settings.jwt_secret, is_base64=settings.jwt_secret_is_base64
+            self._reader = tokens.TokenReader(
+                tokens.load_keys(settings.jwt_secret, is_base64=settings.jwt_secret_is_base64)
             )
         self._path = _claim_path(settings)
 
@@ -57,9 +57,9 @@ class PostgrestCredentials:
 
     def claims(self, token: str) -> dict[str, Any]:
         """Return the claims of a token that is valid now."""
-        if self._keys is None:
+        if self._reader is None:
             raise RestError(500, "PGRST300", "Server lacks JWT secret")
-        claims = tokens.decode(token, self._keys)
+        claims = self._reader.claims(token)
         tokens.check_claims(claims, self._settings.jwt_aud)
         return claims
 
@@ -90,7 +90,7 @@ class InstanceCredentials:
         self._settings = settings
         self._keys = keys
         self._own_issuer = settings.jwt_secret is None
-        self._verification = tokens.load_keys(own, is_base64=encoded)
+        self._reader = tokens.TokenReader(tokens.load_keys(own, is_base64=encoded))
         self._require_apikey = require_apikey
         self._roles = PostgrestCredentials(settings)
 
@@ -123,7 +123,7 @@ class InstanceCredentials:
         return self._roles.identity(None) if publishable else None
 
     def _by_token(self, token: str) -> Identity:
-        claims = tokens.decode(token, self._verification)
+        claims = self._reader.claims(token)
         tokens.check_claims(claims, self._settings.jwt_aud)
         if self._own_issuer:
             tokens.check_issuer(claims, ISSUER)

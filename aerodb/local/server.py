@@ -21,7 +21,7 @@ from aerodb.local.errors import LocalError
 from aerodb.local.hosts import is_loopback
 from aerodb.local.keys import Keys
 from aerodb.local.options import from_keywords
-from aerodb.local.serving import HttpThread
+from aerodb.local.serving import HttpThread, preload
 from aerodb.local.settings import InstanceSettings
 
 _ANY_IPV4 = "0.0.0.0"  # noqa: S104 - only with allow_remote, see _check
@@ -96,6 +96,7 @@ class LocalServer:
         listener = _listen(self._settings.host, self._settings.port)
         try:
             self._port = int(listener.getsockname()[1])
+            preload()
             self._database = open_database(self._settings)
             self._http = HttpThread(self._settings, self._database, listener)
             self._http.start()

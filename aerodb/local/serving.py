@@ -27,6 +27,7 @@ START_SECONDS = 30.0
 STOP_SECONDS = 10.0
 _GRACE_SECONDS = 3
 _PARSER_BYTES = 128 * 1024
+Authenticate = Callable[[Mapping[str, str]], Identity]
 _REST_HANDLER = "aerodb.local.rest.handler"
 
 
@@ -51,6 +52,7 @@ class HttpThread:
         self._failure: BaseException | None = None
         self._server: uvicorn.Server | None = None
         self._rest_status = "starting"
+        self._handler = _rest_handler()
         self._thread = threading.Thread(target=self._run, name="aerodb-local-http", daemon=True)
 
     def start(self) -> None:
@@ -85,7 +87,7 @@ class HttpThread:
     async def _serve(self) -> None:
         credentials = make_authenticator(self._settings, self._database)
         async with _opened_pool(self._database.login, self._database) as pool:
-            rest = _rest_service(pool, self._database.rest, credentials)
+            rest = self._rest_service(pool, credentials)
             if rest is not None:
                 await rest.start()
                 self._rest_status = "ok"
@@ -94,6 +96,14 @@ class HttpThread:
             finally:
                 if rest is not None:
                     await rest.stop()
+
+    def _rest_service(
+        self, pool: AsyncConnectionPool[Any], authenticate: Authenticate
+    ) -> RestApp | None:
+        if self._handler is None:
+            return None
+        service: RestApp = self._handler.RestService(pool, self._database.rest, authenticate)
+        return service
 
     def _front(self, rest: AsgiApp) -> Front:
         settings, rules = self._settings, self._database.rest
@@ -149,9 +159,7 @@ class _ReadyServer(uvicorn.Server):
         yield
 
 
-def make_authenticator(
-    settings: InstanceSettings, database: Database
-) -> Callable[[Mapping[str, str]], Identity]:
+def make_authenticator(settings: InstanceSettings, database: Database) -> Authenticate:
     """Return the rules of wire contract §1.4 for an own database, PostgREST's for a foreign one."""
     if database.keys is None:
         return PostgrestCredentials(database.rest).authenticate
@@ -192,16 +200,23 @@ def make_pool(conninfo: str, pool: PoolSettings, rest: RestSettings) -> AsyncCon
     )
 
 
-def _rest_service(
-    pool: AsyncConnectionPool[Any],
-    rest: RestSettings,
-    authenticate: Callable[[Mapping[str, str]], Identity],
-) -> RestApp | None:
+def preload() -> None:
+    """Import the REST part in a thread of its own, while the start waits for PostgreSQL.
+
+    Whatever is wrong with it comes up again, and is told, when `HttpThread` imports it.
+    """
+
+    def load() -> None:
+        with contextlib.suppress(ImportError):
+            import_module(_REST_HANDLER)
+
+    threading.Thread(target=load, name="aerodb-local-import", daemon=True).start()
+
+
+def _rest_handler() -> Any:
     try:
-        handler = import_module(_REST_HANDLER)
+        return import_module(_REST_HANDLER)
     except ModuleNotFoundError as problem:
         if problem.name != _REST_HANDLER:
             raise
         return None
-    service: RestApp = handler.RestService(pool, rest, authenticate)
-    return service

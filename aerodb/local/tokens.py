@@ -22,6 +22,7 @@ from aerodb.local.rest.errors import RestError
 
 SKEW_SECONDS = 30
 MINIMUM_SECRET_BYTES = 32
+REMEMBERED_TOKENS = 1000
 _FAMILIES = {
     "oct": ("HS256", "HS384", "HS512"),
     "RSA": ("RS256", "RS384", "RS512"),
@@ -150,6 +151,27 @@ def _verified_payload(token: str, header: dict[str, Any], keys: Sequence[Verific
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
+
+
+class TokenReader:
+    """Decodes tokens with a set of keys, and remembers those whose signature was right.
+
+    Only the signature is remembered; whether a token holds now is asked each time.
+    """
+
+    def __init__(self, keys: Sequence[VerificationKey]) -> None:
+        self._keys = tuple(keys)
+        self._known: dict[str, dict[str, Any]] = {}
+
+    def claims(self, token: str) -> dict[str, Any]:
+        """Return the claims of `token`, or raise RestError."""
+        known = self._known.get(token)
+        if known is None:
+            known = decode(token, self._keys)
+            if len(self._known) >= REMEMBERED_TOKENS:
+                self._known.pop(next(iter(self._known)))
+            self._known[token] = known
+        return dict(known)
 
 
 # --- claims -----------------------------------------------------------------------------------

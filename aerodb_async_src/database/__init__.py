@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from .client import AsyncDatabaseClient
-from .query import AsyncQueryBuilder
-from .rows import AsyncRowStream
-
-__all__ = ["AsyncDatabaseClient", "AsyncQueryBuilder", "AsyncRowStream"]
+from .client import AsyncDatabaseClient as AsyncDatabaseClient
+from .query import AsyncQueryBuilder as AsyncQueryBuilder
+from .rows import AsyncRowStream as AsyncRowStream

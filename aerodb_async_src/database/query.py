@@ -6,11 +6,11 @@ Filters, modifiers and everything else that needs no waiting are in `aerodb._cor
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping, Sequence
-from typing import Any, Generic, Literal, TypeVar, cast
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, Generic, Literal, TypeVar
 
 from aerodb._core.database import verbs
-from aerodb._core.database.batches import BatchProgress, BatchReport, Tally
+from aerodb._core.database.batches import BatchProgress, BatchReport, RowSource, Tally
 from aerodb._core.database.modifiers import CountMode, Returning
 from aerodb._core.database.pages import Pager
 from aerodb._core.database.query import QueryBase
@@ -19,6 +19,7 @@ from aerodb._core.database.results import all_rows, counted, existing, first_row
 from aerodb._io.on_asyncio import Executable
 from aerodb.types import AeroDBResponse
 
+from .batches import execute_together, waves
 from .rows import AsyncRowStream
 
 RowT = TypeVar("RowT")
@@ -49,7 +50,8 @@ class AsyncQueryBuilder(QueryBase, Executable[AeroDBResponse[ResultT]], Generic[
             head: Ask for headers only; `data` is then empty.
         """
         step = (self._steps, verbs.select, columns, count, head)
-        return cast("AsyncQueryBuilder[RowT, list[RowT]]", self._add(step))
+        query: AsyncQueryBuilder[RowT, list[RowT]] = self._turn(step)
+        return query
 
     def insert(
         self,
@@ -139,8 +141,9 @@ class AsyncQueryBuilder(QueryBase, Executable[AeroDBResponse[ResultT]], Generic[
         return self._write("delete", None, **options)
 
     def _write(self, verb: str, values: Any, **options: Any) -> AsyncQueryBuilder[RowT, list[RowT]]:
-        step = (self._steps, verbs.write, verb, verbs.snapshot(values), options)
-        return cast("AsyncQueryBuilder[RowT, list[RowT]]", self._add(step))
+        step = verbs.write_step(self._steps, verb, values, options)
+        query: AsyncQueryBuilder[RowT, list[RowT]] = self._turn(step)
+        return query
 
     # --- the shape of the result
 
@@ -148,17 +151,20 @@ class AsyncQueryBuilder(QueryBase, Executable[AeroDBResponse[ResultT]], Generic[
         """Expect exactly one row: `data` is the row. None or several are the error `PGRST116`, and
         a write is then undone."""
         step = (self._steps, verbs.row_shape, "single", None)
-        return cast("AsyncQueryBuilder[RowT, RowT]", self._add(step))
+        query: AsyncQueryBuilder[RowT, RowT] = self._turn(step)
+        return query
 
     def maybe_single(self) -> AsyncQueryBuilder[RowT, RowT | None]:
         """Expect at most one row: `data` is the row or None. Several are the error `PGRST116`."""
         step = (self._steps, verbs.row_shape, "maybe_single", None)
-        return cast("AsyncQueryBuilder[RowT, RowT | None]", self._add(step))
+        query: AsyncQueryBuilder[RowT, RowT | None] = self._turn(step)
+        return query
 
     def returns(self, row_type: type[NewT]) -> AsyncQueryBuilder[NewT, list[NewT]]:
         """Make rows of another type, as the second argument of `from_` does."""
         step = (self._steps, verbs.row_shape, None, row_type)
-        return cast("AsyncQueryBuilder[NewT, list[NewT]]", self._add(step))
+        query: AsyncQueryBuilder[NewT, list[NewT]] = self._turn(step)
+        return query
 
     def get(self, value: Any, *, column: str = "id") -> AsyncQueryBuilder[RowT, RowT]:
         """The one row with this key."""
@@ -190,25 +196,27 @@ class AsyncQueryBuilder(QueryBase, Executable[AeroDBResponse[ResultT]], Generic[
         Args:
             mode: `exact` counts, `planned` asks the planner, `estimated` counts small results only.
         """
-        query = self._add((self._steps, verbs.count_only, mode))
+        query = self._turn((self._steps, verbs.count_only, mode))
         response: AeroDBResponse[Any] = await query.execute()
         return counted(response)
 
     async def scalars(self, column: str) -> AeroDBResponse[list[Any]]:
         """The values of one column."""
-        query = self._add((self._steps, verbs.one_column, column))
+        query = self._turn((self._steps, verbs.one_column, column))
         response: AeroDBResponse[Any] = await query.execute()
         return scalars_of(response)
 
     async def csv(self) -> AeroDBResponse[str]:
         """The rows as CSV text, with a header line."""
-        query = self._add((self._steps, verbs.row_shape, "csv", None))
-        return cast("AeroDBResponse[str]", await query.execute())
+        query = self._turn((self._steps, verbs.row_shape, "csv", None))
+        response: AeroDBResponse[str] = await query.execute()
+        return response
 
     async def geojson(self) -> AeroDBResponse[dict[str, Any]]:
         """The rows as a GeoJSON feature collection (needs PostGIS)."""
-        query = self._add((self._steps, verbs.row_shape, "geojson", None))
-        return cast("AeroDBResponse[dict[str, Any]]", await query.execute())
+        query = self._turn((self._steps, verbs.row_shape, "geojson", None))
+        response: AeroDBResponse[dict[str, Any]] = await query.execute()
+        return response
 
     async def explain(
         self,
@@ -231,8 +239,9 @@ class AsyncQueryBuilder(QueryBase, Executable[AeroDBResponse[ResultT]], Generic[
             "buffers": buffers,
             "wal": wal,
         }
-        query = self._add((self._steps, verbs.explain, wanted, format))
-        return cast("AeroDBResponse[Any]", await query.execute())
+        query = self._turn((self._steps, verbs.explain, wanted, format))
+        response: AeroDBResponse[Any] = await query.execute()
+        return response
 
     # --- more rows than one response holds
 
@@ -309,9 +318,10 @@ class AsyncQueryBuilder(QueryBase, Executable[AeroDBResponse[ResultT]], Generic[
 
     async def insert_many(
         self,
-        rows: Iterable[Any] | AsyncIterable[Any],
+        rows: RowSource,
         *,
         batch_size: int = 500,
+        concurrency: int = 1,
         on_error: Literal["stop", "continue"] = "stop",
         upsert: bool = False,
         on_conflict: str | Sequence[str] | None = None,
@@ -322,8 +332,10 @@ class AsyncQueryBuilder(QueryBase, Executable[AeroDBResponse[ResultT]], Generic[
         """Insert any number of rows, a batch at a time; each batch is all or nothing.
 
         Args:
-            rows: Rows, from a generator as well: only one batch is in memory.
+            rows: Rows, from a generator as well: only what is on its way is in memory.
             batch_size: Rows in one request.
+            concurrency: Requests at the same time. Above 1, batches that were on their way beside
+                one that failed may have been written.
             on_error: Whether to go on after a batch that failed.
             upsert: Update rows that are there already; so does `on_conflict`.
             on_conflict: As for `upsert`.
@@ -333,38 +345,19 @@ class AsyncQueryBuilder(QueryBase, Executable[AeroDBResponse[ResultT]], Generic[
 
         The report is in `data`, also if there is an error: it is that of the first failed batch.
         """
-        tally = Tally(batch_size, on_error, progress)
+        tally = Tally(batch_size, concurrency, on_error, progress)
         if tally.problem is not None:
             return tally.problem
-        options: Mapping[str, Any] = {
-            "returning": "minimal",
-            "on_conflict": on_conflict,
-            "ignore_duplicates": ignore_duplicates,
-            "default_to_null": default_to_null,
-        }
         merging = upsert or on_conflict is not None or ignore_duplicates
-        async for batch in _batches(rows, batch_size):
-            query = self._write("upsert" if merging else "insert", batch, **options)
-            response = await query.execute()
-            if not tally.add(len(batch), response.error):
+        options: dict[str, Any] = {"returning": "minimal", "default_to_null": default_to_null}
+        if merging:
+            options |= {"on_conflict": on_conflict, "ignore_duplicates": ignore_duplicates}
+        verb = "upsert" if merging else "insert"
+        async for wave in waves(rows, batch_size, concurrency):
+            queries = [self._write(verb, batch, **options) for batch in wave]
+            responses = await execute_together(queries)
+            for batch, response in zip(wave, responses, strict=True):
+                tally.add(len(batch), response.error)
+            if tally.stopped:
                 break
         return tally.response()
-
-
-async def _batches(rows: Iterable[Any] | AsyncIterable[Any], size: int) -> AsyncIterator[list[Any]]:
-    """Rows of any source in lists of `size`."""
-    batch: list[Any] = []
-    if isinstance(rows, AsyncIterable):
-        async for row in rows:
-            batch.append(row)
-            if len(batch) == size:
-                yield batch
-                batch = []
-    else:
-        for row in rows:
-            batch.append(row)
-            if len(batch) == size:
-                yield batch
-                batch = []
-    if batch:
-        yield batch

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Any, Generic, Self, TypeVar
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any, Final, Generic, Self, TypeVar, cast
 
 from aerodb._core.database.streaming import StreamReader
 from aerodb._core.http import Prepared, TransportError
@@ -14,6 +15,7 @@ from aerodb.types import AeroDBAPIError, AeroDBError, AeroDBResponse
 from .._transport import AsyncTransport  # noqa: TID252  # of the same twin, whichever it is
 
 RowT = TypeVar("RowT")
+_END: Final = object()
 
 
 class AsyncRowStream(Generic[RowT]):
@@ -23,12 +25,13 @@ class AsyncRowStream(Generic[RowT]):
     `AeroDBAPIError`, as `unwrap()` does. `error` holds the same error afterwards.
     """
 
-    __slots__ = ("_body", "_prepared", "_reader", "_transport", "error", "response")
+    __slots__ = ("_body", "_pending", "_prepared", "_reader", "_transport", "error", "response")
 
     def __init__(self, transport: AsyncTransport, prepared: Prepared[Any]) -> None:
         self._transport = transport
         self._prepared = prepared
         self._body: ByteStream | None = None
+        self._pending: Iterator[Any] = iter(())
         self._reader: StreamReader | None = None
         self.error: AeroDBError | None = None
         self.response: AeroDBResponse[None] = AeroDBResponse()
@@ -51,24 +54,37 @@ class AsyncRowStream(Generic[RowT]):
         if body is not None:
             await body.close()
 
-    async def __aiter__(self) -> AsyncIterator[RowT]:
-        if self._reader is None:
-            raise TypeError("open the stream first: it is a context manager")
-        if self.error is not None:
-            raise AeroDBAPIError(self.error)
-        body, reader = self._body, self._reader
-        if body is None:
-            return
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> RowT:
         try:
-            async for chunk in body:
-                for rows in reader.feed(chunk):
-                    for row in rows:
-                        yield row
-            for row in reader.finish():
-                yield row
-        except TransportError as failure:
-            self.error = reader.broken(failure, self.response.meta)
-            raise AeroDBAPIError(self.error) from None
+            while True:
+                row = next(self._pending, _END)
+                if row is not _END:
+                    return cast("RowT", row)
+                if not await self._read():
+                    raise StopAsyncIteration
         except AeroDBAPIError as failure:
             self.error = failure.error
             raise
+
+    async def _read(self) -> bool:
+        """Take one more chunk of the body; False after the last."""
+        reader, body = self._reader, self._body
+        if reader is None:
+            raise TypeError("open the stream first: it is a context manager")
+        if self.error is not None:
+            raise AeroDBAPIError(self.error)
+        if body is None:
+            return False
+        try:
+            async for chunk in body:
+                self._pending = chain.from_iterable(reader.feed(chunk))
+                return True
+        except TransportError as failure:
+            error = reader.broken(failure, self.response.meta)
+            raise AeroDBAPIError(error) from None
+        self._pending = iter(reader.finish())
+        await self.close()
+        return True

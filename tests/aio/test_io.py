@@ -6,6 +6,7 @@ from __future__ import annotations
 import gc
 import gzip
 import pickle
+import socket
 import threading
 import traceback
 import warnings
@@ -378,6 +379,20 @@ async def test_bytes_nobody_asked_for_end_a_connection(
     assert scripted.connections == 2
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_a_second_answer_is_not_taken_for_the_next_ones(
+    scripted: ScriptedServer, http: HttpClient, method: str
+) -> None:
+    foreign = head(200, [("Content-Length", "7")]) + b"foreign"
+    own = head(200, [("Content-Length", "3")]) + (b"own" if method == "GET" else b"")
+    scripted.on("/", [send(own + foreign)])
+    await fetch(http, Request(method, scripted.origin, "/", [], None))
+    assert (await fetch(http, get(scripted, "/next"))).body == b"/next\n"
+    stream = await http.stream(Request(method, scripted.origin, "/", [], None), None, None)
+    assert b"".join([piece async for piece in stream]) in (b"own", b"")
+    assert (await fetch(http, get(scripted, "/again"))).body == b"/again\n"
+
+
 async def test_an_old_connection_is_dropped(scripted: ScriptedServer) -> None:
     http = HttpClient(HttpSettings(keepalive_seconds=0.05, trust_env=False))
     await fetch(http, get(scripted))
@@ -410,6 +425,93 @@ async def test_a_refused_connection_has_not_sent(http: HttpClient) -> None:
 async def test_an_unknown_name_has_not_sent(http: HttpClient, host: str) -> None:
     error = await failure(http, Request("GET", Origin("http", host, 80), "/", [], None))
     assert (error.kind, error.sent) == ("connect", False)
+
+
+class Resolver:
+    """What the system's resolver answers for names that end in `.test`; it can be slow."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.answers: dict[str, list[tuple[str, int]]] = {}
+        self.go_on = threading.Event()
+        self._real = socket.getaddrinfo
+        monkeypatch.setattr(socket, "getaddrinfo", self)
+
+    def __call__(self, host: Any, *arguments: Any, **options: Any) -> Any:
+        if host not in self.answers:
+            return self._real(host, *arguments, **options)
+        if not self.answers[host]:
+            self.go_on.wait(10)
+        return [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", address) for address in self.answers[host]
+        ]
+
+
+@pytest.fixture
+def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Resolver]:
+    fake = Resolver(monkeypatch)
+    yield fake
+    fake.go_on.set()
+
+
+@pytest.fixture
+def dead_end() -> Iterator[tuple[str, int]]:
+    """An address that lets every connection attempt hang: its backlog is full."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        address: tuple[str, int] = listener.getsockname()
+        waiting = [socket.socket() for _ in range(4)]
+        for sock in waiting:
+            sock.setblocking(False)
+            sock.connect_ex(address)
+        yield address
+        for sock in waiting:
+            sock.close()
+
+
+async def test_the_connect_timeout_covers_the_resolver(resolver: Resolver) -> None:
+    http = HttpClient(HttpSettings(connect_timeout=0.2, trust_env=False))
+    resolver.answers["slow.test"] = []
+    error = await failure(http, Request("GET", Origin("http", "slow.test", 80), "/", [], None))
+    assert (error.kind, error.sent) == ("timeout", False)
+    resolver.go_on.set()
+    await http.close()
+
+
+@pytest.mark.parametrize("turns", [1, 3])
+async def test_an_address_that_does_not_answer_is_passed_over(
+    scripted: ScriptedServer,
+    http: HttpClient,
+    resolver: Resolver,
+    dead_end: tuple[str, int],
+    turns: int,
+) -> None:
+    good = ("127.0.0.1", scripted.port)
+    resolver.answers["both.test"] = [dead_end] * turns + [good, ("127.0.0.1", 1)]
+    origin = Origin("http", "both.test", 80)
+    response = await fetch(http, Request("GET", origin, "/x", [], None))
+    assert response.body == b"/x\n"
+    assert scripted.seen[0].header("host") == "both.test"
+    assert http.sockets == 1
+
+
+async def test_connecting_where_nobody_answers_ends_in_time(
+    resolver: Resolver, dead_end: tuple[str, int]
+) -> None:
+    http = HttpClient(HttpSettings(connect_timeout=0.4, trust_env=False))
+    for addresses in ([dead_end], [dead_end, ("127.0.0.1", 1)]):
+        resolver.answers["dead.test"] = addresses
+        error = await failure(http, Request("GET", Origin("http", "dead.test", 80), "/", [], None))
+        assert (error.kind, error.sent) == ("timeout", False)
+    assert http.sockets == 0
+    await http.close()
+
+
+async def test_all_addresses_refusing_is_a_refusal(http: HttpClient, resolver: Resolver) -> None:
+    with ScriptedServer() as gone:
+        pass
+    resolver.answers["gone.test"] = [("127.0.0.1", gone.port), ("127.0.0.2", gone.port)]
+    error = await failure(http, Request("GET", Origin("http", "gone.test", 80), "/", [], None))
+    assert (error.kind, error.sent) == ("connect", False)
+    assert "refused" in error.message
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -14,11 +16,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+import trustme
 
 from aerodb._core.http import Request, TransportError
 from aerodb._core.http_settings import HttpSettings
 from aerodb._io.on_asyncio import Event, HttpClient, Lock, call, monotonic
-from tests.support.scripted import ScriptedServer, wait
+from tests.support.scripted import ScriptedServer, echo, hold, wait
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -55,6 +58,22 @@ def test_fifty_loops_one_after_another(scripted: ScriptedServer) -> None:
     assert len(http._engines) <= 1
     assert scripted.connections == 51
     asyncio.run(http.close())
+
+
+def test_a_loop_takes_its_tls_connections_with_it() -> None:
+    authority = trustme.CA()
+    ours = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    authority.configure_trust(ours)
+    theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(theirs)
+    with ScriptedServer(tls=theirs) as server:
+        http = HttpClient(HttpSettings(verify=ours, trust_env=False))
+        for number in range(5):
+            asyncio.run(ask(http, server, f"/{number}"))
+        gc.collect()  # a transport left open would warn now
+        assert http.sockets == 0
+        assert server.connections == 5
+        asyncio.run(http.close())
 
 
 def test_eight_loops_at_once(scripted: ScriptedServer) -> None:
@@ -175,6 +194,21 @@ def test_an_event_wakes_another_loop() -> None:
     asyncio.run(raise_it())
     thread.join(30)
     assert woken == [True]
+
+
+async def test_a_write_that_fails_at_once_has_not_sent(scripted: ScriptedServer) -> None:
+    http = HttpClient(HttpSettings(trust_env=False))
+    busy = threading.Event()
+    scripted.on("/", [echo, hold(busy)])  # so that it does not notice the end of what we send
+    await ask(http, scripted, "/", times=1)
+    (connection,) = http._engines[asyncio.get_running_loop()]._direct._idle[scripted.origin]
+    connection.wire.sock.shutdown(socket.SHUT_WR)
+    with pytest.raises(TransportError) as caught:
+        await http.send(get(scripted, "/second"), monotonic() + 30)
+    assert (caught.value.kind, caught.value.sent) == ("closed", False)
+    busy.set()
+    assert [seen.target for seen in scripted.seen] == ["/"]
+    await http.close()
 
 
 def test_a_blocking_httpx_client_is_refused() -> None:

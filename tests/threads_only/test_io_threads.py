@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -13,10 +14,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from aerodb._core.http import Request
+from aerodb._core.http import Request, TransportError
 from aerodb._core.http_settings import HttpSettings
 from aerodb._io.on_threads import HttpClient, Worker, call, monotonic
-from tests.support.scripted import ScriptedServer
+from tests.support.scripted import ScriptedServer, echo, hold
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -86,6 +87,22 @@ def test_many_clients_leave_nothing_behind(scripted: ScriptedServer) -> None:
         threading.Event().wait(0.005)
     assert os.getpid() == mine
     assert descriptors() <= before + 2
+
+
+def test_a_write_that_fails_at_once_has_not_sent(scripted: ScriptedServer) -> None:
+    http = HttpClient(HttpSettings(trust_env=False))
+    busy = threading.Event()
+    scripted.on("/", [echo, hold(busy)])  # so that it does not notice the end of what we send
+    http.send(get(scripted), monotonic() + 30)
+    assert http._engine is not None
+    (connection,) = http._engine._direct._idle[scripted.origin]
+    connection.wire.sock.shutdown(socket.SHUT_WR)
+    with pytest.raises(TransportError) as caught:
+        http.send(get(scripted, "/second"), monotonic() + 30)
+    assert (caught.value.kind, caught.value.sent) == ("closed", False)
+    busy.set()
+    assert [seen.target for seen in scripted.seen] == ["/"]
+    http.close()
 
 
 def test_an_async_httpx_client_is_refused() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,10 @@ from aerodb._core.database.render import local_error
 from aerodb._core.values import BadValue
 from aerodb.types import AeroDBError, AeroDBResponse
 
-__all__ = ["BatchError", "BatchProgress", "BatchReport", "Tally"]
+__all__ = ["BatchError", "BatchProgress", "BatchReport", "RowSource", "Tally"]
+
+RowSource = Iterable[Any] | AsyncIterable[Any]
+"""Where `insert_many` takes its rows from; only the async twin can take the second kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,11 @@ class Tally:
     __slots__ = ("_errors", "_inserted", "_on_error", "_progress", "batches", "problem", "rows")
 
     def __init__(
-        self, batch_size: Any, on_error: Any, progress: Callable[[BatchProgress], Any] | None
+        self,
+        batch_size: Any,
+        concurrency: Any,
+        on_error: Any,
+        progress: Callable[[BatchProgress], Any] | None,
     ) -> None:
         self._errors: list[BatchError] = []
         self._inserted = 0
@@ -61,16 +68,17 @@ class Tally:
         self.rows = 0
         self.batches = 0
         self.problem: AeroDBResponse[BatchReport] | None = None
-        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-            self._refuse(f"batch_size: {batch_size!r} was given, expected an int above 0")
+        for name, value in (("batch_size", batch_size), ("concurrency", concurrency)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                self._refuse(f"{name}: {value!r} was given, expected an int above 0")
         if on_error not in ("stop", "continue"):
             self._refuse(f"on_error: {on_error!r} was given, expected 'stop' or 'continue'")
 
     def _refuse(self, message: str) -> None:
         self.problem = local_error(BadValue(message))
 
-    def add(self, size: int, error: AeroDBError | None) -> bool:
-        """Note one answered batch; return whether to go on."""
+    def add(self, size: int, error: AeroDBError | None) -> None:
+        """Note one answered batch."""
         first = self.rows
         self.rows += size
         self.batches += 1
@@ -80,7 +88,11 @@ class Tally:
             self._errors.append(BatchError(first, self.rows - 1, error))
         if self._progress is not None:
             self._progress(BatchProgress(self.rows, self.batches, len(self._errors)))
-        return error is None or self._on_error == "continue"
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a failure ends it."""
+        return bool(self._errors) and self._on_error == "stop"
 
     def response(self) -> AeroDBResponse[BatchReport]:
         """The report; its error is the first one, and then `data` still says what was written."""

@@ -28,3 +28,10 @@ class Chain:
         query._source = self._source
         query._steps = step
         return query
+
+    def _turn(self, step: Step) -> Any:
+        """As `_add`, for steps that change what comes back: the caller says the new type."""
+        query = _new(self.__class__)
+        query._source = self._source
+        query._steps = step
+        return query

@@ -4,13 +4,12 @@ of completeness (wire-contract §1.6, §3.1, §3.2). Total: no body makes it rai
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from aerodb._core import json
 from aerodb._core.database.plan import Plan
-from aerodb._core.database.rows import DecodeFailure
+from aerodb._core.database.rows import Convert, DecodeFailure, converter, type_name
 from aerodb._core.errors import Exchange, error_from_response
 from aerodb._core.http import RawResponse
 from aerodb.types import AeroDBError, AeroDBResponse, ResponseMeta
@@ -29,7 +28,8 @@ class Heads:
     __slots__ = ("applied", "content_range", "first", "last", "max_rows", "total")
 
     def __init__(self, raw: RawResponse) -> None:
-        self.content_range = self.applied = None
+        self.content_range: str | None = None
+        self.applied: str | None = None
         self.first: int | None = None
         self.last: int | None = None
         self.total: int | None = None
@@ -63,23 +63,15 @@ class Heads:
 class Decoder:
     """Reads the response of one query. Made with the call, kept by it."""
 
-    __slots__ = (
-        "_counted", "_expect", "_explain", "_head", "_limit", "_mode", "_offset",
-        "_representation", "_rollback", "_verb", "convert",
-    )  # fmt: skip
+    __slots__ = ("_plan", "convert", "target")
 
-    def __init__(self, plan: Plan, convert: Callable[[Any], Any] | None) -> None:
-        self.convert = convert
-        self._mode = plan.mode
-        self._verb = plan.verb
-        self._head = plan.head
-        self._counted = plan.count is not None
-        self._expect = plan.expect_rows
-        self._explain = plan.explain
-        self._limit = plan.limit
-        self._offset = plan.offset
-        self._representation = plan.returning == "representation"
-        self._rollback = plan.rollback
+    def __init__(self, plan: Plan, row_type: Any = None) -> None:
+        self._plan = plan
+        self.convert: Convert | None = None
+        self.target = ""
+        if row_type is not None:
+            self.convert = converter(row_type)
+            self.target = type_name(row_type)
 
     def __call__(self, raw: RawResponse) -> AeroDBResponse[Any]:
         if raw.status == 406:
@@ -94,30 +86,30 @@ class Decoder:
         return self.expected(response)
 
     def _read(self, raw: RawResponse, heads: Heads) -> AeroDBResponse[Any]:
-        if self._explain is not None:
-            as_json = self._explain[0] == "json"
+        if self._plan.explain is not None:
+            as_json = self._plan.explain[0] == "json"
             return AeroDBResponse(json.loads(raw.body) if as_json else _text(raw.body))
-        if self._mode == "csv":
+        if self._plan.mode == "csv":
             return AeroDBResponse(_text(raw.body), count=self._count(heads))
-        if self._mode == "geojson":
+        if self._plan.mode == "geojson":
             return AeroDBResponse(json.loads(raw.body), count=self._count(heads))
-        if self._head or not raw.body:
+        if self._plan.head or not raw.body:
             return self._bodiless(raw, heads)
         value = json.loads(raw.body)
-        if self._mode == "list":
+        if self._plan.mode == "list":
             return self._list(value, raw, heads)
-        if self._mode == "value":
+        if self._plan.mode == "value":
             return self._value(value, heads)
         return self._one(value, raw, heads)
 
     # --- shapes
 
     def _bodiless(self, raw: RawResponse, heads: Heads) -> AeroDBResponse[Any]:
-        affected = None if self._verb in ("select", "rpc") else _affected(heads)
+        affected = None if self._plan.verb in ("select", "rpc") else _affected(heads)
         meta = self._meta(heads, affected, None)
-        if self._mode == "list":
+        if self._plan.mode == "list":
             return AeroDBResponse([], None, self._count(heads), meta)
-        if self._mode == "single" and not self._head:
+        if self._plan.mode == "single" and not self._plan.head:
             return _invalid("the answer is empty, expected a row", raw.body)
         return AeroDBResponse(None, None, self._count(heads), meta)
 
@@ -131,8 +123,9 @@ class Decoder:
             return _invalid(f"the answer is {_shape(value)}, expected a list of rows", raw.body)
         rows = self._converted(value)
         affected = None
-        if self._verb != "select" and self._verb != "rpc":
-            affected = len(rows) if self._representation else _affected(heads)
+        if self._plan.verb != "select" and self._plan.verb != "rpc":
+            representation = self._plan.returning == "representation"
+            affected = len(rows) if representation else _affected(heads)
         truncated = self._truncated(len(rows), heads, envelope)
         meta = self._meta(heads, affected, truncated)
         total = envelope.get("total")
@@ -141,27 +134,27 @@ class Decoder:
 
     def _one(self, value: Any, raw: RawResponse, heads: Heads) -> AeroDBResponse[Any]:
         if isinstance(value, list):  # a server that does not know the media type of one object
-            if len(value) > 1 or (not value and self._mode == "single"):
+            if len(value) > 1 or (not value and self._plan.mode == "single"):
                 return AeroDBResponse(None, _row_count_error(len(value)))
             if not value:
                 return AeroDBResponse(
                     None, None, self._count(heads), self._meta(heads, None, False)
                 )
             value = value[0]
-        affected = None if self._verb in ("select", "rpc") else 1
+        affected = None if self._plan.verb in ("select", "rpc") else 1
         row = value if self.convert is None else self._converted([value])[0]
         return AeroDBResponse(row, None, self._count(heads), self._meta(heads, affected, False))
 
     def _value(self, value: Any, heads: Heads) -> AeroDBResponse[Any]:
         convert = self.convert
-        truncated = None
+        truncated: bool | None = None
         if isinstance(value, list) and heads.content_range is not None:
             truncated = self._truncated(len(value), heads, {})
         if convert is not None:
             try:
                 value = convert(value)
             except Exception as error:  # noqa: BLE001  # the caller's own type; see rows.py
-                raise DecodeFailure.of(error, None) from None
+                raise DecodeFailure.of(error, None, self.target) from None
         meta = self._meta(heads, None, truncated)
         return AeroDBResponse(value, None, self._count(heads), meta)
 
@@ -174,25 +167,25 @@ class Decoder:
             for value in values:
                 rows.append(convert(value))  # rows counts how far it got
         except Exception as error:  # noqa: BLE001  # the caller's own type; see rows.py
-            raise DecodeFailure.of(error, len(rows)) from None
+            raise DecodeFailure.of(error, len(rows), self.target) from None
         return rows
 
     def _not_one_row(self, raw: RawResponse) -> AeroDBResponse[Any]:
         error = error_from_response(raw.status, raw.raw_headers, raw.body, Exchange("GET", ""))
         text = error.details if isinstance(error.details, str) else ""
         if error.code == "PGRST116" and _NO_ROWS(text):
-            meta = ResponseMeta(affected=None if self._verb in ("select", "rpc") else 0)
+            meta = ResponseMeta(affected=None if self._plan.verb in ("select", "rpc") else 0)
             return self.expected(AeroDBResponse(None, None, None, meta))
         return AeroDBResponse(None, error)
 
     # --- what is known about it
 
     def _count(self, heads: Heads) -> int | None:
-        return heads.total if self._counted else None
+        return heads.total if self._plan.count is not None else None
 
     def _meta(self, heads: Heads, affected: int | None, truncated: bool | None) -> ResponseMeta:
         warnings: tuple[str, ...] = ()
-        if self._rollback and "tx=rollback" not in (heads.applied or ""):
+        if self._plan.rollback and "tx=rollback" not in (heads.applied or ""):
             warnings = ("the server did not confirm the rollback: the write may have been kept",)
         if truncated and heads.total is None:
             warnings += (
@@ -205,16 +198,16 @@ class Decoder:
 
     def _truncated(self, rows: int, heads: Heads, envelope: dict[str, Any]) -> bool | None:
         """Whether rows are missing that were asked for; None if nobody can tell."""
-        if self._verb not in ("select", "rpc"):
+        if self._plan.verb not in ("select", "rpc"):
             return None
-        first = heads.first if heads.first is not None else self._offset or 0
+        first = heads.first if heads.first is not None else self._plan.offset or 0
         total = heads.total if heads.total is not None else envelope.get("total")
         if isinstance(total, int):
             wanted = max(0, total - first)
-            if self._limit is not None:
-                wanted = min(wanted, self._limit)
+            if self._plan.limit is not None:
+                wanted = min(wanted, self._plan.limit)
             return rows < wanted
-        if self._limit is not None and rows >= self._limit:
+        if self._plan.limit is not None and rows >= self._plan.limit:
             return False
         if rows == 0:
             return False
@@ -225,13 +218,13 @@ class Decoder:
 
     def expected(self, response: AeroDBResponse[Any]) -> AeroDBResponse[Any]:
         """The response, or an error if a write touched fewer rows than `expect_rows` says."""
-        if self._expect is None or response.error is not None:
+        if self._plan.expect_rows is None or response.error is not None:
             return response
         affected = response.meta.affected
-        if affected is None or affected >= self._expect:
+        if affected is None or affected >= self._plan.expect_rows:
             return response
         error = AeroDBError(
-            f"{affected} rows were affected, expected at least {self._expect}",
+            f"{affected} rows were affected, expected at least {self._plan.expect_rows}",
             code="NO_ROWS_AFFECTED",
             hint="No row matches the filter, or row-level security hides it.",
         )

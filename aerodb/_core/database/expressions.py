@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, Literal, NoReturn
 
-from aerodb._core.database.columns import json_key, name_text, path_text
+from aerodb._core.database.columns import json_key, name_text, path_text, whole_name
 from aerodb._core.database.encode import tree_text
 from aerodb._core.database.operands import (
     MATCHES_ALL,
@@ -88,7 +88,7 @@ class Group(Condition):
         conditions: tuple[Condition, ...],
         negated: bool = False,
     ) -> None:
-        self.operator = operator
+        self.operator: Literal["and", "or"] = operator
         self.conditions = conditions
         self.negated = negated
 
@@ -365,5 +365,6 @@ def col(name: str) -> Column:
     """Name a column in a condition or a select list.
 
     `col("age") >= 18`, `col("tags").contains(["a"])`, `col("meta").json_text("city").as_("city")`.
+    A dot belongs to the name; `->` and `->>` lead into JSON, as on the wire.
     """
-    return Column(name)
+    return Column(whole_name(name) if "." in name else name)

@@ -127,10 +127,10 @@ class Pager(Generic[Q]):
 
     def _advance(self, rows: list[Any], response: AeroDBResponse[Any]) -> None:
         size = len(rows)
+        if size < self._asked:
+            known = response.meta.truncated is False or min(self._asked, self._largest) > size
+            self._done = known or size == 0
         self._largest = max(self._largest, size)
-        whole = response.meta.truncated is False and size < self._asked
-        if size == 0 or whole or (size < self._asked <= self._largest):
-            self._done = True
         if self._left is not None:
             self._left = max(0, self._left - size)
         if size == 0:

@@ -9,6 +9,7 @@ from aerodb._core.values import BadValue
 __all__ = ["percent", "segment"]
 
 _SAFE = re.compile(r"[A-Za-z0-9._~-]*").fullmatch
+_NAME = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*").fullmatch
 _BYTES = [
     chr(byte) if _SAFE(chr(byte)) and byte < 128 else f"%{byte:02X}" for byte in range(256)
 ].__getitem__
@@ -38,6 +39,8 @@ def percent(text: str) -> str:
 
 def segment(name: object, what: str, refused: str) -> str:
     """A name as one path segment. What could leave the segment is refused, not encoded."""
+    if isinstance(name, str) and _NAME(name):
+        return name
     if not isinstance(name, str):
         raise BadValue(f"{what}: {type(name).__name__} was given, expected a str")
     bad = (

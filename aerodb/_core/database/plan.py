@@ -28,6 +28,9 @@ Verb = Literal["select", "insert", "upsert", "update", "delete", "rpc"]
 
 Mode = Literal["list", "single", "maybe_single", "value", "csv", "plan", "geojson"]
 
+_PLAIN_INT = 10**18
+_PLAIN_OPERATORS = frozenset({"eq", "neq", "gt", "gte", "lt", "lte"})
+
 _KEYS: dict[str, tuple[str, bool]] = {}
 _KEYS_LIMIT = 1024
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
@@ -98,6 +101,10 @@ class Plan:
     def add_leaf(self, column: Any, operator: str, value: Any, negated: bool) -> None:
         """One condition as a parameter of its own: its value is literal to the end."""
         key, own = encoded_key(column)
+        if type(value) is int and -_PLAIN_INT < value < _PLAIN_INT and operator in _PLAIN_OPERATORS:
+            self.filtered = self.filtered or own
+            self.pairs.append(f"{key}={'not.' if negated else ''}{operator}.{value}")
+            return
         try:
             negated, operator, text = operand(operator, value, negated)
         except BadValue as error:

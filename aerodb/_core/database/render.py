@@ -7,12 +7,11 @@ from typing import Any
 
 from aerodb._core import json
 from aerodb._core.database.chain import Chain
-from aerodb._core.database.columns import name_text, select_list
+from aerodb._core.database.columns import encoded_select, name_text
 from aerodb._core.database.decode import Decoder
 from aerodb._core.database.encode import array_literal, scalar_text
 from aerodb._core.database.percent import percent, segment
 from aerodb._core.database.plan import Plan, Step
-from aerodb._core.database.rows import converter
 from aerodb._core.http import Call, Prepared, Retry
 from aerodb._core.values import BadValue, describe, fields_of, kind_of
 from aerodb.types import AeroDBError, AeroDBResponse, ResponseMeta
@@ -74,7 +73,7 @@ def call_of(plan: Plan, schema: str, max_url_bytes: int = MAX_URL_BYTES) -> Prep
     if plan.empty and plan.verb != "rpc" and plan.mode == "list" and plan.explain is None:
         meta = ResponseMeta(truncated=False, affected=None if plan.verb == "select" else 0)
         answer: AeroDBResponse[Any] = AeroDBResponse([], None, 0 if plan.count else None, meta)
-        return Decoder(plan, None).expected(answer)
+        return Decoder(plan).expected(answer)
     method = _method(plan)
     body = _body(plan, method)  # before the path: it may add columns=
     path = _path(plan, method)
@@ -83,7 +82,7 @@ def call_of(plan: Plan, schema: str, max_url_bytes: int = MAX_URL_BYTES) -> Prep
     return Call(
         method,
         path,
-        Decoder(plan, converter(_row_type(plan))),
+        Decoder(plan, _row_type(plan)),
         headers=_headers(plan, method, schema),
         body=body,
         retry=_retry(plan, method),
@@ -140,7 +139,7 @@ def _path(plan: Plan, method: str) -> str:
     else:
         root = "/rest/v1/" + segment(plan.name, "table", _NOT_IN_TABLE)
     if plan.columns is not None:
-        pairs = [f"select={percent(select_list(plan.columns))}", *pairs]
+        pairs = ["select=" + encoded_select(plan.columns), *pairs]
     if plan.on_conflict is not None:
         pairs = [*pairs, f"on_conflict={percent(plan.on_conflict)}"]
     if plan.orders is not None:
@@ -222,7 +221,8 @@ def _mapping(value: Any, what: str) -> dict[str, Any]:
         return {}
     kind = kind_of(value)
     if kind == "mapping":
-        return value if isinstance(value, dict) else dict(value)
+        members: Any = value
+        return members if isinstance(value, dict) else dict(members)
     if kind == "model" and not isinstance(value, type):
         return fields_of(value)
     raise BadValue(f"{what}: {describe(value)} was given, expected a mapping or a model")
@@ -256,8 +256,11 @@ def _headers(plan: Plan, method: str, schema: str) -> tuple[tuple[str, str], ...
         or not schema.isprintable()
     ):
         raise BadValue(f"schema: {schema!a} was given, expected a name in visible ASCII")
-    profile = "Accept-Profile" if method in ("GET", "HEAD") else "Content-Profile"
-    headers: tuple[tuple[str, str], ...] = (("Accept", _accept(plan)), (profile, schema))
+    reads = method == "GET" or method == "HEAD"
+    headers: tuple[tuple[str, str], ...] = (
+        ("Accept", _accept(plan)),
+        ("Accept-Profile" if reads else "Content-Profile", schema),
+    )
     preferences = _preferences(plan)
     if preferences:
         headers += (("Prefer", preferences),)
@@ -268,6 +271,8 @@ def _headers(plan: Plan, method: str, schema: str) -> tuple[tuple[str, str], ...
 
 
 def _accept(plan: Plan) -> str:
+    if plan.mode == "list" and plan.explain is None and not plan.strip_nulls:
+        return "application/json"
     nulls = ";nulls=stripped" if plan.strip_nulls else ""
     if plan.mode in ("single", "maybe_single"):
         media = _OBJECT + nulls

@@ -15,7 +15,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from aerodb.types import AeroDBError
 
-__all__ = ["DecodeFailure", "converter"]
+__all__ = ["DecodeFailure", "converter", "type_name"]
 
 Convert = Callable[[Any], Any]
 
@@ -31,17 +31,23 @@ class DecodeFailure(Exception):
         self.error = error
 
     @classmethod
-    def of(cls, error: Exception, row: int | None) -> DecodeFailure:
+    def of(cls, error: Exception, row: int | None, target: str) -> DecodeFailure:
         """From what a row type raised: whatever its author chose, so any exception counts."""
         where = "the answer" if row is None else f"row {row}"
         text = str(error) or type(error).__name__
         return cls(
             AeroDBError(
-                f"{where} does not fit its type: {text[:500]}",
+                f"{where} does not fit {target}: {text[:500]}",
                 code="DECODE_ERROR",
                 details={"row": row, "error": type(error).__name__},
             )
         )
+
+
+def type_name(row_type: Any) -> str:
+    """A row type for a message."""
+    name: str = getattr(row_type, "__name__", "")
+    return name if name and get_origin(row_type) is None else repr(row_type)
 
 
 def converter(row_type: Any) -> Convert | None:
@@ -79,7 +85,8 @@ def _find(target: Any) -> Convert | None:
         fields = sys.modules["dataclasses"].fields(target)
         return _of_fields(target, {f.name: f.name for f in fields if f.init})
     if issubclass(target, tuple) and hasattr(target, "_fields"):
-        return _of_fields(target, {name: name for name in target._fields})
+        named: tuple[str, ...] = vars(target).get("_fields", ())
+        return _of_fields(target, {name: name for name in named})
     return _of_hint(target)
 
 

@@ -19,17 +19,19 @@ __all__ = ["StreamReader"]
 class StreamReader:
     """Bytes in, typed rows out. Raises `AeroDBAPIError` where the bytes or a row do not fit."""
 
-    __slots__ = ("_convert", "_decoder", "_method", "_path", "_seen")
+    __slots__ = ("_convert", "_decoder", "_method", "_path", "_seen", "_target")
 
     def __init__(self, prepared: Prepared[Any]) -> None:
         self._decoder = RowDecoder()
         self._seen = 0
         self._convert = None
+        self._target = ""
         self._method = self._path = ""
         if not isinstance(prepared, AeroDBResponse):
             self._method, self._path = prepared.method, prepared.path
             if isinstance(prepared.decode, Decoder):
                 self._convert = prepared.decode.convert
+                self._target = prepared.decode.target
 
     def feed(self, chunk: bytes) -> Iterator[list[Any]]:
         """Take a chunk of the body; give the rows that it completes, some at a time."""
@@ -59,7 +61,7 @@ class StreamReader:
             for row in rows:
                 typed.append(convert(row))  # typed counts how far it got
         except Exception as error:  # noqa: BLE001  # the caller's own type; see rows.py
-            failure = DecodeFailure.of(error, before + len(typed))
+            failure = DecodeFailure.of(error, before + len(typed), self._target)
             raise AeroDBAPIError(failure.error) from None
         return typed
 

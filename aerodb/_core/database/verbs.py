@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,7 +12,7 @@ from aerodb._core.database.modifiers import choice, counted, max_affected, retur
 from aerodb._core.database.plan import Plan, Step
 from aerodb._core.values import BadValue, describe, kind_of
 
-__all__ = ["call_function", "open_table", "row_shape", "select", "snapshot", "write"]
+__all__ = ["call_function", "open_table", "row_shape", "select", "snapshot", "write_step"]
 
 
 def open_table(plan: Plan, step: Step) -> None:
@@ -48,9 +50,35 @@ def row_shape(plan: Plan, step: Step) -> None:
         plan.returns = row_type if plan.verb == "rpc" else None
 
 
+class Unsent:
+    """Warns if a write was described and then forgotten: the usual slip is a missing `await` or
+    `.execute()`.
+
+    It lives in the step that all queries made from that write share, so it goes when the last of
+    them goes, and reads have none. Looking at a query (`repr`, `to_request`) counts as use.
+    """
+
+    __slots__ = ("used", "verb")
+
+    def __init__(self, verb: str) -> None:
+        self.verb = verb
+        self.used = False
+
+    def __del__(self) -> None:
+        if not self.used and not sys.is_finalizing():
+            message = f"{self.verb}() was never executed: await the query, or call execute()"
+            warnings.warn(message, ResourceWarning, stacklevel=2)
+
+
+def write_step(before: Step, verb: str, values: Any, options: dict[str, Any]) -> Step:
+    """The step of a write, made when its method is called."""
+    return (before, write, verb, snapshot(values), options, Unsent(verb))
+
+
 def write(plan: Plan, step: Step) -> None:
     """Apply `insert`, `upsert`, `update` and `delete`."""
-    _, _, verb, values, options = step
+    _, _, verb, values, options, unsent = step
+    unsent.used = True
     if plan.verb == "rpc":
         raise BadValue(f"{verb} was called on rpc(), expected filters and modifiers only")
     if plan.verb not in ("select", verb):

@@ -39,6 +39,7 @@ class HttpClient:
             weakref.WeakKeyDictionary()
         )
         self._pid = os.getpid()
+        self._lock = threading.Lock()
         self._closed = False
         self._settings = settings
         self._client = client
@@ -46,7 +47,6 @@ class HttpClient:
         self._client_is_shared = False
         check_extras(settings)
         self._running_loop: Callable[[], AbstractEventLoop] | None = None
-        self._lock = threading.Lock()
         forks.watch(self)
 
     async def send(self, request: Request, deadline: float) -> RawResponse:
@@ -98,7 +98,9 @@ class HttpClient:
     @property
     def sockets(self) -> int:
         """How many sockets are open, idle ones included."""
-        return sum(engine.sockets for engine in list(self._engines.values()))
+        with self._lock:
+            engines = list(self._engines.values())
+        return sum(engine.sockets for engine in engines)
 
     async def close(self) -> None:
         """Close all connections; calls under way end with `client_closed`. Idempotent."""

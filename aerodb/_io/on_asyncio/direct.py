@@ -10,7 +10,7 @@ import httpcore
 
 from aerodb._core.http import Origin, Request, TransportError
 from aerodb._core.http_settings import HttpSettings
-from aerodb._io.exchange import core_origin, core_request, explain
+from aerodb._io.exchange import core_origin, core_request, explain, is_reusable
 from aerodb._io.on_asyncio.dial import dial
 from aerodb._io.on_asyncio.progress import Progress
 from aerodb._io.on_asyncio.wire import Wire
@@ -114,7 +114,7 @@ class DirectPool:
 
     def give(self, connection: Connection) -> None:
         """Keep a connection for the next request, if it can take one."""
-        if self._closed or not connection.http.is_idle() or not connection.wire.is_quiet():
+        if self._closed or not connection.wire.is_quiet() or not is_reusable(connection.http):
             self._drop(connection)
             return
         now = connection.idle_since = monotonic()
@@ -138,7 +138,7 @@ class DirectPool:
     @property
     def sockets(self) -> int:
         """How many sockets are open."""
-        return sum(1 for wire in self._open if not wire.ended)
+        return sum(1 for wire in list(self._open) if not wire.ended)
 
     def close(self) -> None:
         """Close all connections; who waits on one is told so."""

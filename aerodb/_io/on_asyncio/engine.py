@@ -49,8 +49,9 @@ class Engine:
     async def send(self, request: Request, deadline: float) -> RawResponse:
         """One exchange, body and all."""
         progress = Progress()
+        timer = asyncio.timeout(_left(deadline))
         try:
-            async with asyncio.timeout(_left(deadline)) as timer:
+            async with timer:
                 return await self._send(request, deadline, progress)
         except TimeoutError:
             if not timer.expired():
@@ -83,8 +84,9 @@ class Engine:
         progress = Progress()
         limits = [_left(deadline)] if deadline is not None else []
         limits += [idle_timeout] if idle_timeout is not None else []
+        timer = asyncio.timeout(min(limits, default=None))
         try:
-            async with asyncio.timeout(min(limits, default=None)) as timer:
+            async with timer:
                 return await self._stream(request, deadline, idle_timeout, progress)
         except TimeoutError:
             if not timer.expired():

@@ -72,8 +72,9 @@ class ByteStream:
 
         limits = [] if self._idle is None else [self._idle]
         limits += [] if self._deadline is None else [self._deadline - monotonic()]
+        timer = asyncio.timeout(min(limits, default=None))
         try:
-            async with asyncio.timeout(min(limits, default=None)) as timer:
+            async with timer:
                 return await self._next(answer)
         except TimeoutError:
             if not timer.expired():

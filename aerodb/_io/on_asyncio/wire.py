@@ -64,7 +64,7 @@ class Wire(asyncio.Protocol):
         self.ended = self.peer_gone = True
         self._wake()
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         """Part of asyncio's interface. Also called after our own `abort`."""
         if not self.ended:
             self.ended = self.peer_gone = True

@@ -32,13 +32,13 @@ class HttpClient:
     def __init__(self, settings: HttpSettings, *, client: Any = None) -> None:
         self._engine: Engine | None = None
         self._pid = os.getpid()
+        self._lock = threading.Lock()
         self._closed = False
         self._settings = settings
         self._client = client
         self._library = None if client is None else library_of(client, "Client")
         self._client_is_shared = False
         check_extras(settings)
-        self._lock = threading.Lock()
         forks.watch(self)
 
     def send(self, request: Request, deadline: float) -> RawResponse:

@@ -11,7 +11,7 @@ import httpcore
 
 from aerodb._core.http import Origin, Request, TransportError
 from aerodb._core.http_settings import HttpSettings
-from aerodb._io.exchange import core_origin, core_request, explain
+from aerodb._io.exchange import core_origin, core_request, explain, is_reusable
 from aerodb._io.on_threads.dial import dial
 from aerodb._io.on_threads.wire import Wire
 from aerodb._io.tls import context_for
@@ -77,7 +77,8 @@ class DirectPool:
     def __init__(self, settings: HttpSettings) -> None:
         self._settings = settings
         self._idle: dict[Origin, list[Connection]] = {}
-        self._open: weakref.WeakSet[Wire] = weakref.WeakSet()
+        # Not a WeakSet: copying that while another thread adds to it can fail.
+        self._open: set[weakref.ref[Wire]] = set()
 
     def open(
         self, request: Request, deadline: float | None, idle_timeout: float | None
@@ -121,12 +122,12 @@ class DirectPool:
         limit = monotonic() + settings.connect_timeout
         sock = dial(origin, context, limit if deadline is None else min(limit, deadline))
         wire = Wire(sock)
-        self._open.add(wire)
+        self._open.add(weakref.ref(wire, self._open.discard))
         return Connection(origin, wire)
 
     def give(self, connection: Connection) -> None:
         """Keep a connection for the next request, if it can take one."""
-        if not connection.http.is_idle() or connection.wire.ended:
+        if connection.wire.ended or not is_reusable(connection.http):
             connection.wire.close()
             return
         connection.idle_since = monotonic()
@@ -149,7 +150,7 @@ class DirectPool:
         """Idle connections to other origins must not push the sockets over the limit."""
         if len(self._open) < self._settings.max_connections:
             return
-        in_use = sum(1 for wire in list(self._open) if not wire.ended)
+        in_use = self.sockets
         for stack in list(self._idle.values()):
             while in_use >= self._settings.max_connections and stack:
                 try:
@@ -161,7 +162,10 @@ class DirectPool:
     @property
     def sockets(self) -> int:
         """How many sockets are open."""
-        return sum(1 for wire in list(self._open) if not wire.ended)
+        return sum(1 for wire in self._wires() if not wire.ended)
+
+    def _wires(self) -> list[Wire]:
+        return [wire for ref in list(self._open) if (wire := ref()) is not None]
 
     def close(self) -> None:
         """Close what is idle; wake the threads that wait on the rest."""
@@ -171,12 +175,12 @@ class DirectPool:
                     stack.pop().wire.close()
                 except IndexError:
                     break
-        for wire in list(self._open):
+        for wire in self._wires():
             if not wire.ended:
                 wire.wake()
 
     def abandon(self) -> None:
         """In a forked child: close our copies of the descriptors, and nothing more."""
-        for wire in list(self._open):
+        for wire in self._wires():
             wire.close()
         self._idle = {}

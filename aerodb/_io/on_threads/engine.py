@@ -99,11 +99,12 @@ class Engine:
         proxy = proxy_for(origin, self._settings)
         if proxy is None and not self._settings.http2:
             return self._direct
-        if proxy not in self._proxied:
+        routes = self._proxied
+        if proxy not in routes:
             from aerodb._io.on_threads.through_httpx import OwnRoute
 
-            self._proxied.setdefault(proxy, OwnRoute(self._settings, proxy))
-        return self._proxied[proxy]
+            routes.setdefault(proxy, OwnRoute(self._settings, proxy))
+        return routes[proxy]
 
     def stream_failure(self, answer: Answer, permit: Permit, error: BaseException) -> BaseException:
         """A stream broke: give its permit back, discard the connection, say what to raise."""

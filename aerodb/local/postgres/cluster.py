@@ -27,9 +27,9 @@ from aerodb.local.postgres.account import Account, choose_account
 from aerodb.local.postgres.binaries import Binaries, find_binaries
 from aerodb.local.postgres.initialise import (
     SUPERUSER,
-    folder_argument,
     initialise,
     postgres_environment,
+    reachable,
 )
 from aerodb.local.postgres.private import private_folder
 
@@ -139,15 +139,16 @@ class Cluster:
             )
 
     def _start_watchdog(self, binaries: Binaries, account: Account) -> None:
-        arguments = {
-            "owner": os.getpid(),
-            "folder": str(self.folder),
-            "account": [account.uid, account.gid] if account.switched else None,
-            "command": self._command(binaries, account),
-            "environment": postgres_environment(),
-            "remove": [str(folder) for folder in (self.socket_folder, *self._remove)],
-        }
-        with _open_log(self._log) as log:
+        lock = () if self._keep_open is None else (self._keep_open,)
+        with reachable(self.folder, account) as (path, descriptors), _open_log(self._log) as log:
+            arguments = {
+                "owner": os.getpid(),
+                "account": [account.uid, account.gid] if account.switched else None,
+                "command": self._command(binaries, path),
+                "environment": postgres_environment(),
+                "lock": lock,
+                "remove": [str(folder) for folder in (self.socket_folder, *self._remove)],
+            }
             self._watchdog = subprocess.Popen(  # noqa: S603 - our own script
                 [sys.executable, "-I", "-S", str(_WATCHDOG), json.dumps(arguments)],
                 stdin=subprocess.PIPE,
@@ -155,10 +156,10 @@ class Cluster:
                 stderr=log,
                 bufsize=0,
                 start_new_session=True,
-                pass_fds=[] if self._keep_open is None else [self._keep_open],
+                pass_fds=[*lock, *descriptors],
             )
 
-    def _command(self, binaries: Binaries, account: Account) -> list[str]:
+    def _command(self, binaries: Binaries, path: str) -> list[str]:
         settings = {
             "listen_addresses": "",
             "port": str(PORT),
@@ -170,7 +171,7 @@ class Cluster:
         }
         if self._throwaway:
             settings |= {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
-        command = [str(binaries.bin / "postgres"), "-D", folder_argument(self.folder, account)]
+        command = [str(binaries.bin / "postgres"), "-D", path]
         for name, value in settings.items():
             command += ["-c", f"{name}={value}"]
         return command

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
+from collections.abc import Generator
 from pathlib import Path
 
 from aerodb.local.errors import LocalError
@@ -15,19 +16,27 @@ from aerodb.local.postgres.binaries import Binaries
 from aerodb.local.postgres.private import write_private
 
 SUPERUSER = "postgres"
+INITDB_SECONDS = 120.0
 _BUILTIN_LOCALE_SINCE = 17
-_CURRENT_FOLDER = "/proc/self/cwd"
+_DESCRIPTORS = "/proc/self/fd"
 
 
-def folder_argument(folder: Path, account: Account) -> str:
-    """Return what PostgreSQL is told about where its cluster is.
+@contextlib.contextmanager
+def reachable(folder: Path, account: Account) -> Generator[tuple[str, tuple[int, ...]]]:
+    """Yield what PostgreSQL is told about where `folder` is, and the descriptors it must inherit.
 
-    A process that root started inside the cluster's folder can name it as its current one, even
-    if its new account may not pass through the folders above, so those keep their modes.
+    Another account may not be allowed to pass through the folders above. It need not: root opens
+    the folder, the programs inherit the descriptor and go in through /proc, where the way to the
+    folder is not asked about. So the modes of the folders above stay as they are.
     """
-    if account.switched and sys.platform.startswith("linux"):
-        return _CURRENT_FOLDER
-    return str(folder)
+    if not account.switched or not os.path.isdir(_DESCRIPTORS):
+        yield str(folder), ()
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"{_DESCRIPTORS}/{descriptor}", (descriptor,)
+    finally:
+        os.close(descriptor)
 
 
 def postgres_environment() -> dict[str, str]:
@@ -61,35 +70,40 @@ def initialise(
 
 
 def _run_initdb(fresh: Path, secret: Path, binaries: Binaries, account: Account) -> None:
-    answer = subprocess.run(  # noqa: S603 - a program found by `find_binaries`, no shell
-        [
-            str(binaries.bin / "initdb"),
-            f"--pgdata={folder_argument(fresh, account)}",
-            f"--username={SUPERUSER}",
-            f"--pwfile={secret}",
-            "--auth=scram-sha-256",
-            "--encoding=UTF8",
-            *_locale_options(binaries.major),
-            "--no-sync",
-            "--no-instructions",
-        ],
-        cwd=fresh,
-        env=postgres_environment(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=120,
-        check=False,
-        umask=0o077,
-        start_new_session=True,
-        user=account.uid if account.switched else None,
-        group=account.gid if account.switched else None,
-        extra_groups=[] if account.switched else None,
-    )
+    with reachable(fresh, account) as (path, descriptors):
+        answer = subprocess.run(  # noqa: S603 - a program found by `find_binaries`, no shell
+            [str(binaries.bin / "initdb"), *_options(path, secret, binaries.major)],
+            cwd="/",
+            env=postgres_environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=INITDB_SECONDS,
+            check=False,
+            umask=0o077,
+            start_new_session=True,
+            pass_fds=descriptors,
+            user=account.uid if account.switched else None,
+            group=account.gid if account.switched else None,
+            extra_groups=[] if account.switched else None,
+        )
     if answer.returncode != 0:
         tail = answer.stderr.strip()[-2000:]
         raise LocalError(f"initdb could not make the cluster in {fresh.parent}: {tail}")
+
+
+def _options(path: str, secret: Path, major: int) -> list[str]:
+    return [
+        f"--pgdata={path}",
+        f"--username={SUPERUSER}",
+        f"--pwfile={secret}",
+        "--auth=scram-sha-256",
+        "--encoding=UTF8",
+        *_locale_options(major),
+        "--no-sync",
+        "--no-instructions",
+    ]
 
 
 def _locale_options(major: int) -> list[str]:

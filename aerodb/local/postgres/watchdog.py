@@ -61,7 +61,10 @@ def _start_postgres(arguments: dict[str, object]) -> int:
     if child:
         return child
     try:
-        os.chdir(str(arguments["folder"]))
+        os.chdir("/")
+        # The lock is the watchdog's: PostgreSQL without a watchdog must not block the next start.
+        for lock in arguments["lock"]:  # type: ignore[attr-defined]
+            os.close(lock)
         os.umask(0o077)
         with open(os.devnull, "rb") as nothing:
             os.dup2(nothing.fileno(), 0)

@@ -17,7 +17,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from psycopg import AsyncConnection
-from psycopg.pq import ExecStatus, TransactionStatus
+from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGconn, PGresult
 from psycopg.waiting import Ready, Wait
 
@@ -196,22 +196,11 @@ async def exchange(
         results = await connection.wait(_results(pgconn))
         pgconn.exit_pipeline_mode()
     except BaseException:
-        _prepared.pop(connection, None)
-        if not _left_pipeline(pgconn):
-            await connection.close()
+        # Interrupted, perhaps with a request to cancel on its way that would hit the statement
+        # after this one: the connection is not used again.
+        await connection.close()
         raise
     return _checked(results, sent, prepared)
-
-
-def _left_pipeline(pgconn: PGconn) -> bool:
-    """Whether the connection is usable again after an interrupted exchange."""
-    if pgconn.status != 0 or pgconn.transaction_status == TransactionStatus.ACTIVE:
-        return False
-    try:
-        pgconn.exit_pipeline_mode()
-    except Exception:  # noqa: BLE001 - results are still under way: the connection goes
-        return False
-    return True
 
 
 _Ready = tuple[StatementKey, list[Parameter], tuple[int, ...], Preparation]
@@ -236,12 +225,12 @@ def _send(
     key of the statement if it is to a preparation (empty text: a deallocation)."""
     sent: list[StatementKey | None] = []
     if prepared is not None:
-        for name in prepared.evict(epoch):
-            pgconn.send_query_params(b"DEALLOCATE " + name, None)
+        for stale in prepared.evict(epoch):
+            pgconn.send_query_params(b"DEALLOCATE " + stale, None)
             sent.append(("", ()))
     for key, values, formats, preparation in ready:
         sql, types = key
-        name = None
+        name: bytes | None = None
         if prepared is not None and preparation is not Preparation.NEVER:
             name = prepared.name_of(key)
             at_once = preparation is Preparation.AT_ONCE

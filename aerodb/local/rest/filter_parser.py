@@ -50,6 +50,12 @@ _PLAIN = frozenset({"eq", "neq", "gt", "gte", "lt", "lte", "like", "ilike", "mat
 """Operators whose value needs no grammar: everything behind the first dot."""
 
 
+_OPERATORS = _PLAIN.union(
+    ("not", "in", "is", "isdistinct", "fts", "plfts", "phfts", "wfts"),
+    ("cs", "cd", "ov", "sl", "sr", "nxr", "nxl", "adj"),
+)
+
+
 def parse_filter(key: str, value: str) -> tuple[EmbedPath, Filter]:
     """One `key=value` filter; PGRST100 if the value has no operator or the key no name."""
     path, column = parse_tree_path(key)
@@ -61,6 +67,10 @@ def parse_argument_or_filter(key: str, value: str) -> tuple[EmbedPath, Filter | 
     """As `parse_filter`; a value that does not begin like an operator is an rpc argument, of which
     the name is returned."""
     path, column = parse_tree_path(key)
+    # All operators end in a dot; failing at each of them in turn would be the slow way to see.
+    word, dot, _ = value.partition(".")
+    if not dot or word.partition("(")[0] not in _OPERATORS:
+        return path, column.name
     parsed = parse(_operation_or_nothing, f"failed to parse filter ({value})", value)
     if parsed is None:
         return path, column.name

@@ -25,8 +25,7 @@ from aerodb.local.rest.media_types import ANY, JSON, OPENAPI
 from aerodb.local.rest.openapi import ServerAddress, openapi_document
 from aerodb.local.rest.openapi_load import load_openapi_parts
 from aerodb.local.rest.plan.statement import Statement
-from aerodb.local.rest.plan_cache import PlanCache
-from aerodb.local.rest.request import HttpRequest, text_of
+from aerodb.local.rest.request import HttpRequest, parse_request, text_of
 from aerodb.local.rest.responses import (
     Response,
     allowed_media,
@@ -67,7 +66,6 @@ class RestService:
         self._settings = settings
         self._authenticate = authenticate
         self._cache = SchemaCache(pool, settings)
-        self._plans = PlanCache(settings)
 
     async def start(self) -> None:
         """Load the schema cache and listen for its reload; a failed load is retried for ever."""
@@ -110,14 +108,13 @@ class RestService:
             raise RestError(503, "PGRST002", message)
         context = Context(self._settings, loaded.roles, loaded.epoch)
         authenticated = perf_counter()
-        parsed_request = self._plans.parse(http, loaded.epoch)
-        request = parsed_request.request
+        request = parse_request(http, self._settings)
         parsed = perf_counter()
         if request.action is Action.ROOT:
             return await self._root(request, loaded.catalog, caller, context, scope)
         if request.action in _WITHOUT_STATEMENT:
             return info_response(request, loaded.catalog, None)
-        statement = self._plans.statement(parsed_request, loaded.catalog)
+        statement = loaded.planner.plan_request(request)
         if statement.kind == "info":
             return info_response(request, loaded.catalog, statement.routine)
         self._refuse_unsafe(request, statement, caller, context)

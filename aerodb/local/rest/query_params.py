@@ -24,7 +24,7 @@ from aerodb.local.rest.ranges import ALL, Bounds, bounds_of, range_of
 from aerodb.local.rest.select_parser import parse_select
 
 _RESERVED = frozenset({"select", "columns", "on_conflict"})
-RESERVED_BELOW_EMBEDS = frozenset({"order", "limit", "offset", "and", "or"})
+_RESERVED_BELOW_EMBEDS = frozenset({"order", "limit", "offset", "and", "or"})
 
 Pairs = list[tuple[str, str]]
 RawPairs = list[tuple[bytes, bytes | None]]
@@ -95,7 +95,7 @@ def _sort_out(pairs: Pairs) -> dict[str, Pairs]:
     kinds: dict[str, Pairs] = {"": [], "order": [], "limit": [], "offset": [], "and": []}
     for key, value in pairs:
         path, _, last = key.rpartition(".")
-        if last in RESERVED_BELOW_EMBEDS:
+        if last in _RESERVED_BELOW_EMBEDS:
             if last == "offset":
                 key = f"{path}.limit" if path else "limit"
             kinds["and" if last == "or" else last].append((key, value))

@@ -15,7 +15,7 @@ from aerodb.local.rest.errors import RestError
 from aerodb.local.rest.media_types import accepted_types, canonical_type
 from aerodb.local.rest.payload import parse_payload
 from aerodb.local.rest.preferences import NONE, parse_preferences
-from aerodb.local.rest.query_params import RawPairs, parse_query, split_pairs
+from aerodb.local.rest.query_params import parse_query, split_pairs
 from aerodb.local.rest.ranges import top_range
 from aerodb.local.settings import RestSettings
 
@@ -68,19 +68,13 @@ def text_of(value: bytes) -> str:
         return value.decode("latin-1")
 
 
-def parse_request(
-    http: HttpRequest, settings: RestSettings, pairs: RawPairs | None = None
-) -> Request:
-    """The request, or the `RestError` that answers it.
-
-    `pairs` takes the place of the query string.
-    """
+def parse_request(http: HttpRequest, settings: RestSettings) -> Request:
+    """The request, or the `RestError` that answers it."""
     method = http.method
     kind, name = _resource(http.path, settings)
     schema, negotiated = _schema(http, settings)
     action = _action(kind, method)
-    if pairs is None:
-        pairs = split_pairs(http.query_string)
+    pairs = split_pairs(http.query_string)
     query, root_bounds = parse_query(pairs, rpc_read=action is Action.CALL_READ)
     root_range = top_range(method, root_bounds, http.header(b"range"))
     content_type = canonical_type(http.header(b"content-type") or "application/json")
@@ -98,8 +92,8 @@ def parse_request(
         schema=schema,
         negotiated_by_profile=negotiated,
         top_range=root_range,
-        headers=visible_headers(http.headers),
-        cookies=cookies_of(http.header(b"cookie")),
+        headers=_visible_headers(http.headers),
+        cookies=_cookies(http.header(b"cookie")),
         payload=payload,
         payload_columns=payload_columns,
     )
@@ -165,15 +159,13 @@ def _action(kind: str, method: str) -> Action:
     raise RestError(405, "PGRST117", f"Unsupported HTTP method: {method}")
 
 
-def visible_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:
-    """The headers that SQL may read."""
+def _visible_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:
     return tuple(
         (key.decode("latin-1"), text_of(value)) for key, value in headers if key not in _SECRET
     )
 
 
-def cookies_of(header: str | None) -> tuple[tuple[str, str], ...]:
-    """The pairs of a `Cookie` header."""
+def _cookies(header: str | None) -> tuple[tuple[str, str], ...]:
     if header is None:
         return ()
     pairs = (part.lstrip().partition("=") for part in header.split(";") if part.strip())

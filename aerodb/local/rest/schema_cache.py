@@ -20,12 +20,14 @@ from psycopg_pool import AsyncConnectionPool
 
 from aerodb.local.rest.catalog import Catalog
 from aerodb.local.rest.catalog_load import load_catalog
+from aerodb.local.rest.plan import Planner
 from aerodb.local.rest.roles import Roles, load_roles
 from aerodb.local.settings import RestSettings
 
 log = logging.getLogger("aerodb.local.rest")
 
 CHANNEL = "pgrst"
+_RELOADS = frozenset({"", "reload schema", "reload config"})
 _LONGEST_PAUSE = 32.0
 
 
@@ -35,6 +37,7 @@ class Loaded:
 
     catalog: Catalog
     roles: Roles
+    planner: Planner
     epoch: int
 
 
@@ -84,8 +87,11 @@ class SchemaCache:
             await connection.execute(f"LISTEN {CHANNEL}".encode())
             await self._load(connection)
             self._tried.set()
-            async for notification in connection.notifies():
-                if notification.payload in ("", "reload schema", "reload config"):
+            while True:
+                # No statement can run while notifications are waited for; those that arrive
+                # during a load are kept for the next round.
+                batch = [one.payload async for one in connection.notifies(stop_after=1)]
+                if not _RELOADS.isdisjoint(batch):
                     await self._load(connection)
 
     async def _connect(self) -> AsyncConnection[Any]:
@@ -98,7 +104,7 @@ class SchemaCache:
         catalog = await load_catalog(connection, self._settings)
         roles = await load_roles(connection)
         epoch = 1 if self.current is None else self.current.epoch + 1
-        self.current = Loaded(catalog, roles, epoch)
+        self.current = Loaded(catalog, roles, Planner(catalog, self._settings), epoch)
 
 
 async def _resolved(parameter: Any) -> Any:

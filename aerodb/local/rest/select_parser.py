@@ -117,7 +117,7 @@ def _embed_parameters(reader: Reader) -> EmbedParameter:
         reader.option(_embed_parameter),
     )
     hints = [hint for hint, _ in filter(None, found) if hint is not None]
-    joins = [join for _, join in filter(None, found) if join is not None]
+    joins: list[JoinType] = [join for _, join in filter(None, found) if join is not None]
     return hints[0] if hints else None, joins[0] if joins else None
 
 

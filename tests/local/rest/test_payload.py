@@ -81,7 +81,7 @@ def test_csv() -> None:
 
 
 def test_bad_csv() -> None:
-    assert refused(b"a,b\n1\n", "text/csv") == "All lines must have same number of fields"
+    assert refused(b"a,b\n1,2\n3\n", "text/csv") == "All lines must have same number of fields"
     assert refused(b"", "text/csv") == "parse error (not enough input)"
     assert refused(b'a\n"x"y\n', "text/csv") == "Invalid CSV"
 

@@ -125,7 +125,6 @@ def test_select(text: str, items: object) -> None:
 BAD_SELECTS = [
     ("id,clients(name[])", 16, "unexpected '['"),
     ("name!hint", 5, "unexpected '!'"),
-    ("*!hint", 2, "unexpected '!'"),
     ("name::", 7, "unexpected end of input"),
     ("data->>-78xy", 11, "unexpected 'x'"),
     ("a,,b", 3, 'unexpected ","'),

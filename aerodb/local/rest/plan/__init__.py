@@ -7,8 +7,8 @@ composes the SQL. Nothing here does I/O.
 
 from __future__ import annotations
 
-from aerodb.local.rest.plan.cache import PlanCache
+from aerodb.local.rest.plan.cache import Planner
 from aerodb.local.rest.plan.planner import plan_request
 from aerodb.local.rest.plan.statement import Statement, StatementKind
 
-__all__ = ["PlanCache", "Statement", "StatementKind", "plan_request"]
+__all__ = ["Planner", "Statement", "StatementKind", "plan_request"]

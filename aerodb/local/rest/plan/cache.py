@@ -20,14 +20,17 @@ _MAXIMUM_TEXT = 20_000
 """Longer statements are not kept: a client could fill the memory with them."""
 
 
-class PlanCache:
-    """Plans for one catalog, the oldest forgotten first. Made anew with every catalog."""
+class Planner:
+    """Plans requests against one catalog and keeps the plans, the oldest forgotten first."""
 
     def __init__(self, catalog: Catalog, settings: RestSettings, size: int = 512) -> None:
         self._catalog = catalog
         self._settings = settings
         self._size = size
         self._plans: dict[Hashable, Plan] = {}
+
+    def __len__(self) -> int:
+        return len(self._plans)
 
     def plan_request(self, request: Request) -> Statement:
         """What `plan.plan_request` gives for this request."""

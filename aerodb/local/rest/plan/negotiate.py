@@ -59,7 +59,7 @@ class MediaType:
         return self.name
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=128)
 def media_type(text: str) -> MediaType:
     """What a media type, as `media_types.canonical_type` spells it, asks for."""
     if text in (_OBJECT, _OBJECT_STRIPPED):

@@ -88,7 +88,7 @@ def _plan_read(request: ast.Request, catalog: Catalog, settings: RestSettings) -
     _check_preferences(request)
     counting = count_query(tree)
     statement = outer_query(
-        _rows(tree, negotiated.renderer),
+        read_query(tree),
         sql("SELECT * FROM pgrst_source"),
         negotiated.renderer,
         None,
@@ -112,10 +112,6 @@ def _plan_read(request: ast.Request, catalog: Catalog, settings: RestSettings) -
         table=table,
     )
     return Plan(described, statement.params, explain.params)
-
-
-def _rows(tree: ReadNode, renderer: Renderer) -> Fragment:
-    return read_query(tree, as_jsonb=renderer.kind in ("csv", "custom"))
 
 
 def _counted(
@@ -164,7 +160,7 @@ def _plan_write(request: ast.Request, catalog: Catalog, settings: RestSettings) 
     counts_inserted = _counts_inserted(request, plan)
     rows = sql("SELECT * FROM pgrst_source")
     if negotiated.renderer.kind != "none":
-        rows = _rows(tree, negotiated.renderer)
+        rows = read_query(tree)
     statement = outer_query(
         mutation_sql(plan),
         rows,
@@ -244,7 +240,7 @@ def _plan_call(request: ast.Request, catalog: Catalog, settings: RestSettings) -
     renderer = Renderer("none") if routine.returns.void else negotiated.renderer
     statement = outer_query(
         call_sql(plan),
-        _rows(tree, renderer),
+        read_query(tree),
         renderer,
         routine,
         count=_counted(request, settings, count_query(tree), routine),

@@ -114,7 +114,7 @@ def _place_modifiers(node: ReadNode, request: Request, catalog: Catalog, writes:
             target = node_at(node, path)
             resolver = Resolver(catalog, target.table)
             target.where.append(resolve_logic(tree, resolver, count(slot)))
-    for path, terms in query.order:
+    for path, terms in reversed(query.order):  # the first of several counts
         target = node_at(node, path)
         target.order = [_resolve_order(term, target, catalog) for term in terms]
     if not writes:

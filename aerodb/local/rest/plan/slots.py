@@ -1,7 +1,7 @@
 """Where the values of a statement come from.
 
 A plan is made for the shape of a request: its parameters are slots, that say which value of a
-request goes there. So a plan serves every request of that shape (`PlanCache`), and no value can
+request goes there. So a plan serves every request of that shape (`Planner`), and no value can
 get into the text.
 """
 

@@ -40,6 +40,8 @@ class Fragment:
 EMPTY = Fragment("")
 SOURCE = Name("", "pgrst_source")
 """The common table expression that reads, writes or calls."""
+_CACHED_LENGTH = 128
+"""Longer names come from requests alone: nothing in a database is called so."""
 
 
 @lru_cache(maxsize=1024)
@@ -62,32 +64,36 @@ def concat(*fragments: Fragment) -> Fragment:
     return join("", fragments)
 
 
-@lru_cache(maxsize=4096)
 def ident(name: str) -> Fragment:
     """A quoted identifier, cut at a NUL as no identifier can hold one."""
+    return _ident(name) if len(name) <= _CACHED_LENGTH else _ident.__wrapped__(name)
+
+
+@lru_cache(maxsize=4096)
+def _ident(name: str) -> Fragment:
     quoted = psycopg.sql.Identifier(name.split("\0", 1)[0]).as_string(None)
     return Fragment(quoted.replace("%", "%%"))
 
 
-@lru_cache(maxsize=4096)
 def literal(value: str) -> Fragment:
     """A quoted literal: only for what shapes the query (JSON keys), never for compared values."""
     quoted = psycopg.sql.Literal(value.split("\0", 1)[0]).as_string(None)
     return Fragment(quoted.strip().replace("%", "%%"))
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def qualified(name: Name) -> Fragment:
+    """A name with its schema, if it has one. Names of the catalog, or made from them."""
     if name.schema:
         return concat(ident(name.schema), sql("."), ident(name.name))
     return ident(name.name)
 
 
-@lru_cache(maxsize=8192)
 def column(table: Name, name: str) -> Fragment:
+    owner = qualified(table)
     if name == "*":
-        return qualified(table) + sql(".*")
-    return concat(qualified(table), sql("."), ident(name))
+        return Fragment(f"{owner.text}.*")
+    return Fragment(f"{owner.text}.{ident(name).text}")
 
 
 def type_name(printed: str) -> Fragment:
@@ -100,11 +106,17 @@ def expression(printed: str) -> Fragment:
     return Fragment(printed.replace("%", "%%"))
 
 
-_CAST = re.compile(r"[\w $]+\Z")
+_CAST = re.compile(r"[\w ]+\Z")
 
 
 def cast_target(requested: str) -> Fragment:
-    """A type name from `::cast`. Not quoted: `int` and `double precision` are syntax, not names."""
+    """A type name from `::cast`.
+
+    Not quoted, as `int` and `double precision` are syntax and not names; but a dollar could begin a
+    string.
+    """
+    if "$" in requested:
+        return ident(requested)
     if not _CAST.match(requested):
         raise RestError(400, "42704", f'type "{requested}" does not exist')
     return Fragment(requested)

@@ -52,14 +52,27 @@ _AGGREGATES: dict[Aggregate, LiteralString] = {
 _STAR = SelectColumn(ResolvedField("*"))
 
 
-def read_query(root: ReadNode, *, as_jsonb: bool = False) -> Fragment:
+def read_query(root: ReadNode) -> Fragment:
     """The rows of the tree.
 
-    Embeds are json, which keeps the order of the keys and is built in one pass. They are jsonb
-    where something groups by them, and with `as_jsonb`, for bodies that show their text.
+    Embeds are jsonb, by which rows can be grouped, and whose text is PostgREST's to the byte.
     """
-    as_jsonb = as_jsonb or any(_aggregates(node) for node in root.walk())
-    return _query(root, sql("::jsonb") if as_jsonb else EMPTY)
+    table = root.qualifier
+    columns = root.select if root.select or root.children else [_STAR]
+    own = [_select_item(table, selected) for selected in columns]
+    own += [_extra_item(table, relation, extra) for relation, extra in root.extra_selects]
+    embedded = [item for found in root.embeds for item in _embed_items(found)]
+    conditions = [condition_sql(table, condition) for condition in root.where]
+    return concat(
+        sql("SELECT "),
+        join(", ", own + embedded),
+        _from(root),
+        *(_join(found) for found in root.embeds),
+        where_sql(conditions + [join_sql(condition) for condition in root.joins]),
+        _group_by(root, columns),
+        order_sql(table, root.order),
+        _limit(root),
+    )
 
 
 def _aggregates(node: ReadNode) -> bool:
@@ -67,25 +80,6 @@ def _aggregates(node: ReadNode) -> bool:
         return True
     spreads = (found for found in node.embeds if isinstance(found, SpreadEmbed))
     return any(field.aggregate for found in spreads for field in found.fields)
-
-
-def _query(node: ReadNode, as_json: Fragment) -> Fragment:
-    table = node.qualifier
-    columns = node.select if node.select or node.children else [_STAR]
-    own = [_select_item(table, selected) for selected in columns]
-    own += [_extra_item(table, relation, extra) for relation, extra in node.extra_selects]
-    embedded = [item for found in node.embeds for item in _embed_items(found, as_json)]
-    conditions = [condition_sql(table, condition) for condition in node.where]
-    return concat(
-        sql("SELECT "),
-        join(", ", own + embedded),
-        _from(node),
-        *(_join(found, as_json) for found in node.embeds),
-        where_sql(conditions + [join_sql(condition) for condition in node.joins]),
-        _group_by(node, columns),
-        order_sql(table, node.order),
-        _limit(node),
-    )
 
 
 def _select_item(table: Name, selected: SelectColumn) -> Fragment:
@@ -136,14 +130,14 @@ def _limit(node: ReadNode) -> Fragment:
 # --- embeds -----------------------------------------------------------------------------------
 
 
-def _embed_items(found: EmbedSelect, as_json: Fragment) -> list[Fragment]:
+def _embed_items(found: EmbedSelect) -> list[Fragment]:
     alias = ident(found.node.aggregate_alias)
     if isinstance(found, SpreadEmbed):
         return [_spread_item(found.node.aggregate_alias, field) for field in found.fields]
     if found.empty:
         return []
     if found.to_one:
-        value = concat(sql("row_to_json("), alias, sql(".*)"), as_json)
+        value = concat(sql("row_to_json("), alias, sql(".*)::jsonb"))
     else:
         value = concat(sql("COALESCE("), alias, sql("."), alias, sql(", '[]')"))
     return [value + _as(found.name)]
@@ -154,14 +148,14 @@ def _spread_item(alias: str, field: SpreadField) -> Fragment:
     return value + _as(field.alias)
 
 
-def _join(found: EmbedSelect, as_json: Fragment) -> Fragment:
+def _join(found: EmbedSelect) -> Fragment:
     node = found.node
     alias = ident(node.aggregate_alias)
-    subquery = _query(node, as_json)
+    subquery = read_query(node)
     condition = sql("TRUE")
     if _is_many(found):
         subquery = concat(
-            join(", ", _many_items(found, alias, as_json)),
+            join(", ", _many_items(found, alias)),
             sql(" FROM ("),
             subquery,
             sql(") AS "),
@@ -182,15 +176,15 @@ def _is_many(found: EmbedSelect) -> bool:
     return found.node.spread == "to_many"
 
 
-def _many_items(found: EmbedSelect, alias: Fragment, as_json: Fragment) -> list[Fragment]:
+def _many_items(found: EmbedSelect, alias: Fragment) -> list[Fragment]:
     """The rows of a to-many embed as one array, then a spread's columns as an array each."""
-    items = [concat(sql("json_agg("), alias, sql(")"), as_json, sql(" AS "), alias)]
+    items = [concat(sql("json_agg("), alias, sql(")::jsonb AS "), alias)]
     if isinstance(found, SpreadEmbed):
         owner = Name("", found.node.aggregate_alias)
         order = order_sql(owner, found.node.spread_order)
         for field in found.fields:
             values = concat(sql("json_agg("), column(owner, field.name), order, sql(")"))
-            values = concat(sql("COALESCE("), values, sql(", '[]')"), as_json)
+            values = concat(sql("COALESCE("), values, sql(", '[]')::jsonb"))
             items.append(values + _as(field.alias or field.name))
     return items
 

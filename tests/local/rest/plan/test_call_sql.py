@@ -28,11 +28,11 @@ CALLS: list[tuple[str, str, str, bytes]] = [
     ("GET", "/rpc/orders_of?customer=1&select=id&order=total.desc", "",
      b'[{"id":2}, \n {"id":1}]'),
     ("GET", "/rpc/orders_of?customer=2&select=id,customers!customer_id(name)", "",
-     b'[{"id":3,"customers":{"name":"Ben"}}]'),
+     b'[{"id":3,"customers":{"name": "Ben"}}]'),
     ("GET", "/rpc/orders_of?customer=1&select=id&and=(state.eq.sent,or(id.eq.1,id.eq.2))", "",
      b'[{"id":2}]'),
     ("GET", "/rpc/one_customer?wanted=1&select=name,last_order(id),full_label", "",
-     b'{"name":"Ada","full_label":"Ada!","last_order":{"id":2}}'),
+     b'{"name":"Ada","full_label":"Ada!","last_order":{"id": 2}}'),
     # variadic
     ("GET", "/rpc/joined?parts=a&parts=b,c", "", b'"a-b,c"'),
     ("GET", "/rpc/joined?parts=", "", b'""'),

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from aerodb.local.rest.plan.sql_fragments import ident, literal
 from aerodb.local.rest.plan.slots import array_literal
+from aerodb.local.rest.plan.sql_fragments import ident, literal
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
 PROPERTY = settings(max_examples=30, deadline=None)

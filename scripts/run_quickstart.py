@@ -1,4 +1,4 @@
-"""Run the quickstart on an AeroDB of its own: python3 scripts/quickstart.py
+"""Run the quickstart on an AeroDB of its own: python3 scripts/run_quickstart.py
 
 Sets up everything it needs, on any machine with Python 3.11.
 """

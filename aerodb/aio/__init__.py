@@ -1,0 +1,26 @@
+# GENERATED from aerodb_async_src/__init__.py by scripts/generate.py [85a3f9405897]: do not edit
+"""Everything of one colour: the names are the same in both, the module path tells which it is."""
+
+from __future__ import annotations
+
+from aerodb.types import AeroDBAPIError, AeroDBError, AeroDBResponse, ResponseMeta
+
+from .client import AsyncAeroDBClient as AeroDBClient
+from .client import AsyncAeroDBClient as AsyncAeroDBClient
+from .database import AsyncDatabaseClient as AsyncDatabaseClient
+from .database import AsyncDatabaseClient as DatabaseClient
+from .database import AsyncQueryBuilder as AsyncQueryBuilder
+from .database import AsyncQueryBuilder as QueryBuilder
+from .database import AsyncRowStream as AsyncRowStream
+from .database import AsyncRowStream as RowStream
+
+__all__ = [
+    "AeroDBAPIError",
+    "AeroDBClient",
+    "AeroDBError",
+    "AeroDBResponse",
+    "DatabaseClient",
+    "QueryBuilder",
+    "ResponseMeta",
+    "RowStream",
+]

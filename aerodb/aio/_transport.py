@@ -1,0 +1,228 @@
+# GENERATED from aerodb_async_src/_transport.py by scripts/generate.py [0281f123c232]: do not edit
+"""The one loop over HTTP: authorise, gate, send, decode, retry.
+
+Every operation of every service is a `Call` carried out here. What to do next is decided by
+`_core`; waiting is done by the shim; this joins the two.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from aerodb._core.answer import answered, failed, placed
+from aerodb._core.errors import Exchange, client_error, error_from_response, error_from_transport
+from aerodb._core.headers import ClientHeaders
+from aerodb._core.http import AnyCall, Call, Prepared, RawResponse, Request, TransportError
+from aerodb._core.options import ClientOptions
+from aerodb._core.retry import RetryBudget, Wait, decide
+from aerodb._core.url import BaseUrl, redirect_target, url_problem
+from aerodb._io.on_asyncio import (
+    ByteStream,
+    HttpClient,
+    jitter,
+    monotonic,
+    new_id,
+    pause,
+    wall_clock,
+)
+from aerodb.types import AeroDBError, AeroDBResponse
+
+T = TypeVar("T")
+
+MAX_REDIRECTS = 3  # wire-contract S2
+MAX_ERROR_BYTES = 64 * 1024
+Outcome = RawResponse | ByteStream | TransportError
+
+
+class _Flight:
+    """One call on its way: what must stay the same, and be counted, over its attempts."""
+
+    __slots__ = ("attempts", "call", "deadline", "doubtful", "request_id", "started", "timeout")
+
+    def __init__(self, call: AnyCall, timeout: float) -> None:
+        self.call = call
+        self.timeout = timeout if call.timeout is None else call.timeout
+        self.request_id = new_id()
+        self.started = monotonic()
+        self.deadline = self.started + self.timeout
+        self.attempts = 0
+        self.doubtful = False
+
+    def exchange(self, base: BaseUrl, headers: ClientHeaders) -> Exchange:
+        """What an error says of the call; made when there is one."""
+        return Exchange(
+            self.call.method,
+            base.url(self.call.path),
+            self.call.retry,
+            self.request_id,
+            self.attempts,
+            self.timeout,
+            self.doubtful,
+            headers.secrets(),
+        )
+
+
+class AsyncTransport:
+    """Carries out calls over one pool of connections, as one identity."""
+
+    __slots__ = ("_base", "_budget", "_headers", "_http", "_options")
+
+    def __init__(
+        self,
+        base: BaseUrl,
+        headers: ClientHeaders,
+        options: ClientOptions,
+        http: HttpClient,
+    ) -> None:
+        self._base = base
+        self._headers = headers
+        self._options = options
+        self._http = http
+        self._budget = RetryBudget(options.retry_budget)
+
+    @property
+    def base(self) -> BaseUrl:
+        return self._base
+
+    @property
+    def max_url_bytes(self) -> int:
+        return self._options.max_url_bytes
+
+    async def execute(self, prepared: Prepared[T]) -> AeroDBResponse[T]:
+        """Carry out a call; an answer that needs none comes back as it is."""
+        if isinstance(prepared, AeroDBResponse):
+            return prepared
+        flight = _Flight(prepared, self._options.timeout)
+        final = await self._fly(flight, stream=False)
+        if isinstance(final, RawResponse):
+            return self._answered(prepared.decode(final), flight, final)
+        assert isinstance(final, AeroDBResponse)
+        return final
+
+    async def stream(self, prepared: Prepared[Any]) -> AeroDBResponse[ByteStream]:
+        """Carry out a call up to the response's head; the caller reads and closes the body."""
+        if isinstance(prepared, AeroDBResponse):
+            return prepared
+        flight = _Flight(prepared, self._options.timeout)
+        final = await self._fly(flight, stream=True)
+        if isinstance(final, ByteStream):
+            return self._answered(AeroDBResponse(final), flight, final)
+        assert isinstance(final, AeroDBResponse)
+        return final
+
+    def _answered(
+        self, decoded: AeroDBResponse[T], flight: _Flight, answer: RawResponse | ByteStream
+    ) -> AeroDBResponse[T]:
+        if decoded.error is not None:
+            error = placed(decoded.error, flight.exchange(self._base, self._headers), answer.status)
+            decoded = AeroDBResponse(decoded.data, error, decoded.count, decoded.meta)
+        return answered(
+            decoded,
+            answer.status,
+            answer.raw_headers,
+            attempts=flight.attempts,
+            elapsed=monotonic() - flight.started,
+            request_id=flight.request_id,
+        )
+
+    async def _fly(
+        self, flight: _Flight, *, stream: bool
+    ) -> RawResponse | ByteStream | AeroDBResponse[Any]:
+        """Attempt until there is an answer, or nothing more may be tried."""
+        refusal = self._refusal(flight.call)
+        if refusal is not None:
+            return failed(placed(refusal, flight.exchange(self._base, self._headers)), (), 0.0)
+        while True:
+            flight.attempts += 1
+            outcome = await self._attempt(flight, stream=stream)
+            if isinstance(outcome, ByteStream):
+                return outcome
+            if isinstance(outcome, RawResponse) and self._is_answer(flight.call, outcome):
+                self._budget.succeeded()
+                return outcome
+            error = self._read_failure(flight, outcome)
+            sent = outcome.sent if isinstance(outcome, TransportError) else True
+            verdict = decide(
+                flight.attempts,
+                flight.call.retry,
+                error,
+                sent=sent,
+                remaining_seconds=flight.deadline - monotonic(),
+                budget=self._budget,
+                jitter=jitter(),
+                retries=self._options.retries,
+            )
+            if not isinstance(verdict, Wait):
+                heads = () if isinstance(outcome, TransportError) else outcome.raw_headers
+                return failed(error, heads, monotonic() - flight.started)
+            flight.doubtful = flight.doubtful or error.maybe_applied
+            await pause(verdict.seconds)
+
+    async def _attempt(self, flight: _Flight, *, stream: bool) -> Outcome:
+        """Send once, following what may be followed (wire-contract S2)."""
+        call, target = flight.call, self._base.target(flight.call.path)
+        headers = self._headers.for_call(call, access_token=None, request_id=flight.request_id)
+        hops = 0
+        while True:
+            request = Request(call.method, self._base.origin, target, headers, call.body)
+            try:
+                outcome = await self._send(request, flight, stream=stream)
+            except TransportError as failure:
+                return failure
+            further = self._redirected(call, outcome, target) if hops < MAX_REDIRECTS else None
+            if further is None:
+                return outcome
+            target = further
+            hops += 1
+
+    def _redirected(
+        self, call: AnyCall, outcome: RawResponse | ByteStream, target: str
+    ) -> str | None:
+        if not 300 < outcome.status < 400 or not isinstance(outcome, RawResponse):
+            return None
+        location = outcome.header(b"location")
+        return redirect_target(self._base, call.method, outcome.status, target, location)
+
+    async def _send(
+        self, request: Request, flight: _Flight, *, stream: bool
+    ) -> RawResponse | ByteStream:
+        if not stream:
+            return await self._http.send(request, flight.deadline)
+        answer = await self._http.stream(request, flight.deadline, None)
+        if 200 <= answer.status < 300:
+            return answer
+        return await self._collect(answer)
+
+    async def _collect(self, answer: ByteStream) -> RawResponse:
+        """The beginning of a streamed error's body is enough to read it."""
+        body = bytearray()
+        try:
+            async for chunk in answer:
+                body += chunk
+                if len(body) >= MAX_ERROR_BYTES:
+                    break
+        finally:
+            await answer.close()
+        return RawResponse(answer.status, answer.raw_headers, bytes(body))
+
+    def _is_answer(self, call: AnyCall, response: RawResponse) -> bool:
+        return 200 <= response.status < 300 or response.status in call.answers
+
+    def _read_failure(self, flight: _Flight, outcome: RawResponse | TransportError) -> AeroDBError:
+        exchange = flight.exchange(self._base, self._headers)
+        if isinstance(outcome, TransportError):
+            return error_from_transport(outcome, exchange)
+        return error_from_response(
+            outcome.status, outcome.raw_headers, outcome.body, exchange, now=wall_clock()
+        )
+
+    def _refusal(self, call: Call[Any]) -> AeroDBError | None:
+        """What would not get through is not sent."""
+        problem = url_problem(self._base, call.path, limit=self._options.max_url_bytes)
+        if problem is None:
+            return None
+        return client_error("INVALID_ARGUMENT", problem)
+
+    async def close(self) -> None:
+        """Close the pool; calls fail with CLIENT_CLOSED from then on."""
+        await self._http.close()

@@ -1,0 +1,26 @@
+# GENERATED from aerodb_async_src/__init__.py by scripts/generate.py [eed99d6d9d5d]: do not edit
+"""Everything of one colour: the names are the same in both, the module path tells which it is."""
+
+from __future__ import annotations
+
+from aerodb.types import AeroDBAPIError, AeroDBError, AeroDBResponse, ResponseMeta
+
+from .client import AeroDBClient as AeroDBClient
+from .client import AeroDBClient as AeroDBClient
+from .database import DatabaseClient as DatabaseClient
+from .database import DatabaseClient as DatabaseClient
+from .database import QueryBuilder as QueryBuilder
+from .database import QueryBuilder as QueryBuilder
+from .database import RowStream as RowStream
+from .database import RowStream as RowStream
+
+__all__ = [
+    "AeroDBAPIError",
+    "AeroDBClient",
+    "AeroDBError",
+    "AeroDBResponse",
+    "DatabaseClient",
+    "QueryBuilder",
+    "ResponseMeta",
+    "RowStream",
+]

@@ -1,0 +1,102 @@
+# GENERATED from aerodb_async_src/database/client.py by scripts/generate.py [1d2a43a3bdf0]: do not edit
+"""Where queries begin."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar, overload
+
+from aerodb._core.database import verbs
+from aerodb._core.database.modifiers import CountMode
+
+from .._transport import Transport  # noqa: TID252  # of the same twin, whichever it is
+from .query import QueryBuilder
+
+RowT = TypeVar("RowT")
+T = TypeVar("T")
+
+_new = object.__new__
+
+
+class DatabaseClient:
+    """Begins queries on the tables and functions of one schema."""
+
+    __slots__ = ("_source",)
+
+    def __init__(self, transport: Transport, schema: str = "public") -> None:
+        self._source = (transport, schema)
+
+    @overload
+    def from_(self, table: str) -> QueryBuilder[dict[str, Any], list[dict[str, Any]]]: ...
+
+    @overload
+    def from_(self, table: str, row_type: type[RowT]) -> QueryBuilder[RowT, list[RowT]]: ...
+
+    def from_(self, table: str, row_type: Any = None) -> Any:
+        """Begin a query on a table or view.
+
+        Args:
+            table: Its name.
+            row_type: What a row becomes: a TypedDict (checked by type checkers only), a dataclass,
+                NamedTuple, attrs, msgspec or pydantic class, or a function of the row.
+        """
+        query: Any = _new(QueryBuilder)
+        query._source = self._source
+        query._steps = (None, verbs.open_table, table, row_type)
+        return query
+
+    table = from_
+    from_table = from_
+
+    @overload
+    def rpc(
+        self,
+        fn: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        get: bool = False,
+        head: bool = False,
+        count: CountMode | None = None,
+    ) -> QueryBuilder[dict[str, Any], Any]: ...
+
+    @overload
+    def rpc(
+        self,
+        fn: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        get: bool = False,
+        head: bool = False,
+        count: CountMode | None = None,
+        returns: type[T],
+    ) -> QueryBuilder[T, T]: ...
+
+    def rpc(
+        self,
+        fn: str,
+        params: Any = None,
+        count: CountMode | None = None,
+        head: bool = False,
+        get: bool = False,
+        *,
+        returns: Any = None,
+    ) -> Any:
+        """Call a function of the database. Filters and modifiers apply to the rows it returns.
+
+        Args:
+            fn: Its name.
+            params: Its arguments by name.
+            get: Call it read-only, by GET, so that caches may answer.
+            head: Ask for headers only: the count, or that it exists.
+            count: Ask for the number of rows as well.
+            returns: What the answer is: `int`, `list[Row]`, a dataclass, ...; unsaid, the JSON
+                value stays as it is.
+        """
+        query: Any = _new(QueryBuilder)
+        query._source = self._source
+        query._steps = (None, verbs.call_function, fn, params, get, head, count, returns)
+        return query
+
+    def schema(self, name: str) -> DatabaseClient:
+        """The same database, seen through another schema, over the same connections."""
+        return DatabaseClient(self._source[0], name)

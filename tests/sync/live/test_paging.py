@@ -1,0 +1,206 @@
+# GENERATED from tests/aio/live/test_paging.py by scripts/generate.py [057553af352e]: do not edit
+"""More rows than one answer holds: the server sends 1000 at most (wire-contract §1.7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from aerodb import AeroDBAPIError
+from aerodb.sync import AeroDBClient
+
+ALL = list(range(1, 2501))
+
+
+def numbers(client: AeroDBClient) -> Any:
+    return client.from_("numbers").select("n").order("n")
+
+
+def test_the_cap_is_visible(client: AeroDBClient) -> None:
+    response = numbers(client).execute()
+    assert len(response.unwrap()) == 1000
+    assert response.meta.truncated is True
+
+
+def test_more_than_the_cap_was_asked_for(client: AeroDBClient) -> None:
+    response = numbers(client).limit(1500).execute()
+    assert len(response.unwrap()) == 1000
+    assert response.meta.truncated is True
+
+
+def test_what_is_whole_is_not_called_truncated(client: AeroDBClient) -> None:
+    small = client.from_("teams").select("id", count="exact").execute()
+    assert small.meta.truncated is False
+    page = numbers(client).limit(10).execute()
+    assert page.meta.truncated is not True
+    last = client.from_("numbers").select("n", count="exact").gt("n", 2400).execute()
+    assert len(last.unwrap()) == 100
+    assert last.meta.truncated is False
+
+
+def test_all(client: AeroDBClient) -> None:
+    response = numbers(client).all()
+    assert [row["n"] for row in response.unwrap()] == ALL
+    assert response.meta.truncated is not True
+
+
+def test_all_stops_at_max_rows(client: AeroDBClient) -> None:
+    response = numbers(client).all(max_rows=1200)
+    if response.ok:
+        assert [row["n"] for row in response.data] == ALL[:1200]
+        assert response.meta.truncated is True
+    else:
+        assert response.error.code == "RESPONSE_TOO_LARGE"
+
+
+def test_all_hands_over_the_error(client: AeroDBClient) -> None:
+    response = client.from_("nowhere").select("n").all()
+    assert response.data is None
+    assert response.error.code == "PGRST205"
+
+
+@pytest.mark.parametrize(
+    "options", [{"key": "n"}, {"key": ["n"]}, {}], ids=["key", "keys", "offset"]
+)
+@pytest.mark.parametrize("page_size", [1000, 700])
+def test_iterate(client: AeroDBClient, options: Any, page_size: int) -> None:
+    query = client.from_("numbers").select("n") if options else numbers(client)
+    found = [row["n"] for row in query.iterate(page_size=page_size, **options)]
+    assert found == ALL
+
+
+def test_iterate_beyond_the_cap(client: AeroDBClient) -> None:
+    """A page larger than the server sends must not end the iteration, nor skip a row."""
+    found = [row["n"] for row in numbers(client).iterate(page_size=2000)]
+    assert found == ALL
+    by_key = client.from_("numbers").select("n").iterate(page_size=2000, key="n")
+    assert [row["n"] for row in by_key] == ALL
+
+
+def test_iterate_with_filters_and_max_rows(client: AeroDBClient) -> None:
+    even = client.from_("numbers").select("n").eq("parity", "even")
+    found = [row["n"] for row in even.iterate(page_size=100, key="n", max_rows=250)]
+    assert found == ALL[1::2][:250]
+
+
+def test_iterate_by_a_key_of_two_columns(
+    client: AeroDBClient, empty: None, database: Any
+) -> None:
+    database.execute(
+        "insert into pairs select a, b from generate_series(1,5) a, generate_series(1,7) b"
+    )
+    query = client.from_("pairs").select("a, b").gt("a", 1)
+    found = [(row["a"], row["b"]) for row in query.iterate(page_size=4, key=["a", "b"])]
+    assert found == [(a, b) for a in range(2, 6) for b in range(1, 8)]
+
+
+def test_iterate_may_be_left_early(client: AeroDBClient) -> None:
+    seen = []
+    for row in numbers(client).iterate(page_size=10):
+        seen.append(row["n"])
+        if len(seen) == 15:
+            break
+    assert seen == ALL[:15]
+    assert (client.from_("teams").count("exact")).unwrap() == 3
+
+
+def test_pages(client: AeroDBClient) -> None:
+    sizes = []
+    for page in numbers(client).pages(page_size=900):
+        assert page.error is None
+        sizes.append(len(page.data))
+    assert sum(sizes) == 2500
+    assert sizes[:2] == [900, 900]
+
+
+def test_pages_hand_over_the_error_and_end(client: AeroDBClient) -> None:
+    pages = [page for page in client.from_("nowhere").select("n").pages()]
+    assert len(pages) == 1
+    assert pages[0].error.code == "PGRST205"
+
+
+def test_stream(client: AeroDBClient) -> None:
+    with client.from_("numbers").select("n, parity").order("n").stream() as rows:
+        found = [row for row in rows]
+    assert len(found) == 1000
+    assert found[0] == {"n": 1, "parity": "odd"}
+    assert found[-1] == {"n": 1000, "parity": "even"}
+
+
+def test_a_stream_may_be_left_early(client: AeroDBClient) -> None:
+    for _ in range(3):
+        with numbers(client).stream() as rows:
+            for row in rows:
+                assert row == {"n": 1}
+                break
+    assert (client.from_("teams").count("exact")).unwrap() == 3
+
+
+def test_a_stream_of_nothing(client: AeroDBClient) -> None:
+    with numbers(client).eq("n", -1).stream() as rows:
+        assert [row for row in rows] == []
+
+
+def test_iterating_has_no_response_so_it_raises(client: AeroDBClient) -> None:
+    nowhere = client.from_("nowhere").select("n")
+    with nowhere.stream() as rows:
+        assert rows.error.code == "PGRST205"
+        with pytest.raises(AeroDBAPIError, match="PGRST205") as caught:
+            [row for row in rows]
+    assert caught.value.error.status == 404
+    with pytest.raises(AeroDBAPIError, match="PGRST205"):
+        [row for row in nowhere.iterate(key="n")]
+
+
+def make_rows(count: int) -> Iterator[dict[str, Any]]:
+    for number in range(count):
+        yield {"n": number, "label": f"label {number}"}
+
+
+def test_insert_many_over_three_pages(client: AeroDBClient, empty: None) -> None:
+    bulk = client.from_("bulk")
+    report = (bulk.insert_many(make_rows(2500), batch_size=1000)).unwrap()
+    assert report.inserted == 2500
+    assert (bulk.count("exact")).unwrap() == 2500
+    rows = (bulk.select("n").order("n").all()).unwrap()
+    assert [row["n"] for row in rows] == list(range(2500))
+
+
+def test_insert_many_with_other_batches(client: AeroDBClient, empty: None) -> None:
+    bulk = client.from_("bulk")
+    seen: list[Any] = []
+    query = bulk.insert_many(make_rows(95), batch_size=10, progress=seen.append)
+    assert (query).unwrap().inserted == 95
+    assert len(seen) == 10
+    assert (bulk.count("exact")).unwrap() == 95
+
+
+def test_insert_many_at_once(client: AeroDBClient, empty: None) -> None:
+    bulk = client.from_("bulk")
+    report = (bulk.insert_many(make_rows(300), batch_size=20, concurrency=4)).unwrap()
+    assert report.inserted == 300
+    assert (bulk.count("exact")).unwrap() == 300
+
+
+def test_insert_many_ignores_duplicates(client: AeroDBClient, empty: None) -> None:
+    bulk = client.from_("bulk")
+    (bulk.insert_many(make_rows(20), batch_size=10)).unwrap()
+    again = bulk.insert_many(make_rows(30), batch_size=10, ignore_duplicates=True)
+    assert again.error is None
+    assert (bulk.count("exact")).unwrap() == 30
+
+
+def test_insert_many_stops_at_the_first_error(client: AeroDBClient, empty: None) -> None:
+    bulk = client.from_("bulk")
+    (bulk.insert({"n": 15}).execute()).unwrap()
+    response = bulk.insert_many(make_rows(40), batch_size=10)
+    assert response.error.code == "23505"
+    stored = (bulk.select("n").order("n").execute()).unwrap()
+    assert [row["n"] for row in stored] == [*range(10), 15], "batches before the error stay"
+
+
+def test_insert_many_of_nothing(client: AeroDBClient, empty: None) -> None:
+    report = (client.from_("bulk").insert_many([])).unwrap()
+    assert report.inserted == 0

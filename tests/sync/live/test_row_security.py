@@ -1,0 +1,102 @@
+# GENERATED from tests/aio/live/test_row_security.py by scripts/generate.py [911440d6d5e0]: do not edit
+"""What anon may not see or write stays out of every way to ask (wire-contract §1.4, §10.6)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aerodb.sync import AeroDBClient
+
+
+def ids(rows: Any) -> list[int]:
+    return [row["id"] for row in rows]
+
+
+def test_rows(client: AeroDBClient, anon: AeroDBClient) -> None:
+    for connected, expected in ((client, [1, 2, 3, 4]), (anon, [1, 4])):
+        rows = (connected.from_("documents").select("id").order("id").execute()).unwrap()
+        assert ids(rows) == expected
+
+
+def test_filters_do_not_tell(anon: AeroDBClient) -> None:
+    documents = anon.from_("documents")
+    assert (documents.select("id").eq("title", "closed").execute()).unwrap() == []
+    assert (documents.eq("id", 2).exists()).unwrap() is False
+    assert (documents.get(2).maybe_single().execute()).unwrap() is None
+    hidden = documents.select("id").eq("id", 2).single().execute()
+    assert hidden.error.code == "PGRST116"
+
+
+def test_counts(client: AeroDBClient, anon: AeroDBClient) -> None:
+    assert (client.from_("documents").count("exact")).unwrap() == 4
+    assert (anon.from_("documents").count("exact")).unwrap() == 2
+    listed = anon.from_("documents").select("id", count="exact").limit(1).execute()
+    assert listed.count == 2
+
+
+def test_embedding(anon: AeroDBClient) -> None:
+    query = (
+        anon.from_("vaults")
+        .select("id, documents(id)")
+        .order("id")
+        .order("id", foreign_table="documents")
+    )
+    assert (query.execute()).unwrap() == [
+        {"id": 1, "documents": [{"id": 1}, {"id": 4}]},
+        {"id": 2, "documents": []},
+    ]
+    inner = anon.from_("vaults").select("id, documents!inner(id)").order("id").execute()
+    assert ids(inner.unwrap()) == [1]
+    closed = anon.from_("vaults").select("id, documents!inner(id)").eq("documents.id", 3)
+    assert (closed.execute()).unwrap() == []
+
+
+def test_streams_and_pages(anon: AeroDBClient) -> None:
+    documents = anon.from_("documents").select("id").order("id")
+    assert [row["id"] for row in documents.iterate(page_size=1)] == [1, 4]
+    with documents.stream() as rows:
+        assert [row["id"] for row in rows] == [1, 4]
+
+
+def test_writes(client: AeroDBClient, anon: AeroDBClient) -> None:
+    documents = anon.from_("documents")
+    row = {"id": 9, "vault_id": 1, "title": "mine", "is_public": True}
+    for query in (documents.insert(row), documents.upsert(row)):
+        response = query.execute()
+        assert response.data is None
+        assert response.error.code == "42501"
+        assert response.error.status == 401
+        assert response.error.retryable is False
+    assert (documents.update({"title": "x"}).gt("id", 0).execute()).unwrap() == []
+    assert (documents.delete().gt("id", 0).execute()).unwrap() == []
+    assert (client.from_("documents").eq("title", "x").count("exact")).unwrap() == 0
+    assert (client.from_("documents").count("exact")).unwrap() == 4
+
+
+def test_a_table_that_is_not_granted(client: AeroDBClient, anon: AeroDBClient) -> None:
+    assert (client.from_("payroll").count("exact")).unwrap() == 1
+    response = anon.from_("payroll").select("*").execute()
+    assert (response.error.code, response.error.status) == ("42501", 401)
+    counted = anon.from_("payroll").count("exact")
+    assert counted.error.status == 401
+
+
+def test_a_key_that_nobody_issued(server: Any) -> None:
+    with AeroDBClient(server.url, "aero_pk_0000000000000000000000000000") as stranger:
+        response = stranger.from_("teams").select("id").execute()
+    assert response.data is None
+    assert response.error.status == 401
+
+
+def test_no_key_is_anon(server: Any) -> None:
+    with AeroDBClient(server.url) as nobody:
+        rows = (nobody.from_("documents").select("id").order("id").execute()).unwrap()
+    assert ids(rows) == [1, 4]
+
+
+def test_keys_are_in_no_text(server: Any) -> None:
+    with AeroDBClient(server.url, server.service_key) as connected:
+        query = connected.from_("nowhere").select("*")
+        response = query.execute()
+        for value in (connected, query, response, response.error, str(response.error)):
+            assert server.service_key not in repr(value)

@@ -1,0 +1,87 @@
+"""Type-checked by mypy and pyright in strict mode, never run: what users' editors will say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypedDict, assert_type
+
+import aerodb.aio
+import aerodb.sync
+from aerodb import (
+    AeroDBClient,
+    AeroDBError,
+    AeroDBResponse,
+    AsyncAeroDBClient,
+    ClientOptions,
+    HealthStatus,
+    col,
+    embed,
+)
+
+
+class Todo(TypedDict):
+    id: int
+    title: str
+
+
+@dataclass
+class User:
+    id: int
+    name: str
+
+
+Rows = list[dict[str, Any]]
+
+
+def blocking() -> None:
+    with AeroDBClient("https://db.example.com", "key", options=ClientOptions(timeout=5)) as client:
+        response = client.from_("users").select("id", "name").eq("id", 1).execute()
+        assert_type(response, AeroDBResponse[Rows])
+        assert_type(response.data, Rows | None)
+        assert_type(response.error, AeroDBError | None)
+        assert_type(response.unwrap(), Rows)
+        assert_type(response.unwrap_or(None), Rows | None)
+
+        typed = client.from_("todos", Todo).select("*").gt("id", 3).order("id").limit(3)
+        assert_type(typed.execute().unwrap(), list[Todo])
+        assert_type(client.from_("users", User).select("*").single().execute().unwrap(), User)
+        maybe = client.from_("users", User).select("*").maybe_single().execute()
+        assert_type(maybe.unwrap(), User | None)
+        assert_type(client.from_("users", User).select("*").first().unwrap(), User | None)
+        assert_type(client.from_("users").select("*").exists().unwrap(), bool)
+        assert_type(client.from_("users").count("exact").unwrap(), int)
+        assert_type(client.from_("users").select("*").csv().unwrap(), str)
+        for user in client.from_("users", User).select("*").iterate(key="id"):
+            assert_type(user, User)
+        with client.from_("users", User).select("*").stream() as rows:
+            for user in rows:
+                assert_type(user, User)
+
+        written = client.from_("todos", Todo).insert({"id": 1, "title": "x"}).execute()
+        assert_type(written.unwrap(), list[Todo])
+        todo: Todo = {"id": 2, "title": "y"}
+        client.from_("todos", Todo).insert([todo]).execute()
+        client.from_("todos").update({"title": "z"}).eq("id", 1).execute()
+        client.from_("todos").delete().in_("id", [1, 2]).execute()
+        assert_type(client.rpc("add", {"a": 1, "b": 2}, returns=int).execute().unwrap(), int)
+        condition = (col("age") > 18) & ~col("role").in_(["admin"]) | col("name").is_(None)
+        client.from_("users").select("*", embed("posts", "id")).where(condition).execute()
+        assert_type(client.health().unwrap(), HealthStatus)
+        assert_type(client.schema("private"), aerodb.sync.DatabaseClient)
+
+
+async def awaiting() -> None:
+    async with AsyncAeroDBClient("https://db.example.com", "key") as client:
+        response = await client.from_("users").select("id").execute()
+        assert_type(response, AeroDBResponse[Rows])
+        assert_type(await client.from_("users").select("id"), AeroDBResponse[Rows])
+        one = await client.from_("users", User).select("*").single()
+        assert_type(one.unwrap(), User)
+        assert_type(await client.from_("users").count(), AeroDBResponse[int])
+        async for user in client.from_("users", User).select("*").iterate():
+            assert_type(user, User)
+        async with client.from_("users", User).select("*").stream() as rows:
+            async for user in rows:
+                assert_type(user, User)
+        assert_type((await client.health()).unwrap(), HealthStatus)
+        assert_type(client, aerodb.aio.AeroDBClient)
