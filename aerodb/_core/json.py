@@ -250,6 +250,15 @@ def loads(body: bytes) -> Any:
         raise BadJSON(f"nested deeper than {MAX_DEPTH} levels") from None
 
 
+def loads_exact(body: bytes) -> Any:
+    """As `loads`, with fractions as Decimals: no digit is lost. Several times slower."""
+    decimal = importlib.import_module("decimal").Decimal
+    try:
+        return _read(str(body, "utf-8"), _scanner(parse_float=decimal, parse_int=_parse_int))
+    except (ValueError, RecursionError) as error:
+        raise BadJSON(str(error)) from None
+
+
 def loads_members(body: bytes) -> tuple[list[Any], int]:
     """Read as many comma-separated values as are complete; also return where the last one ends.
 

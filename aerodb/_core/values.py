@@ -257,5 +257,8 @@ def fields_of(value: Any) -> dict[str, Any]:
 
 def describe(value: Any) -> str:
     """A value for a message: its type and, cut short, itself."""
-    text = ascii(value)
+    try:
+        text = ascii(value)
+    except (ValueError, RecursionError):  # an int of too many digits, or something endless
+        return f"a very large {type(value).__name__}"
     return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"

@@ -56,9 +56,11 @@ def path_text(column: str, *, dotted: bool = True) -> str:
 
 
 def whole_name(column: str) -> str:
-    """A column whose name may have dots: they are quoted, JSON steps are left as they are."""
+    """A column whose name may have any character: quoted if need be, but for JSON steps."""
+    if _IDENTIFIER(column) or column == "*":
+        return column
     base, *steps = _split_arrows(column)
-    if "." in base and not _QUOTED(base):
+    if base and not _IDENTIFIER(base) and not _QUOTED(base):
         base = quoted(base)
     return base + "".join(steps)
 

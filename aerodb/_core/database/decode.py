@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from aerodb._core import json
-from aerodb._core.database.plan import Plan
+from aerodb._core.database.plan import LastKey, Plan
 from aerodb._core.database.rows import Convert, DecodeFailure, converter, type_name
 from aerodb._core.errors import Exchange, error_from_response
 from aerodb._core.http import RawResponse
@@ -99,6 +99,8 @@ class Decoder:
         if self._plan.mode == "list":
             return self._list(value, raw, heads)
         if self._plan.mode == "value":
+            if self._plan.last_key is not None and isinstance(value, list) and value:
+                _note_key(self._plan.last_key, value[-1], raw.body)
             return self._value(value, heads)
         return self._one(value, raw, heads)
 
@@ -121,6 +123,8 @@ class Decoder:
             value = [value] if isinstance(value, dict) else value
         if not isinstance(value, list):
             return _invalid(f"the answer is {_shape(value)}, expected a list of rows", raw.body)
+        if self._plan.last_key is not None and value:
+            _note_key(self._plan.last_key, value[-1], raw.body)
         rows = self._converted(value)
         affected = None
         if self._plan.verb != "select" and self._plan.verb != "rpc":
@@ -229,6 +233,16 @@ class Decoder:
             hint="No row matches the filter, or row-level security hides it.",
         )
         return replace(response, data=None, error=error)
+
+
+def _note_key(key: LastKey, row: Any, body: bytes) -> None:
+    if not isinstance(row, dict) or not row.keys() >= set(key.names):
+        return
+    if any(isinstance(row[name], float) for name in key.names):
+        exact: Any = json.loads_exact(body)
+        rows = exact if isinstance(exact, list) else exact.get("data")
+        row = rows[-1] if isinstance(rows, list) else rows
+    key.values = [row[name] for name in key.names]
 
 
 def _affected(heads: Heads) -> int | None:

@@ -18,7 +18,7 @@ from aerodb._core.database.operands import (
     operand,
     quotable,
 )
-from aerodb._core.values import BadValue
+from aerodb._core.values import BadValue, describe
 
 _TYPE = re.compile(r"[A-Za-z0-9_$ ]+").fullmatch
 
@@ -151,9 +151,7 @@ def condition_of(value: Any) -> Condition:
         return value
     if isinstance(value, str):
         return Raw(value)
-    raise BadValue(
-        f"{type(value).__name__} was given, expected a condition as col('a') > 1, or text"
-    )
+    raise BadValue(f"{describe(value)} was given, expected a condition as col('a') > 1, or text")
 
 
 def _group(operator: Literal["and", "or"], left: Condition, right: Any) -> Condition:
@@ -365,6 +363,6 @@ def col(name: str) -> Column:
     """Name a column in a condition or a select list.
 
     `col("age") >= 18`, `col("tags").contains(["a"])`, `col("meta").json_text("city").as_("city")`.
-    A dot belongs to the name; `->` and `->>` lead into JSON, as on the wire.
+    Any character belongs to the name, a dot as well; only `->` and `->>` lead into JSON.
     """
-    return Column(whole_name(name) if "." in name else name)
+    return Column(whole_name(name))

@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from aerodb._core.database.expressions import Condition, Leaf
-from aerodb._core.database.modifiers import number
+from aerodb._core.database.modifiers import assign, number
+from aerodb._core.database.plan import LastKey
 from aerodb._core.database.query import QueryBase
 from aerodb._core.database.render import local_error, plan_of
 from aerodb._core.values import BadValue
-from aerodb.types import AeroDBError, AeroDBResponse
+from aerodb.types import AeroDBResponse
 
 __all__ = ["Pager"]
 
@@ -42,6 +43,7 @@ class Pager(Generic[Q]):
         "_offset",
         "_page_size",
         "_query",
+        "_seen",
         "problem",
         "truncated",
     )  # fmt: skip
@@ -55,6 +57,7 @@ class Pager(Generic[Q]):
         self._largest = 0
         self._before: Any = None
         self._last: list[Any] | None = None
+        self._seen: LastKey | None = None
         self.truncated = False
         self.problem: AeroDBResponse[Any] | None = None
         try:
@@ -94,6 +97,8 @@ class Pager(Generic[Q]):
         query = self._query.limit(asked)
         if not self._keys:
             return query.offset(self._offset)
+        self._seen = LastKey(tuple(self._keys))
+        query = query._add((query._steps, assign, "last_key", self._seen))
         for name, descending in zip(self._keys, self._descending, strict=True):
             query = query.order(name, desc=descending)
         if self._last is None:
@@ -117,12 +122,13 @@ class Pager(Generic[Q]):
         rows = response.data
         if response.error is not None or not isinstance(rows, list):
             self._done = True
-            return response if response.error else _failure("the answer is no list of rows")
+            problem = BadValue("the answer is no list of rows", code="INVALID_RESPONSE")
+            return response if response.error else local_error(problem)
         try:
             self._advance(rows, response)
         except BadValue as problem:
             self._done = True
-            return _failure(problem.message, problem.hint)
+            return local_error(problem)
         return response
 
     def _advance(self, rows: list[Any], response: AeroDBResponse[Any]) -> None:
@@ -142,10 +148,17 @@ class Pager(Generic[Q]):
         self._offset += size
 
     def _remember(self, row: Any) -> None:
-        last = [_member(row, name) for name in self._keys]
+        seen = self._seen.values if self._seen is not None else None
+        last = [_member(row, name) for name in self._keys] if seen is None else seen
+        if None in last:
+            raise BadValue(
+                f"{', '.join(self._keys)} is null in a row",
+                hint="key= needs columns that are not null.",
+            )
         if last == self._last:
             raise BadValue(
-                f"the page after {', '.join(map(repr, last))} is the same page again",
+                f"the page after {', '.join(map(str, last))} is the same page again",
+                code="INVALID_RESPONSE",
                 hint="Is the key unique, and does the server filter by it?",
             )
         self._last = last
@@ -155,21 +168,17 @@ class Pager(Generic[Q]):
         page = response.meta.range
         again = page[0] != self._offset if page is not None else rows == self._before
         if again and self._offset > self._base:
-            raise BadValue(f"the server does not heed offset={self._offset}: the same page again")
+            raise BadValue(
+                f"the server does not heed offset={self._offset}: the same page again",
+                code="INVALID_RESPONSE",
+            )
         self._before = rows
 
 
 def _member(row: Any, name: str) -> Any:
     try:
-        value = row[name] if isinstance(row, Mapping) else getattr(row, name)
+        return row[name] if isinstance(row, Mapping) else getattr(row, name)
     except (KeyError, AttributeError):
         raise BadValue(
             f"the rows have no {name!r}", hint="select() has to include the columns of key=."
         ) from None
-    if value is None:
-        raise BadValue(f"{name!r} is null in a row", hint="key= needs columns that are not null.")
-    return value
-
-
-def _failure(message: str, hint: str | None = None) -> AeroDBResponse[Any]:
-    return AeroDBResponse(None, AeroDBError(message, code="INVALID_RESPONSE", hint=hint))

@@ -17,7 +17,7 @@ from aerodb._core.database.operands import MATCHES_ALL, MATCHES_NONE, operand
 from aerodb._core.database.percent import percent
 from aerodb._core.values import BadValue
 
-__all__ = ["Plan", "Step", "Verb", "encoded_key"]
+__all__ = ["LastKey", "Plan", "Step", "Verb", "encoded_key"]
 
 Step = tuple[Any, ...]
 """`(previous step or None, apply, *arguments)`."""
@@ -49,6 +49,20 @@ def encoded_key(column: str) -> tuple[str, bool]:
         _KEYS.clear()
     _KEYS[column] = found
     return found
+
+
+class LastKey:
+    """Where the decoder leaves the key of a page's last row, for the next page to begin after it.
+
+    As the server sent it, before a row type gets to see it; a fraction with all its digits, as a
+    float could land beside the row.
+    """
+
+    __slots__ = ("names", "values")
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.names = names
+        self.values: list[Any] | None = None
 
 
 class Plan:
@@ -85,6 +99,7 @@ class Plan:
     empty = False
     ranges: dict[str, int] | None = None
     orders: dict[str, str] | None = None
+    last_key: LastKey | None = None
     headers: tuple[tuple[str, str], ...] = ()
     preferences: tuple[tuple[str, str], ...] = ()
 

@@ -17,6 +17,22 @@ from aerodb._io.on_asyncio.wire import Wire
 from aerodb._io.tls import context_for
 
 
+class _Unlocked:
+    """Stands in for httpcore's lock, which lets the loop turn twice a request.
+
+    It guards a connection against a second request; here one call at a time holds a connection.
+    """
+
+    async def __aenter__(self) -> None:
+        return None
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        return None
+
+
+_UNLOCKED = _Unlocked()
+
+
 class Connection:
     """One HTTP/1.1 connection."""
 
@@ -27,6 +43,7 @@ class Connection:
         self.wire = wire
         stream = cast(httpcore.AsyncNetworkStream, wire)
         self.http = httpcore.AsyncHTTP11Connection(core_origin(origin), stream)
+        self.http._state_lock = cast(Any, _UNLOCKED)
         self.idle_since = 0.0
 
 

@@ -115,14 +115,10 @@ class ByteStream:
         answer, self._answer = self._answer, None
         if answer is None:
             return
-        warnings.warn(
-            "a response stream was neither closed nor read to its end",
-            ResourceWarning,
-            stacklevel=2,
-            source=self,
-        )
         with contextlib.suppress(RuntimeError):  # the loop is closed, and the connection with it
             self._engine.loop.call_soon_threadsafe(_give_up, self._engine, answer)
+        message = "a response stream was neither closed nor read to its end"
+        warnings.warn(message, ResourceWarning, stacklevel=2, source=self)
 
 
 def _give_up(engine: Engine, answer: Any) -> None:

@@ -71,7 +71,7 @@ class DirectPool:
     """The idle connections, the last one used on top. The gate limits how many are in use.
 
     All bookkeeping is single operations on lists, which are atomic, and a connection is either
-    in a list or held by one call: an interrupt can lose one, and then its socket closes itself.
+    in a list or held by one call: an interrupt can lose one, and then Python closes its socket.
     """
 
     def __init__(self, settings: HttpSettings) -> None:

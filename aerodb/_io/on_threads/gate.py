@@ -3,15 +3,16 @@
 The pool below never queues, this does (reliability X1, X2): a permit is held from before the
 connection is chosen until the response is read or closed.
 
-Ctrl-C can strike between any two instructions. So the books are plain sets whose changes are
-atomic and may be repeated, a permit that gets lost gives itself back when it is collected, and
-who waits looks again every now and then instead of trusting to be woken.
+Ctrl-C can strike between any two instructions. So the books are one set, whose changes are atomic
+and may be repeated; a permit that gets lost is struck off when it is collected; and who waits looks
+again every now and then instead of trusting to be woken. There is no `__del__` in here: Python
+swallows an interrupt that strikes in one, and every request would have one.
 """
 
 from __future__ import annotations
 
-import itertools
 import threading
+import weakref
 from collections import deque
 from time import monotonic
 
@@ -23,23 +24,19 @@ _LOOK_AGAIN = 0.5
 class Permit:
     """The right to one request in flight."""
 
-    __slots__ = ("_gate", "serial")
+    __slots__ = ("__weakref__", "entry")
 
-    def __init__(self, gate: Gate, serial: int) -> None:
-        self._gate = gate
-        self.serial = serial
-
-    def __del__(self) -> None:
-        self._gate.lost(self.serial)
+    def __init__(self, held: set[weakref.ref[Permit]]) -> None:
+        self.entry = weakref.ref(self, held.discard)
 
 
 class _Place:
     """A place in the queue."""
 
-    __slots__ = ("bell", "serial")
+    __slots__ = ("bell", "entry")
 
-    def __init__(self, serial: int) -> None:
-        self.serial = serial
+    def __init__(self, entry: weakref.ref[Permit]) -> None:
+        self.entry = entry
         self.bell = threading.Lock()
         self.bell.acquire()
 
@@ -50,8 +47,7 @@ class Gate:
     def __init__(self, limit: int, max_waiting: int | None) -> None:
         self._limit = limit
         self._max_waiting = max_waiting
-        self._serials = itertools.count()
-        self._held: set[int] = set()
+        self._held: set[weakref.ref[Permit]] = set()
         self._queue: deque[_Place] = deque()
         self._lock = threading.Lock()
         self._closed = False
@@ -63,7 +59,7 @@ class Gate:
 
     def permit(self) -> Permit:
         """Make a permit that is not held yet."""
-        return Permit(self, next(self._serials))
+        return Permit(self._held)
 
     def enter(self, permit: Permit, deadline: float) -> None:
         """Wait until the permit is held."""
@@ -71,11 +67,11 @@ class Gate:
             if self._closed:
                 raise client_closed()
             if not self._queue and len(self._held) < self._limit:
-                self._held.add(permit.serial)
+                self._held.add(permit.entry)
                 return
             if self._max_waiting is not None and len(self._queue) >= self._max_waiting:
                 raise queue_full(len(self._queue))
-            place = _Place(permit.serial)
+            place = _Place(permit.entry)
             self._queue.append(place)
         try:
             self._wait(place, deadline)
@@ -84,7 +80,7 @@ class Gate:
             raise
 
     def _wait(self, place: _Place, deadline: float) -> None:
-        while place.serial not in self._held:
+        while place.entry not in self._held:
             left = deadline - monotonic()
             if left <= 0:
                 raise timed_out("queue", sent=False)
@@ -96,20 +92,10 @@ class Gate:
 
     def leave(self, permit: Permit) -> None:
         """Give the permit back; doing so again changes nothing."""
-        self._held.discard(permit.serial)
+        self._held.discard(permit.entry)
         if self._queue:
             with self._lock:
                 self._admit()
-
-    def lost(self, serial: int) -> None:
-        """A permit was collected. Runs anywhere, so it must not wait for the lock."""
-        if serial in self._held:
-            self._held.discard(serial)
-            if self._lock.acquire(blocking=False):
-                try:
-                    self._admit()
-                finally:
-                    self._lock.release()
 
     def close(self) -> None:
         """Turn everyone away, those who wait included."""
@@ -121,7 +107,7 @@ class Gate:
     def _admit(self) -> None:
         while self._queue and len(self._held) < self._limit:
             place = self._queue[0]
-            self._held.add(place.serial)
+            self._held.add(place.entry)
             if self._queue and self._queue[0] is place:
                 self._queue.popleft()
             _ring(place)
@@ -130,7 +116,7 @@ class Gate:
         with self._lock:
             if place in self._queue:
                 self._queue.remove(place)
-            self._held.discard(place.serial)
+            self._held.discard(place.entry)
             self._admit()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import weakref
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Self
 
@@ -20,7 +21,17 @@ class ByteStream:
     size up to some 256 KiB, and their sum is not limited.
     """
 
-    __slots__ = ("_answer", "_engine", "_inflater", "_permit", "_pieces", "raw_headers", "status")
+    __slots__ = (
+        "__weakref__",
+        "_answer",
+        "_engine",
+        "_inflater",
+        "_permit",
+        "_pieces",
+        "_watch",
+        "raw_headers",
+        "status",
+    )
 
     def __init__(self, engine: Engine, answer: Any, permit: Permit) -> None:
         self._answer: Any = None
@@ -31,6 +42,9 @@ class ByteStream:
         self._engine = engine
         self._permit = permit
         self._answer = answer
+        # Not a __del__: that would run for closed streams too, and swallow a Ctrl-C (see gate).
+        self._watch = weakref.finalize(self, _forgotten, engine, answer, permit)
+        self._watch.atexit = False
 
     def __iter__(self) -> Self:
         return self
@@ -45,6 +59,7 @@ class ByteStream:
                 self._inflater.finish()
         except BaseException as error:  # noqa: BLE001  # raised again, or what it means
             self._answer = None
+            self._watch.detach()
             raise self._engine.stream_failure(answer, self._permit, error) from None
         if piece is None:
             self._over(answer)
@@ -63,6 +78,7 @@ class ByteStream:
 
     def _over(self, answer: Any) -> None:
         self._answer = None
+        self._watch.detach()
         try:
             answer.finish()
         finally:
@@ -72,15 +88,15 @@ class ByteStream:
         """Give the response up if it is not read to its end. Idempotent."""
         answer, self._answer = self._answer, None
         if answer is not None:
+            self._watch.detach()
             try:
                 answer.abort()
             finally:
                 self._engine.release(self._permit)
 
-    def __del__(self) -> None:
-        if self._answer is not None:
-            warnings.warn(
-                "a response stream was neither closed nor read to its end", ResourceWarning,
-                stacklevel=2, source=self,
-            )  # fmt: skip
-            self.close()
+
+def _forgotten(engine: Engine, answer: Any, permit: Permit) -> None:
+    answer.abort()
+    engine.release(permit)
+    message = "a response stream was neither closed nor read to its end"
+    warnings.warn(message, ResourceWarning, stacklevel=2, source=answer)

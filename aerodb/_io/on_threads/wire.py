@@ -134,9 +134,6 @@ class Wire:
         """Part of httpcore's interface; nothing here is asked for."""
         return None
 
-    def __del__(self) -> None:
-        self.sock.close()  # an interrupt may have lost us
-
 
 def _readiness(sock: socket.socket) -> Any:
     """A function that says whether the socket is readable right now."""

@@ -169,10 +169,10 @@ class QueryParams:
     """The parsed query string.
 
     `canonical` is the query string with its pairs sorted, as PostgREST makes it for
-    `Content-Location`. `filters` holds the filters below an embed path, `filters_root` those of
-    the root in order, `filter_fields` the names of the root filters (PUT needs them). `params` are
-    the unreserved pairs of a GET rpc: the planner decides which of them are arguments, and the
-    others must be filters.
+    `Content-Location`. `filters` holds every filter with its embed path, `filters_root` those of
+    the root in order, `filters_not_root` the others, `filter_fields` the raw keys of all (PUT needs
+    them). `params` are the pairs of a GET rpc whose value has no operator: the arguments.
+    `ranges` has no entry for the root, see `Request.top_range`.
     """
 
     canonical: str = ""
@@ -215,8 +215,8 @@ class Payload:
     """The body of a write or of an rpc POST.
 
     `json`: `raw` is JSON text whose keys are `keys` (`is_array` tells object from array).
-    `urlencoded`: the pairs, as given. `raw`: bytes for a single unnamed parameter, with
-    `media` telling which kind (json, text, xml, octet-stream).
+    `raw_json`: JSON text that was not read, since `columns` names the keys. `urlencoded`: the
+    pairs, as given. `raw`: bytes for a single unnamed parameter, whose type the content type tells.
     """
 
     kind: Literal["json", "raw_json", "urlencoded", "raw"]

@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextlib import suppress
 from itertools import pairwise
 from time import perf_counter
 from typing import Any, TypeVar
@@ -25,7 +26,7 @@ from aerodb.local.rest.media_types import ANY, JSON, OPENAPI
 from aerodb.local.rest.openapi import ServerAddress, openapi_document
 from aerodb.local.rest.openapi_load import load_openapi_parts
 from aerodb.local.rest.plan.statement import Statement
-from aerodb.local.rest.request import HttpRequest, parse_request, text_of
+from aerodb.local.rest.request import HttpRequest, decoded_headers, parse_request
 from aerodb.local.rest.responses import (
     Response,
     allowed_media,
@@ -81,7 +82,7 @@ class RestService:
             raise RuntimeError(f"no {scope['type']} here")
         try:
             http = await self._received(scope, receive)
-            response = await self._answer(http, scope)
+            response = await self._guarded(http, scope)
         except RestError as error:
             response = error_response(self._with_retry_hint(error))
         except _Gone:
@@ -95,13 +96,23 @@ class RestService:
         query: bytes = scope["query_string"]
         if len(path) + len(query) > self._settings.max_url_bytes:
             raise RestError(414, "AERO414", "URL is too long")
-        headers = tuple(scope["headers"])
+        headers = decoded_headers(scope["headers"])
         body = await _body(headers, receive, self._settings.max_body_bytes)
         return HttpRequest(scope["method"], path, query, headers, body)
 
+    async def _guarded(self, http: HttpRequest, scope: Scope) -> Response:
+        """The answer; a fault of ours is told as one, with the traceback in the log alone."""
+        try:
+            return await self._answer(http, scope)
+        except RestError:
+            raise
+        except Exception:
+            log.exception("a request could not be answered")
+            raise RestError(500, "PGRSTX00", "Internal error") from None
+
     async def _answer(self, http: HttpRequest, scope: Scope) -> Response:
         started = perf_counter()
-        caller = self._authenticate({k.decode("latin-1"): text_of(v) for k, v in http.headers})
+        caller = self._authenticate(dict(http.headers))
         loaded = self._cache.current
         if loaded is None:
             message = "Could not query the database for the schema cache. Retrying."
@@ -120,7 +131,8 @@ class RestService:
         self._refuse_unsafe(request, statement, caller, context)
         planned = perf_counter()
         outcome = await self._with_connection(
-            lambda connection: run_statement(connection, request, statement, caller, context)
+            lambda connection: run_statement(connection, request, statement, caller, context),
+            repeatable=statement.read_only,
         )
         executed = perf_counter()
         response = statement_response(request, statement, outcome)
@@ -144,8 +156,6 @@ class RestService:
     ) -> Response:
         if not {OPENAPI, JSON, ANY}.intersection(request.accept):
             raise allowed_media(request.accept)
-        if request.headers_only:
-            return root_response(request, b"")
         settings = self._settings
         parts = await self._with_connection(
             lambda connection: run_in_transaction(
@@ -154,7 +164,8 @@ class RestService:
                 caller,
                 context,
                 lambda inner: load_openapi_parts(inner, catalog, request.schema, settings),
-            )
+            ),
+            repeatable=True,
         )
         document = openapi_document(
             parts,
@@ -163,31 +174,49 @@ class RestService:
             server=_server_address(scope, settings),
             security_active=settings.openapi_security_active,
         )
-        return root_response(request, json.dumps(document, ensure_ascii=False).encode())
+        return root_response(request, _json(document))
 
     # --- the connection ----------------------------------------------------------------------
 
-    async def _with_connection(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+    async def _with_connection(
+        self, work: Callable[[Connection], Awaitable[T]], *, repeatable: bool
+    ) -> T:
+        """Run `work`; once more if the connection was lost and nothing can have been written."""
         try:
-            connection = await self._pool.getconn()
-        except (PoolTimeout, TooManyRequests):
-            message = "Timed out acquiring connection from connection pool."
-            raise RestError(504, "PGRST003", message) from None
-        except (PoolClosed, psycopg.OperationalError):
-            raise RestError(503, "PGRST000", "Database connection error.") from None
+            return await self._once(work)
+        except _Lost:
+            # What broke one connection has broken all that were idle: they are replaced now.
+            await self._pool.check()
+            if repeatable:
+                with suppress(_Lost):
+                    return await self._once(work)
+        message = "Database client error. Retrying the connection."
+        raise RestError(503, "PGRST001", message)
+
+    async def _once(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        connection = await self._acquired()
         try:
             value = await work(connection)
         except (psycopg.OperationalError, ConnectionLost):
             await connection.close()
             await self._pool.putconn(connection)
-            message = "Database client error. Retrying the connection."
-            raise RestError(503, "PGRST001", message) from None
+            raise _Lost from None
         except BaseException:
             # Also when this task is cancelled: the connection goes back, whatever comes.
             await asyncio.shield(self._pool.putconn(connection))
             raise
         await self._pool.putconn(connection)
         return value
+
+    async def _acquired(self) -> Connection:
+        try:
+            connection: Connection = await self._pool.getconn()
+        except (PoolTimeout, TooManyRequests, PoolClosed):
+            if not self._cache.connected:
+                raise RestError(503, "PGRST000", "Database connection error.") from None
+            message = "Timed out acquiring connection from connection pool."
+            raise RestError(504, "PGRST003", message) from None
+        return connection
 
     # --- the answer --------------------------------------------------------------------------
 
@@ -205,6 +234,10 @@ class RestService:
         return Response(response.status, ((name, value), *response.headers), response.body)
 
 
+class _Lost(Exception):
+    """The connection to the database broke while it was used."""
+
+
 class _Gone(Exception):
     """The client went away before its request was complete."""
 
@@ -217,9 +250,9 @@ def _path_below_mount(scope: Scope) -> str:
     return path.removeprefix(root) or "/"
 
 
-async def _body(headers: tuple[tuple[bytes, bytes], ...], receive: Receive, limit: int) -> bytes:
+async def _body(headers: tuple[tuple[str, str], ...], receive: Receive, limit: int) -> bytes:
     for name, value in headers:
-        if name == b"content-length" and value.isdigit() and int(value) > limit:
+        if name == "content-length" and value.isdigit() and int(value) > limit:
             raise _too_large(limit)
     chunks: list[bytes] = []
     size = 0
@@ -235,6 +268,10 @@ async def _body(headers: tuple[tuple[bytes, bytes], ...], receive: Receive, limi
             chunks.append(chunk)
         if not message.get("more_body", False):
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _json(document: Mapping[str, Any]) -> bytes:
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _too_large(limit: int) -> RestError:

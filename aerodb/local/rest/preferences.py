@@ -10,7 +10,6 @@ from functools import lru_cache
 from typing import Any
 
 from aerodb.local.rest.ast import Action, Preferences
-from aerodb.local.rest.errors import RestError
 
 _FIELDS = {
     "resolution=merge-duplicates": ("resolution", "merge-duplicates"),
@@ -63,17 +62,6 @@ def _integer(text: str) -> int | None:
     digits = text.strip()
     number = digits.removeprefix("-")
     return int(digits) if number.isascii() and number.isdigit() and len(number) < 19 else None
-
-
-def refuse_invalid(preferences: Preferences) -> None:
-    """400 PGRST122 when handling is strict and something was not understood."""
-    if preferences.handling == "strict" and preferences.invalid:
-        raise RestError(
-            400,
-            "PGRST122",
-            "Invalid preferences given with handling=strict",
-            f"Invalid preferences: {', '.join(preferences.invalid)}",
-        )
 
 
 _WRITES = frozenset({Action.CREATE, Action.UPDATE, Action.UPSERT, Action.DELETE})

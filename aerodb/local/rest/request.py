@@ -37,31 +37,35 @@ _ROUTINE_ACTIONS = {
 _ROOT_ACTIONS = {"GET": Action.ROOT, "HEAD": Action.ROOT, "OPTIONS": Action.INFO_ROOT}
 _CONTENT_PROFILE_METHODS = frozenset({"POST", "PATCH", "PUT", "DELETE"})
 
-_SECRET = frozenset({b"authorization", b"apikey", b"cookie"})
+_SECRET = frozenset({"authorization", "apikey", "cookie"})
 """Headers that no SQL may read (wire contract §1.4); cookies have a setting of their own."""
 
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
     """What the server received. `path` is percent-encoded and begins below the mount point;
-    header names are in lower case, as ASGI has them."""
+    header names are in lower case."""
 
     method: str
     path: str
     query_string: bytes
-    headers: tuple[tuple[bytes, bytes], ...]
+    headers: tuple[tuple[str, str], ...]
     body: bytes = b""
 
-    def header(self, name: bytes) -> str | None:
+    def header(self, name: str) -> str | None:
         """The first header of this name."""
         for key, value in self.headers:
             if key == name:
-                return text_of(value)
+                return value
         return None
 
 
-def text_of(value: bytes) -> str:
-    """A header's value; what is not UTF-8 is read as Latin-1."""
+def decoded_headers(raw: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:
+    """Headers as ASGI has them, as text; a value that is not UTF-8 is read as Latin-1."""
+    return tuple([(name.decode("latin-1"), _text_of(value)) for name, value in raw])
+
+
+def _text_of(value: bytes) -> str:
     try:
         return value.decode()
     except UnicodeDecodeError:
@@ -76,8 +80,8 @@ def parse_request(http: HttpRequest, settings: RestSettings) -> Request:
     action = _action(kind, method)
     pairs = split_pairs(http.query_string)
     query, root_bounds = parse_query(pairs, rpc_read=action is Action.CALL_READ)
-    root_range = top_range(method, root_bounds, http.header(b"range"))
-    content_type = canonical_type(http.header(b"content-type") or "application/json")
+    root_range = top_range(method, root_bounds, http.header("range"))
+    content_type = canonical_type(http.header("content-type") or "application/json")
     payload, payload_columns = parse_payload(http.body, content_type, action, query.columns)
     return Request(
         action=action,
@@ -87,13 +91,13 @@ def parse_request(http: HttpRequest, settings: RestSettings) -> Request:
         path=http.path,
         query=query,
         preferences=parse_http_preferences(http, settings),
-        accept=accepted_types(http.header(b"accept")),
+        accept=accepted_types(http.header("accept")),
         content_type=content_type,
         schema=schema,
         negotiated_by_profile=negotiated,
         top_range=root_range,
-        headers=_visible_headers(http.headers),
-        cookies=_cookies(http.header(b"cookie")),
+        headers=tuple([one for one in http.headers if one[0] not in _SECRET]),
+        cookies=_cookies(http.header("cookie")),
         payload=payload,
         payload_columns=payload_columns,
     )
@@ -101,7 +105,7 @@ def parse_request(http: HttpRequest, settings: RestSettings) -> Request:
 
 def parse_http_preferences(http: HttpRequest, settings: RestSettings) -> Preferences:
     """The preferences of all `Prefer` headers."""
-    headers = [text_of(value) for key, value in http.headers if key == b"prefer"]
+    headers = [value for key, value in http.headers if key == "prefer"]
     if not headers:
         return NONE
     override = settings.db_tx_end.endswith("-allow-override")
@@ -135,7 +139,7 @@ def _root(settings: RestSettings) -> tuple[str, str]:
 def _schema(http: HttpRequest, settings: RestSettings) -> tuple[str, bool]:
     """The schema asked for by a profile header, and whether it is to be told in the answer."""
     content = http.method in _CONTENT_PROFILE_METHODS
-    profile = http.header(b"content-profile" if content else b"accept-profile")
+    profile = http.header("content-profile" if content else "accept-profile")
     if profile is None:
         return settings.db_schemas[0], len(settings.db_schemas) != 1
     if profile not in settings.db_schemas:
@@ -157,12 +161,6 @@ def _action(kind: str, method: str) -> Action:
     if method in actions:
         return actions[method]
     raise RestError(405, "PGRST117", f"Unsupported HTTP method: {method}")
-
-
-def _visible_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:
-    return tuple(
-        (key.decode("latin-1"), text_of(value)) for key, value in headers if key not in _SECRET
-    )
 
 
 def _cookies(header: str | None) -> tuple[tuple[str, str], ...]:

@@ -51,6 +51,8 @@ class SchemaCache:
         self._tried = asyncio.Event()
         self.current: Loaded | None = None
         self.retry_after = 1
+        self.connected = False
+        """Whether the database can be reached, as far as the own connection knows."""
 
     async def start(self) -> None:
         """Start the task; returns when the first load has succeeded or failed."""
@@ -74,6 +76,7 @@ class SchemaCache:
             except (psycopg.Error, OSError) as error:
                 log.warning("schema cache: %s; trying again in %.0f s", type(error).__name__, pause)
             finally:
+                self.connected = False
                 self._tried.set()
             if self.current is not None and self.current.epoch != epoch:
                 pause = 1.0  # it had worked
@@ -85,6 +88,7 @@ class SchemaCache:
         """Load, then reload on each notification, until the connection breaks."""
         async with await self._connect() as connection:
             await connection.execute(f"LISTEN {CHANNEL}".encode())
+            self.connected = True
             await self._load(connection)
             self._tried.set()
             while True:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol, TypeVar
 
+import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.pq.abc import PGresult
 
@@ -28,7 +29,7 @@ from aerodb.local.rest.exchange import (
     forget_prepared,
     numbered,
 )
-from aerodb.local.rest.pg_errors import error_of, rest_error
+from aerodb.local.rest.pg_errors import PgError, error_of, rest_error
 from aerodb.local.rest.plan.statement import Statement
 from aerodb.local.rest.roles import Roles
 from aerodb.local.settings import RestSettings
@@ -135,8 +136,11 @@ def _search_path(schema: str, extra: tuple[str, ...]) -> str:
     return ", ".join(f'"{name}"' for name in names)
 
 
+_encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
 def _json(value: dict[str, Any]) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _encoder.encode(value) if value else "{}"
 
 
 @lru_cache(maxsize=16)
@@ -217,9 +221,16 @@ async def run_in_transaction(
     if context.settings.db_pre_request is not None:
         commands.append(_pre_request(context.settings.db_pre_request))
     await _run(connection, commands, caller, context)
-    value = await work(connection)
-    await exchange(connection, [_ROLLBACK], prepare=False)
-    return value
+    try:
+        return await work(connection)
+    except psycopg.Error as error:
+        if error.sqlstate is None:
+            raise
+        diagnostic = error.diag
+        told = PgError(error.sqlstate, diagnostic.message_primary or "", diagnostic.message_detail)
+        raise rest_error(told, authenticated=caller.authenticated) from None
+    finally:
+        await _leave(connection)
 
 
 def _prefix(
@@ -247,14 +258,14 @@ async def _run(
         return await exchange(connection, commands, prepare=prepare, epoch=context.epoch)
     except StatementFailed as failure:
         error = error_of(failure.result)
-    await _leave_failed(connection)
+    await _leave(connection)
     if error.code in _STALE and _is_stale(error.message) and len(commands) > 1:
         forget_prepared(connection)
         try:
             return await exchange(connection, commands, prepare=False)
         except StatementFailed as failure:
             error = error_of(failure.result)
-        await _leave_failed(connection)
+        await _leave(connection)
     raise rest_error(error, authenticated=caller.authenticated)
 
 
@@ -262,8 +273,12 @@ def _is_stale(message: str) -> bool:
     return message.startswith(("prepared statement", "cached plan"))
 
 
-async def _leave_failed(connection: Connection) -> None:
-    if connection.pgconn.transaction_status != TransactionStatus.IDLE:
+_OPEN = frozenset({TransactionStatus.INTRANS, TransactionStatus.INERROR})
+
+
+async def _leave(connection: Connection) -> None:
+    """End an explicit transaction that is still open."""
+    if connection.pgconn.transaction_status in _OPEN:
         await exchange(connection, [_ROLLBACK], prepare=False)
 
 

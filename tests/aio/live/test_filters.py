@@ -6,9 +6,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from aerodb.aio import AeroDBClient
 
 from aerodb import Range, col
+from aerodb.aio import AeroDBClient
 
 # method, arguments, options, the users it finds, the users its negation finds: a row whose column
 # is null is in neither, unless the operator is about null.
@@ -200,7 +200,7 @@ async def test_a_value_cannot_add_a_filter(client: AeroDBClient) -> None:
 
 async def test_a_column_that_needs_quotes_in_a_tree(client: AeroDBClient) -> None:
     rows = client.from_("odd_names").select("id").order("id")
-    for name, value in (("order", "a"), ("two words", "b"), ("a.dot", "c"), ('say "hi"', "d")):
+    for name, value in (("order", "a"), ("two words", "b"), ('"a.dot"', "c"), ('say "hi"', "d")):
         assert ids(await rows.where(col(name) == value).execute()) == [2]
         assert ids(await rows.or_(col(name) == value, col("id") == 1).execute()) == [1, 2]
 

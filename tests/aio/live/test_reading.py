@@ -8,6 +8,8 @@ import io
 from typing import Any
 
 import pytest
+
+from aerodb import col
 from aerodb.aio import AeroDBClient
 
 EVERYBODY = [1, 2, 3, 4, 5, 6]
@@ -86,11 +88,13 @@ async def test_all_columns_are_the_default(client: AeroDBClient) -> None:
         assert (await query.execute()).unwrap() == expected
 
 
-@pytest.mark.parametrize("column", ["order", "two words", "a.dot", 'say "hi"'])
-async def test_odd_column_names_in_filters_and_order(client: AeroDBClient, column: str) -> None:
-    rows = client.from_("odd_names")
-    everything = (await rows.select("*").eq("id", 1).execute()).unwrap()[0]
-    found = await rows.select("id").eq(column, everything[column]).order(column).execute()
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("order", "first"), ("two words", "second"), ('"a.dot"', "third"), ('say "hi"', "fourth")],
+)
+async def test_odd_column_names(client: AeroDBClient, column: str, value: str) -> None:
+    """A dot is for embedded tables: a name that has one goes in quotes."""
+    found = await client.from_("odd_names").select("id").eq(column, value).order(column).execute()
     assert ids(found.unwrap()) == [1]
 
 
@@ -160,8 +164,14 @@ async def test_count_shortcut(client: AeroDBClient) -> None:
     assert (await users.eq("role", "admin").count("exact")).unwrap() == 3
     assert (await users.eq("role", "nobody").count("exact")).unwrap() == 0
     assert (await users.in_("id", []).count("exact")).unwrap() == 0
+
+
+async def test_a_count_that_fails_has_a_code(client: AeroDBClient) -> None:
+    """The answer to HEAD has no body: the code is in a header (wire-contract §1.3)."""
     failed = await client.from_("nowhere").count("exact")
-    assert failed.error.status == 404
+    assert (failed.data, failed.error.status, failed.error.code) == (None, 404, "PGRST205")
+    failed = await client.from_("teams").eq("nope", 1).count("exact")
+    assert (failed.data, failed.error.status, failed.error.code) == (None, 400, "42703")
 
 
 async def test_single(client: AeroDBClient) -> None:
@@ -217,6 +227,48 @@ async def test_explain(client: AeroDBClient) -> None:
     assert "actual time=" in (await query.explain(analyze=True)).unwrap()
     plan = (await query.explain(format="json")).unwrap()
     assert "Plan" in plan[0]
+
+
+async def test_the_empty_list_in_every_way_to_read(client: AeroDBClient) -> None:
+    """Nothing is sent, and the answer is what the server would say of no rows."""
+    nobody = client.from_("users").select("id").in_("id", [])
+    for response in (await nobody.execute(), await nobody.all()):
+        assert response.unwrap() == []
+    assert (await nobody.maybe_single().execute()).unwrap() is None
+    assert (await nobody.first()).unwrap() is None
+    assert (await nobody.exists()).unwrap() is False
+    assert (await nobody.scalars("id")).unwrap() == []
+    assert (await nobody.single().execute()).error.code == "PGRST116"
+    counted = await client.from_("users").select("id", count="exact").in_("id", []).execute()
+    assert (counted.data, counted.count) == ([], 0)
+    assert [row async for row in nobody.iterate()] == []
+    async with nobody.stream() as rows:
+        assert [row async for row in rows] == []
+    either = (
+        await client.from_("users").select("id").or_(col("id").in_([]), col("id") == 1).execute()
+    )
+    assert either.unwrap() == [{"id": 1}]
+
+
+async def test_more_ways_to_say_the_order(client: AeroDBClient) -> None:
+    users = client.from_("users").select("id").not_.is_("age", None)
+    assert ids((await users.order("-age").execute()).unwrap()) == [3, 1, 4, 2, 5]
+    contradiction = await users.order("age", ascending=True, desc=True).execute()
+    assert contradiction.error.code == "INVALID_ARGUMENT"
+
+
+async def test_columns_as_expressions(client: AeroDBClient) -> None:
+    query = client.from_("users").select(
+        "id",
+        col("age").cast("text").as_("old"),
+        col("data").json_text("address", "city").as_("town"),
+    )
+    assert (await query.eq("id", 1).execute()).unwrap() == [{"id": 1, "old": "36", "town": "Oslo"}]
+
+
+async def test_a_preference_of_ones_own(client: AeroDBClient) -> None:
+    query = client.from_("users").select("created_at").eq("id", 1).prefer(timezone="Asia/Tokyo")
+    assert (await query.execute()).unwrap() == [{"created_at": "2024-01-01T19:00:00+09:00"}]
 
 
 async def test_strip_nulls(client: AeroDBClient) -> None:

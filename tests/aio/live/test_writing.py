@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from aerodb.aio import AeroDBClient
 
 pytestmark = pytest.mark.usefixtures("empty")
@@ -42,6 +43,28 @@ async def test_insert_nothing(client: AeroDBClient) -> None:
     response = await client.from_("notes").insert([]).execute()
     assert response.unwrap() == []
     assert await titles(client) == []
+
+
+async def test_insert_a_row_of_defaults(client: AeroDBClient) -> None:
+    row = (await client.from_("notes").insert({}).select("title, stars").execute()).unwrap()
+    assert row == [{"title": "untitled", "stars": 7}]
+
+
+async def test_a_write_returns_more_rows_than_a_read(client: AeroDBClient) -> None:
+    """The server's cap is for reads (wire-contract §1.7)."""
+    bulk = client.from_("bulk")
+    inserted = await bulk.insert([{"n": number} for number in range(1500)]).execute()
+    assert [row["n"] for row in inserted.unwrap()] == list(range(1500))
+    assert inserted.meta.truncated is not True
+    deleted = await bulk.delete().gte("n", 0).execute()
+    assert len(deleted.unwrap()) == 1500
+
+
+async def test_update_with_nothing(client: AeroDBClient) -> None:
+    await make(client, "a")
+    response = await client.from_("notes").update({}).eq("title", "a").execute()
+    assert response.data == [] or response.error.code == "INVALID_ARGUMENT"
+    assert await titles(client) == ["a"]
 
 
 async def test_insert_is_all_or_nothing(client: AeroDBClient) -> None:
@@ -105,6 +128,27 @@ async def test_single_row_of_a_write(client: AeroDBClient) -> None:
     many = await client.from_("notes").delete().gt("id", 0).single().execute()
     assert many.error is not None
     assert await titles(client) == ["a", "b", "c"], "what failed must not have deleted"
+
+
+async def test_single_row_of_a_write_that_finds_none(client: AeroDBClient) -> None:
+    query = client.from_("notes").update({"stars": 1}).eq("id", 99)
+    assert (await query.single().execute()).error.code == "PGRST116"
+    assert (await query.maybe_single().execute()).unwrap() is None
+
+
+async def test_expecting_rows(client: AeroDBClient) -> None:
+    """Row-level security hides rows without a word: this tells (complaint 39)."""
+    await make(client, "a")
+    hit = await client.from_("notes").update({"stars": 1}).eq("title", "a").expect_rows().execute()
+    assert len(hit.unwrap()) == 1
+    miss = await client.from_("notes").delete().eq("title", "b").expect_rows().execute()
+    assert miss.error.code == "NO_ROWS_AFFECTED"
+
+
+async def test_a_rollback_that_the_server_does_not_offer_says_so(client: AeroDBClient) -> None:
+    response = await client.from_("notes").insert({"title": "a"}).rollback().execute()
+    if await titles(client) == ["a"]:
+        assert response.meta.warnings
 
 
 async def test_upsert_merges_by_primary_key(client: AeroDBClient) -> None:

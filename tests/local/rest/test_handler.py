@@ -18,6 +18,13 @@ from psycopg.conninfo import make_conninfo
 from psycopg_pool import AsyncConnectionPool
 
 from aerodb.local.rest.errors import RestError
+from aerodb.local.rest.exchange import (
+    Command,
+    Preparation,
+    StatementFailed,
+    exchange,
+    numbered,
+)
 from aerodb.local.rest.handler import RestService
 from aerodb.local.settings import RestSettings
 
@@ -193,6 +200,50 @@ async def call(shop: Shop) -> AsyncIterator[Client]:
 ROLLBACK = {"prefer": "tx=rollback"}
 
 
+# --- parameters ----------------------------------------------------------------------------------
+
+
+def test_placeholders_are_numbered() -> None:
+    assert numbered("select %s, '100%%', %s, '%%s'") == "select $1, '100%', $2, '%s'"
+
+
+async def test_parameters_reach_the_server_unchanged(shop: Shop) -> None:
+    texts = ["", "a", "ü,{}", 'q"\\', "NULL", None]
+    commands = [
+        Command("select $1::text, $2::bytea, $3::text[], $4::int", ("ü", b"\x00\xff", texts, 7)),
+        Command("select $1::text", (None,)),
+    ]
+    async with await psycopg.AsyncConnection[Any].connect(shop.url) as connection:
+        for _ in range(3):  # as it is, then prepared, then from the prepared one
+            row, nothing = await exchange(connection, commands)
+            assert row.get_value(0, 0) == "ü".encode()
+            assert row.get_value(0, 1) == b"\\x00ff"
+            assert row.get_value(0, 3) == b"7"
+            assert nothing.get_value(0, 0) is None
+        array = row.get_value(0, 2)
+        assert array is not None
+        cursor = await connection.execute("select %s::text[]", [array.decode()])
+        assert await cursor.fetchone() == (texts,)
+
+
+async def test_a_failed_statement_undoes_those_before_it(shop: Shop) -> None:
+    create = Command("create table shop.half_done (id int)")
+    async with await psycopg.AsyncConnection[Any].connect(shop.url) as connection:
+        with pytest.raises(StatementFailed):
+            await exchange(connection, [create, Command("select 1 / 0")])
+        await exchange(connection, [create, Command("drop table shop.half_done")])
+
+
+async def test_another_epoch_prepares_anew(shop: Shop) -> None:
+    command = Command("select 1", prepare=Preparation.AT_ONCE)
+    count = Command("select count(*) from pg_prepared_statements", prepare=Preparation.NEVER)
+    async with await psycopg.AsyncConnection[Any].connect(shop.url) as connection:
+        for epoch in (1, 1, 2):
+            await exchange(connection, [command], epoch=epoch)
+        (counted,) = await exchange(connection, [count], epoch=2)
+        assert counted.get_value(0, 0) == b"1"
+
+
 # --- the transaction -----------------------------------------------------------------------------
 
 
@@ -304,16 +355,26 @@ async def test_nothing_is_left_on_a_connection(shop: Shop) -> None:
                 assert await cursor.fetchone() in ((True, ""), (True, None))
 
 
-async def test_connections_that_break_are_replaced(call: Client, shop: Shop) -> None:
+async def broken(call: Client, shop: Shop) -> None:
+    """Break every idle connection of the pool."""
+    async with await psycopg.AsyncConnection[Any].connect(shop.url, autocommit=True) as other:
+        pids = [idle.info.backend_pid for idle in call.service._pool._pool]
+        await other.execute("select pg_terminate_backend(pid, 5000) from unnest(%s) pid", [pids])
+
+
+async def test_reads_outlive_a_broken_connection(call: Client, shop: Shop) -> None:
     await call("GET", "/items?id=eq.1")
-    async with await psycopg.AsyncConnection.connect(shop.url, autocommit=True) as other:
-        pids = [c.info.backend_pid for c in call.service._pool._pool]
-        await other.execute("select pg_terminate_backend(pid) from unnest(%s) pid", [pids])
-    broken = await call("GET", "/items?id=eq.1")
-    assert broken.status in (200, 503)
-    if broken.status == 503:
-        assert broken.headers["retry-after"].isdigit()
+    await broken(call, shop)
     assert (await call("GET", "/items?id=eq.1")).status == 200
+
+
+async def test_writes_are_not_repeated(call: Client, shop: Shop) -> None:
+    await call("GET", "/items?id=eq.1")
+    await broken(call, shop)
+    answer = await call("DELETE", "/items?id=eq.1000")
+    assert (answer.status, answer.code) == (503, "PGRST001")
+    assert answer.headers["retry-after"].isdigit()
+    assert (await call("DELETE", "/items?id=eq.1000")).status == 204
 
 
 async def test_a_pool_without_a_free_connection(shop: Shop) -> None:

@@ -7,12 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aerodb.local.rest.ast import Action, Preferences
-from aerodb.local.rest.errors import RestError
-from aerodb.local.rest.preferences import (
-    parse_preferences,
-    preference_applied,
-    refuse_invalid,
-)
+from aerodb.local.rest.preferences import parse_preferences, preference_applied
 
 
 def parsed(*headers: str, override: bool = True) -> Preferences:
@@ -48,14 +43,10 @@ def test_tx_counts_only_where_it_may_override() -> None:
     assert found.invalid == ()
 
 
-def test_unknown_preferences_are_refused_when_strict() -> None:
+def test_unknown_preferences_are_kept_as_invalid() -> None:
     found = parsed("handling=strict, anything, return=nothing")
+    assert found.handling == "strict"
     assert found.invalid == ("anything", "return=nothing")
-    with pytest.raises(RestError) as caught:
-        refuse_invalid(found)
-    assert (caught.value.status, caught.value.code) == (400, "PGRST122")
-    assert caught.value.details == "Invalid preferences: anything, return=nothing"
-    refuse_invalid(parsed("handling=lenient, anything"))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/live/test_filters.py by scripts/generate.py [2438755790c3]: do not edit
+# GENERATED from tests/aio/live/test_filters.py by scripts/generate.py [a0619a89f7e9]: do not edit
 """Every operator, its negation, and conditions made of conditions (wire-contract §3.4)."""
 
 from __future__ import annotations
@@ -6,9 +6,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from aerodb.sync import AeroDBClient
 
 from aerodb import Range, col
+from aerodb.sync import AeroDBClient
 
 # method, arguments, options, the users it finds, the users its negation finds: a row whose column
 # is null is in neither, unless the operator is about null.
@@ -200,7 +200,7 @@ def test_a_value_cannot_add_a_filter(client: AeroDBClient) -> None:
 
 def test_a_column_that_needs_quotes_in_a_tree(client: AeroDBClient) -> None:
     rows = client.from_("odd_names").select("id").order("id")
-    for name, value in (("order", "a"), ("two words", "b"), ("a.dot", "c"), ('say "hi"', "d")):
+    for name, value in (("order", "a"), ("two words", "b"), ('"a.dot"', "c"), ('say "hi"', "d")):
         assert ids(rows.where(col(name) == value).execute()) == [2]
         assert ids(rows.or_(col(name) == value, col("id") == 1).execute()) == [1, 2]
 

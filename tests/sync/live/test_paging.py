@@ -1,9 +1,9 @@
-# GENERATED from tests/aio/live/test_paging.py by scripts/generate.py [057553af352e]: do not edit
+# GENERATED from tests/aio/live/test_paging.py by scripts/generate.py [86d55e7dd55c]: do not edit
 """More rows than one answer holds: the server sends 1000 at most (wire-contract §1.7)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Iterator
 from typing import Any
 
 import pytest
@@ -55,6 +55,21 @@ def test_all_stops_at_max_rows(client: AeroDBClient) -> None:
         assert response.error.code == "RESPONSE_TOO_LARGE"
 
 
+def test_all_within_a_limit_and_an_offset(client: AeroDBClient) -> None:
+    """Paging goes on from what the query itself says."""
+    for query, expected in (
+        (numbers(client).limit(1500), ALL[:1500]),
+        (numbers(client).offset(2400), ALL[2400:]),
+        (numbers(client).range(100, 1399), ALL[100:1400]),
+        (numbers(client).limit(5), ALL[:5]),
+    ):
+        response = query.all()
+        if response.ok:
+            assert [row["n"] for row in response.data] == expected
+        else:
+            assert response.error.code == "INVALID_ARGUMENT"
+
+
 def test_all_hands_over_the_error(client: AeroDBClient) -> None:
     response = client.from_("nowhere").select("n").all()
     assert response.data is None
@@ -94,6 +109,91 @@ def test_iterate_by_a_key_of_two_columns(
     query = client.from_("pairs").select("a, b").gt("a", 1)
     found = [(row["a"], row["b"]) for row in query.iterate(page_size=4, key=["a", "b"])]
     assert found == [(a, b) for a in range(2, 6) for b in range(1, 8)]
+
+
+def test_iterate_by_keys_of_any_text(
+    client: AeroDBClient, empty: None, database: Any
+) -> None:
+    """The last key of a page goes into a filter: no text may make it skip or repeat a row."""
+    slugs = [
+        "",
+        " ",
+        "a,b",
+        'say "hi"',
+        "\\",
+        "(x)",
+        "{y}",
+        "null",
+        "%",
+        "*",
+        "a.b",
+        "é",
+        "Z",
+        "z",
+        "\n",
+    ]
+    rows = [{"slug": slug} for slug in slugs]
+    (client.from_("notes").insert(rows, returning="minimal").execute()).unwrap()
+    expected = database.execute("select slug from notes order by slug").fetchall()
+    for size in (1, 2, 4):
+        query = client.from_("notes").select("slug").iterate(page_size=size, key="slug")
+        assert [(row["slug"],) for row in query] == expected
+
+
+def test_iterate_by_keys_of_other_types(
+    client: AeroDBClient, empty: None, database: Any
+) -> None:
+    """Close neighbours: a key that loses a digit on the way would repeat or skip rows."""
+    database.execute("""
+        insert into kept (v_int, v_float, v_stamp, v_date, v_uuid)
+        select 9007199254740990 + n, 0.1::float8 + n * 1e-16,
+               '2024-03-31 01:59:59.99999+02'::timestamptz + n * '1 microsecond'::interval,
+               '2024-02-28'::date + n, gen_random_uuid()
+        from generate_series(1, 9) n""")
+    for column in ("v_int", "v_float", "v_stamp", "v_date", "v_uuid"):
+        query = client.from_("kept").select("id", column)
+        found = [row["id"] for row in query.iterate(page_size=2, key=column, max_rows=50)]
+        order = database.execute(f"select id from kept order by {column}").fetchall()
+        assert found == [number for (number,) in order], column
+
+
+@pytest.mark.parametrize("start", ["1", "0.1234567890123456789"])
+def test_iterate_by_a_key_with_more_digits_than_a_float(
+    client: AeroDBClient, empty: None, database: Any, start: str
+) -> None:
+    """All rows or an error: never a part of them that looks like all."""
+    database.execute(
+        "insert into kept (v_decimal) select %s::numeric + n * 1e-20::numeric"
+        " from generate_series(1, 9) n",
+        [start],
+    )
+    query = client.from_("kept").select("id, v_decimal")
+    found: list[int] = []
+    for page in query.pages(page_size=2, key="v_decimal"):
+        if page.error is not None:
+            break
+        found += [row["id"] for row in page.data]
+    else:
+        assert found == list(range(1, 10))
+
+
+def test_iterate_downwards_by_key(client: AeroDBClient) -> None:
+    query = client.from_("numbers").select("n").order("n", ascending=False).gt("n", 2450)
+    pages = [page for page in query.pages(page_size=20, key="n")]
+    if pages[0].error is None:
+        assert [row["n"] for page in pages for row in page.unwrap()] == ALL[:2449:-1]
+    else:
+        assert pages[0].error.code == "INVALID_ARGUMENT"
+
+
+def test_iterate_by_a_key_that_is_not_selected(client: AeroDBClient) -> None:
+    query = client.from_("numbers").select("parity").gt("n", 2450)
+    pages = [page for page in query.pages(page_size=20, key="n")]
+    if pages[0].error is None:
+        assert sum(len(page.unwrap()) for page in pages) == 50
+    else:
+        assert pages[0].error.code in ("INVALID_ARGUMENT", "INVALID_RESPONSE")
+        assert "'n'" in pages[0].error.message
 
 
 def test_iterate_may_be_left_early(client: AeroDBClient) -> None:
@@ -199,6 +299,34 @@ def test_insert_many_stops_at_the_first_error(client: AeroDBClient, empty: None)
     assert response.error.code == "23505"
     stored = (bulk.select("n").order("n").execute()).unwrap()
     assert [row["n"] for row in stored] == [*range(10), 15], "batches before the error stay"
+
+
+def test_insert_many_goes_on_if_told_to(client: AeroDBClient, empty: None) -> None:
+    bulk = client.from_("bulk")
+    (bulk.insert({"n": 15}).execute()).unwrap()
+    response = bulk.insert_many(make_rows(40), batch_size=10, on_error="continue")
+    stored = (bulk.select("n").order("n").execute()).unwrap()
+    assert [row["n"] for row in stored] == [*range(10), 15, *range(20, 40)]
+    assert response.data is None or response.data.inserted == 30
+    assert response.data is not None or response.error.code == "23505"
+
+
+def test_insert_many_from_a_source_that_waits(client: AeroDBClient, empty: None) -> None:
+    def rows() -> Iterator[dict[str, Any]]:
+        for row in make_rows(25):
+            yield row
+
+    report = (client.from_("bulk").insert_many(rows(), batch_size=10)).unwrap()
+    assert report.inserted == 25
+
+
+def test_insert_many_merges(client: AeroDBClient, empty: None) -> None:
+    pairs = client.from_("pairs")
+    (pairs.insert({"a": 1, "b": 1, "value": "old"}).execute()).unwrap()
+    rows = [{"a": 1, "b": number, "value": "new"} for number in range(25)]
+    response = pairs.insert_many(rows, batch_size=10, on_conflict=["a", "b"])
+    assert response.error is None
+    assert (pairs.eq("value", "new").count("exact")).unwrap() == 25
 
 
 def test_insert_many_of_nothing(client: AeroDBClient, empty: None) -> None:

@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/live/test_reading.py by scripts/generate.py [2f27b74f3e84]: do not edit
+# GENERATED from tests/aio/live/test_reading.py by scripts/generate.py [7861abafca9a]: do not edit
 """Reading rows: columns, order, pages, counts, single rows (wire-contract §3.2-3.4)."""
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ import io
 from typing import Any
 
 import pytest
+
+from aerodb import col
 from aerodb.sync import AeroDBClient
 
 EVERYBODY = [1, 2, 3, 4, 5, 6]
@@ -86,11 +88,13 @@ def test_all_columns_are_the_default(client: AeroDBClient) -> None:
         assert (query.execute()).unwrap() == expected
 
 
-@pytest.mark.parametrize("column", ["order", "two words", "a.dot", 'say "hi"'])
-def test_odd_column_names_in_filters_and_order(client: AeroDBClient, column: str) -> None:
-    rows = client.from_("odd_names")
-    everything = (rows.select("*").eq("id", 1).execute()).unwrap()[0]
-    found = rows.select("id").eq(column, everything[column]).order(column).execute()
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("order", "first"), ("two words", "second"), ('"a.dot"', "third"), ('say "hi"', "fourth")],
+)
+def test_odd_column_names(client: AeroDBClient, column: str, value: str) -> None:
+    """A dot is for embedded tables: a name that has one goes in quotes."""
+    found = client.from_("odd_names").select("id").eq(column, value).order(column).execute()
     assert ids(found.unwrap()) == [1]
 
 
@@ -160,8 +164,14 @@ def test_count_shortcut(client: AeroDBClient) -> None:
     assert (users.eq("role", "admin").count("exact")).unwrap() == 3
     assert (users.eq("role", "nobody").count("exact")).unwrap() == 0
     assert (users.in_("id", []).count("exact")).unwrap() == 0
+
+
+def test_a_count_that_fails_has_a_code(client: AeroDBClient) -> None:
+    """The answer to HEAD has no body: the code is in a header (wire-contract §1.3)."""
     failed = client.from_("nowhere").count("exact")
-    assert failed.error.status == 404
+    assert (failed.data, failed.error.status, failed.error.code) == (None, 404, "PGRST205")
+    failed = client.from_("teams").eq("nope", 1).count("exact")
+    assert (failed.data, failed.error.status, failed.error.code) == (None, 400, "42703")
 
 
 def test_single(client: AeroDBClient) -> None:
@@ -217,6 +227,48 @@ def test_explain(client: AeroDBClient) -> None:
     assert "actual time=" in (query.explain(analyze=True)).unwrap()
     plan = (query.explain(format="json")).unwrap()
     assert "Plan" in plan[0]
+
+
+def test_the_empty_list_in_every_way_to_read(client: AeroDBClient) -> None:
+    """Nothing is sent, and the answer is what the server would say of no rows."""
+    nobody = client.from_("users").select("id").in_("id", [])
+    for response in (nobody.execute(), nobody.all()):
+        assert response.unwrap() == []
+    assert (nobody.maybe_single().execute()).unwrap() is None
+    assert (nobody.first()).unwrap() is None
+    assert (nobody.exists()).unwrap() is False
+    assert (nobody.scalars("id")).unwrap() == []
+    assert (nobody.single().execute()).error.code == "PGRST116"
+    counted = client.from_("users").select("id", count="exact").in_("id", []).execute()
+    assert (counted.data, counted.count) == ([], 0)
+    assert [row for row in nobody.iterate()] == []
+    with nobody.stream() as rows:
+        assert [row for row in rows] == []
+    either = (
+        client.from_("users").select("id").or_(col("id").in_([]), col("id") == 1).execute()
+    )
+    assert either.unwrap() == [{"id": 1}]
+
+
+def test_more_ways_to_say_the_order(client: AeroDBClient) -> None:
+    users = client.from_("users").select("id").not_.is_("age", None)
+    assert ids((users.order("-age").execute()).unwrap()) == [3, 1, 4, 2, 5]
+    contradiction = users.order("age", ascending=True, desc=True).execute()
+    assert contradiction.error.code == "INVALID_ARGUMENT"
+
+
+def test_columns_as_expressions(client: AeroDBClient) -> None:
+    query = client.from_("users").select(
+        "id",
+        col("age").cast("text").as_("old"),
+        col("data").json_text("address", "city").as_("town"),
+    )
+    assert (query.eq("id", 1).execute()).unwrap() == [{"id": 1, "old": "36", "town": "Oslo"}]
+
+
+def test_a_preference_of_ones_own(client: AeroDBClient) -> None:
+    query = client.from_("users").select("created_at").eq("id", 1).prefer(timezone="Asia/Tokyo")
+    assert (query.execute()).unwrap() == [{"created_at": "2024-01-01T19:00:00+09:00"}]
 
 
 def test_strip_nulls(client: AeroDBClient) -> None:

@@ -1,9 +1,10 @@
-# GENERATED from tests/aio/live/test_row_security.py by scripts/generate.py [911440d6d5e0]: do not edit
+# GENERATED from tests/aio/live/test_row_security.py by scripts/generate.py [8d2522159304]: do not edit
 """What anon may not see or write stays out of every way to ask (wire-contract §1.4, §10.6)."""
 
 from __future__ import annotations
 
 from typing import Any
+from uuid import NAMESPACE_DNS, uuid5
 
 from aerodb.sync import AeroDBClient
 
@@ -100,3 +101,35 @@ def test_keys_are_in_no_text(server: Any) -> None:
         response = query.execute()
         for value in (connected, query, response, response.error, str(response.error)):
             assert server.service_key not in repr(value)
+
+
+def test_users_see_their_own_rows_only(
+    client: AeroDBClient, empty: None, server: Any
+) -> None:
+    """Wire-contract §10.6, with a token that the instance has signed."""
+    ada, eve = (str(uuid5(NAMESPACE_DNS, name)) for name in ("ada", "eve"))
+    tokens = {user: server.create_token(sub=user) for user in (ada, eve)}
+    for user, token in tokens.items():
+        headers = {"Authorization": f"Bearer {token}"}
+        with AeroDBClient(server.url, server.anon_key, headers=headers) as own:
+            (own.from_("diaries").insert({"entry": user}).execute()).unwrap()
+            assert (own.from_("diaries").scalars("entry")).unwrap() == [user]
+            assert (own.from_("diaries").count("exact")).unwrap() == 1
+            stolen = own.from_("diaries").insert({"owner": ada, "entry": "forged"}).execute()
+            if user != ada:
+                assert (stolen.error.code, stolen.error.status) == ("42501", 403)
+                assert (own.from_("diaries").delete().eq("owner", ada).execute()).data == []
+    assert (client.from_("diaries").eq("entry", "forged").count("exact")).unwrap() == 1
+
+
+def test_a_bad_token_is_no_one(server: Any) -> None:
+    """Never a fallback to anon (wire-contract §1.4)."""
+    expired = server.create_token(expires_in=-3600)
+    forged = expired[:-4] + ("AAAA" if expired[-4:] != "AAAA" else "BBBB")
+    for token, code in ((expired, "PGRST303"), (forged, "PGRST301")):
+        headers = {"Authorization": f"Bearer {token}"}
+        with AeroDBClient(server.url, server.service_key, headers=headers) as somebody:
+            response = somebody.from_("teams").select("id").execute()
+        assert response.data is None
+        assert (response.error.status, response.error.code) == (401, code)
+        assert token not in repr(response)

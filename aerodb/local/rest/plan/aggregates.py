@@ -96,6 +96,7 @@ def _last_key(field: ResolvedField) -> str:
 
 
 def check_aggregates(root: ReadNode, enabled: bool) -> None:
+    """PGRST123 if there are aggregates and `db-aggregates-enabled` is off."""
     used = any(column.aggregate for node in root.walk() for column in node.select)
     if used and not enabled:
         raise RestError(400, "PGRST123", "Use of aggregate functions is not allowed")

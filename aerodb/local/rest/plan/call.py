@@ -31,12 +31,14 @@ class Call:
 
 
 def argument_names(request: Request) -> frozenset[str]:
+    """The names by which an overload is chosen."""
     if request.action is Action.CALL:
         return request.payload_columns
     return frozenset(name for name, _ in request.query.params)
 
 
 def plan_call(request: Request, routine: Routine, tree: ReadNode) -> Call:
+    """The call of `routine` that a request means."""
     given = argument_names(request)
     parameters = tuple(one for one in routine.parameters if one.name in given)
     body: Parameter | None = None

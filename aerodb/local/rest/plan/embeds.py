@@ -106,6 +106,7 @@ def _related_order(node: ReadNode, term: ResolvedOrder) -> ResolvedOrder:
 
 
 def not_embedded(name: str) -> RestError:
+    """PGRST108: there is no such embed in `select`."""
     return RestError(
         400,
         "PGRST108",

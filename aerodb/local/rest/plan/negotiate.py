@@ -54,6 +54,7 @@ class MediaType:
 
     @property
     def content_type(self) -> str:
+        """The `Content-Type` header: text has a charset, what handlers make has none."""
         if self.kind != "plain" or self.name in _WITH_CHARSET:
             return f"{self.name}; charset=utf-8"
         return self.name
@@ -89,6 +90,8 @@ class Renderer:
 
 @dataclass(frozen=True, slots=True)
 class Negotiated:
+    """A renderer and the media type of what it makes."""
+
     renderer: Renderer
     media: MediaType
 

@@ -48,6 +48,7 @@ class Plan:
     explain_slots: tuple[Slot, ...] = ()
 
     def bind(self, request: ast.Request) -> Statement:
+        """The statement with the values of a request of this shape."""
         source = Source(request)
         return replace(
             self.statement,
@@ -127,6 +128,7 @@ def _counted(
 
 
 def selects_whole_rows(tree: ReadNode) -> bool:
+    """Whether nothing but `*` is selected."""
     return not tree.children and len(tree.select) == 1 and tree.select[0].field.name == "*"
 
 

@@ -6,7 +6,7 @@ The stages and their errors are those of PostgREST's documentation, "resource em
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import count
 
 from aerodb.local.rest.ast import (
@@ -23,6 +23,7 @@ from aerodb.local.rest.ast import (
     SelectItem,
 )
 from aerodb.local.rest.catalog import Catalog
+from aerodb.local.rest.errors import RestError
 from aerodb.local.rest.plan.aggregates import (
     add_aliases,
     check_aggregates,
@@ -64,7 +65,7 @@ def read_tree(request: Request, root: Name, catalog: Catalog, settings: RestSett
     if request.action is not Action.READ:
         node.source, node.source_alias = SOURCE, root.name
     _add_items(node, request.query.select, root.schema, catalog)
-    _place_modifiers(node, request, catalog, writes)
+    _place_modifiers(_Embeds(node, settings.url_use_legacy_target_names), request, catalog, writes)
     expand_stars(node, catalog)
     add_aliases(node)
     resolve_related_orders(node)
@@ -102,48 +103,67 @@ def _add_items(
 # --- filters, orders and ranges to their nodes ------------------------------------------------
 
 
-def _place_modifiers(node: ReadNode, request: Request, catalog: Catalog, writes: bool) -> None:
+def _place_modifiers(embeds: _Embeds, request: Request, catalog: Catalog, writes: bool) -> None:
     query = request.query
     # A write applies the root's filters itself.
     for slot, path, found in numbered_filters(query):
         if path or not writes:
-            target = node_at(node, path)
+            target = embeds.at(path)
             target.where.append(resolve_filter(found, Resolver(catalog, target.table), slot))
     for slot, path, tree in numbered_logic(query):
         if path or not writes:
-            target = node_at(node, path)
+            target = embeds.at(path)
             resolver = Resolver(catalog, target.table)
             target.where.append(resolve_logic(tree, resolver, count(slot)))
     for path, terms in reversed(query.order):  # the first of several counts
-        target = node_at(node, path)
+        target = embeds.at(path)
         target.order = [_resolve_order(term, target, catalog) for term in terms]
     if not writes:
-        node.range = request.top_range
+        embeds.root.range = request.top_range
         for path, requested in query.ranges.items():
             if path:
-                target = node_at(node, path)
+                target = embeds.at(path)
                 target.range, target.range_path = requested, path
 
 
-def node_at(node: ReadNode, path: EmbedPath) -> ReadNode:
-    """The embed of that path; PGRST108 when the request has none."""
-    for name in path:
-        node = _child_named(node, name)
-    return node
+@dataclass(frozen=True, slots=True)
+class _Embeds:
+    """Finds embeds by path. With `legacy`, an aliased one goes by its relation's name too."""
+
+    root: ReadNode
+    legacy: bool
+
+    def at(self, path: EmbedPath) -> ReadNode:
+        """The embed of that path; PGRST108 when the request has none."""
+        node = self.root
+        for name in path:
+            node = self._child(node, name)
+        return node
+
+    def _child(self, node: ReadNode, name: str) -> ReadNode:
+        for child in node.children:
+            if child.shown_name == name:
+                return child
+        for child in node.children:
+            if child.name == name and self.legacy:
+                return child
+            if child.name == name and child.alias is not None:
+                raise _named_by_target(name, child.alias)
+        raise not_embedded(name)
 
 
-def _child_named(node: ReadNode, name: str) -> ReadNode:
-    for child in node.children:
-        if child.shown_name == name:
-            return child
-    # The name of an aliased relation is accepted too, as PostgREST still does by default.
-    for child in node.children:
-        if child.name == name:
-            return child
-    raise not_embedded(name)
+def _named_by_target(name: str, alias: str) -> RestError:
+    return RestError(
+        400,
+        "PGRST108",
+        f"'{name}' is not an embedded resource in this request",
+        "Target names are not allowed in filters if they have an alias",
+        f"Change '{name}' to '{alias}' in filters, orders or limits.",
+    )
 
 
 def resolve_filter(requested: Filter, resolver: Resolver, slot: int) -> Condition:
+    """A filter on a column of the resolver\'s relation."""
     return Condition(
         resolver.query_input(requested.field, requested.operation),
         requested.operation,

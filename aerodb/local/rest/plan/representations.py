@@ -23,6 +23,7 @@ class Resolver:
     table: Name
 
     def columns(self) -> tuple[Column, ...]:
+        """All columns, none if the relation is not in the catalog."""
         found = self.catalog.tables.get(self.table)
         return tuple(found.columns.values()) if found else ()
 
@@ -37,18 +38,23 @@ class Resolver:
         return column_field(column, requested.path, to_json)
 
     def output(self, requested: Field) -> ResolvedField:
+        """The field as it is shown."""
         return self.formatted(self.field(requested))
 
     def formatted(self, found: ResolvedField) -> ResolvedField:
+        """The field through its representation as JSON, if it has one."""
         return self._transformed(found, found.type, "json")
 
     def query_input(self, requested: Field, operation: Operation) -> ResolvedField:
+        """The field as a filter compares it: a tsvector for text search, and with values that its
+        representation parses."""
         found = self.field(requested)
         if isinstance(operation, Fts) and found.type and found.base_type != "tsvector":
             found = replace(found, to_tsvector=True, ts_language=operation.language)
         return self._transformed(found, "text", found.type)
 
     def has_output_format(self, column: Column) -> bool:
+        """Whether the column is shown through a representation."""
         return (column.nominal_type, "json") in self.catalog.representations
 
     def payload_field(self, table: Table, name: str) -> ResolvedField:
@@ -69,6 +75,7 @@ class Resolver:
 def column_field(
     column: Column, path: tuple[JsonStep, ...] = (), to_json: bool = False
 ) -> ResolvedField:
+    """A column of the catalog as a field."""
     return ResolvedField(
         column.name,
         path,

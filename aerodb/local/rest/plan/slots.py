@@ -50,6 +50,7 @@ def numbered_logic(query: QueryParams) -> Iterator[tuple[int, EmbedPath, LogicTr
 
 
 def leaves(tree: LogicTree) -> Iterator[Filter]:
+    """The filters of a logic tree, from left to right."""
     if isinstance(tree, Filter):
         yield tree
     else:
@@ -89,6 +90,7 @@ class Source:
 
 
 def given_arguments(request: Request) -> tuple[tuple[str, str], ...]:
+    """The arguments of a call that do not come as JSON."""
     payload = request.payload
     if payload is not None and payload.kind == "urlencoded":
         return payload.pairs
@@ -126,6 +128,8 @@ class LimitValue:
 
 @dataclass(frozen=True, slots=True)
 class OffsetValue:
+    """The offset of a level."""
+
     path: EmbedPath
 
     def value(self, source: Source) -> object:
@@ -133,6 +137,7 @@ class OffsetValue:
 
 
 def requested_range(request: Request, path: EmbedPath) -> Range:
+    """The range that the request states for a level."""
     return request.query.ranges.get(path, Range()) if path else request.top_range
 
 
@@ -156,6 +161,8 @@ class PayloadText:
 
 @dataclass(frozen=True, slots=True)
 class PayloadBytes:
+    """The payload as it came, as bytea."""
+
     def value(self, source: Source) -> object:
         payload = source.request.payload
         return None if payload is None else payload.raw
@@ -229,6 +236,7 @@ def text(value: str) -> str:
 
 
 def decode(raw: bytes) -> str:
+    """The text of a payload; the error is the one PostgreSQL would make."""
     try:
         return raw.decode()
     except UnicodeDecodeError as error:

@@ -23,10 +23,12 @@ NO_INSERTED = sql("NULL::text")
 
 
 def is_scalar(routine: Routine | None) -> bool:
+    """Whether a function returns one value that is not a row."""
     return routine is not None and not (routine.returns.composite or routine.returns.set_of)
 
 
 def is_set_of_scalar(routine: Routine | None) -> bool:
+    """Whether a function returns values that are not rows."""
     return routine is not None and routine.returns.set_of and not routine.returns.composite
 
 
@@ -84,6 +86,7 @@ def _custom(renderer: Renderer, routine: Routine | None) -> Fragment:
 
 
 def page_count_sql(routine: Routine | None) -> Fragment:
+    """How many rows there are; a function that returns no set returns one."""
     if routine is not None and not routine.returns.set_of:
         return sql("1::bigint")
     return sql("pg_catalog.count(_postgrest_t)")
@@ -107,7 +110,7 @@ def outer_query(
     routine: Routine | None,
     *,
     count: tuple[Fragment, Fragment] = (EMPTY, NOT_COUNTED),
-    header: Fragment | None = None,
+    header: Fragment = EMPTY,
     inserted: Fragment = NO_INSERTED,
     media: MediaType,
 ) -> Fragment:
@@ -120,17 +123,13 @@ def outer_query(
         # The names of the columns and the rows are read apart.
         expressions.append(concat(sql("pgrst_rows AS ("), rows, sql(")")))
         rows = sql("SELECT * FROM pgrst_rows")
-    body = body_sql(renderer, routine)
     is_plan = media.kind == "plan"
-    if renderer.kind in ("json", "object", "geojson") and not is_plan:
-        body += sql("::text")
-    if header is None and not is_plan:
-        header = NO_LOCATION
+    body = body_sql(renderer, routine)
     columns = (
         (count[1], "total_result_set"),
         (page_count_sql(routine), "page_total"),
-        (header, "header"),
-        (body, "body"),
+        (header or (EMPTY if is_plan else NO_LOCATION), "header"),
+        (body if is_plan else _transported(body, renderer), "body"),
         (current_setting("response.headers"), "response_headers"),
         (current_setting("response.status"), "response_status"),
         (inserted, "response_inserted"),
@@ -146,6 +145,12 @@ def outer_query(
         rows,
         sql(") _postgrest_t"),
     )
+
+
+def _transported(body: Fragment, renderer: Renderer) -> Fragment:
+    """JSON travels as text: a driver would read it."""
+    is_json = renderer.kind in ("json", "object", "geojson")
+    return body + sql("::text") if is_json else body
 
 
 _OPTIONS: dict[str, LiteralString] = {

@@ -53,6 +53,7 @@ def formatted_field(table: Name, field: ResolvedField) -> Fragment:
 
 
 def cast_sql(value: Fragment, target: str | None) -> Fragment:
+    """The value cast to the type that was asked for, if any."""
     if target is None:
         return value
     return concat(sql("CAST("), value, sql(" AS "), cast_target(target), sql(")"))
@@ -108,6 +109,7 @@ _TRUTHS: dict[str, LiteralString] = {
 
 
 def where_sql(conditions: list[Fragment]) -> Fragment:
+    """A WHERE clause, empty without conditions."""
     return sql(" WHERE ") + join(" AND ", conditions) if conditions else EMPTY
 
 
@@ -125,11 +127,13 @@ def condition_sql(table: Name, condition: ConditionTree) -> Fragment:
 
 
 def junctor_sql(junctor: Junctor, children: list[Fragment]) -> Fragment:
+    """AND or OR of what the children have become."""
     inner = join(" AND ", children) if junctor.operator == "and" else join(" OR ", children)
     return concat(sql("NOT (") if junctor.negated else sql("("), inner, sql(")"))
 
 
 def filter_sql(table: Name, condition: Condition) -> Fragment:
+    """One filter, negated or not."""
     compared = field_sql(table, condition.field) + _operation(condition)
     return sql("NOT ") + compared if condition.negated else compared
 
@@ -180,6 +184,7 @@ def _membership(operation: In, field: ResolvedField, values: Fragment) -> Fragme
 
 
 def join_sql(condition: JoinCondition) -> Fragment:
+    """The equality of two joined columns."""
     return concat(column(*condition.left), sql(" = "), column(*condition.right))
 
 
@@ -194,6 +199,7 @@ _NULLS: dict[str | None, LiteralString] = {
 
 
 def order_sql(table: Name, terms: list[ResolvedOrder]) -> Fragment:
+    """An ORDER BY clause, empty without terms."""
     if not terms:
         return EMPTY
     return sql(" ORDER BY ") + join(", ", (_term(table, term) for term in terms))

@@ -51,6 +51,7 @@ def sql(text: LiteralString) -> Fragment:
 
 
 def join(separator: LiteralString, fragments: Iterable[Fragment]) -> Fragment:
+    """Fragments with a constant between them."""
     texts: list[str] = []
     params: list[Slot] = []
     for fragment in fragments:
@@ -61,6 +62,7 @@ def join(separator: LiteralString, fragments: Iterable[Fragment]) -> Fragment:
 
 
 def concat(*fragments: Fragment) -> Fragment:
+    """Fragments one after the other."""
     return join("", fragments)
 
 
@@ -90,6 +92,7 @@ def qualified(name: Name) -> Fragment:
 
 
 def column(table: Name, name: str) -> Fragment:
+    """A qualified column, or all of them for `*`."""
     owner = qualified(table)
     if name == "*":
         return Fragment(f"{owner.text}.*")
@@ -129,6 +132,7 @@ def param(slot: Slot) -> Fragment:
 
 
 def call(function: Name, argument: Fragment) -> Fragment:
+    """A function of one argument."""
     return concat(qualified(function), sql("("), argument, sql(")"))
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import LiteralString
-
 from aerodb.local.rest.ast import Name
 from aerodb.local.rest.plan.slots import PayloadText
 from aerodb.local.rest.plan.sql_fragments import (
@@ -37,25 +35,11 @@ def from_payload(
     `single` says that the payload is an object and not an array of objects. With `defaults`,
     absent keys take the column's default instead of NULL (`missing=default`).
     """
-    kind = sql("::jsonb") if defaults else sql("::json")
-    body, filled = sql("pgrst_payload.json_data"), EMPTY
+    kind, body, filled = sql("::json"), sql("pgrst_payload.json_data"), EMPTY
     if defaults:
-        body, filled = sql("pgrst_json_defs.val"), _with_defaults(fields, single)
-    names: tuple[LiteralString, LiteralString] = ("json_to_record", "json_array_elements")
-    if not single:
-        names = ("json_to_recordset", "json_array_elements")
-    if defaults:
-        names = ("jsonb_to_record" if single else "jsonb_to_recordset", "jsonb_array_elements")
-    columns = join(", ", (_parsed(field) for field in fields))
-    if fields:
-        typed = join(", ", (_typed(field) for field in fields))
-        rows = concat(sql(names[0]), sql("("), body, sql(") AS _("), typed, sql(")"))
-        if limit_one:
-            rows += sql(" LIMIT 1")
-    elif single:
-        rows = sql("(VALUES (1)) _")
-    else:
-        rows = concat(sql(names[1]), sql("("), body, sql(") _"))
+        kind, body = sql("::jsonb"), sql("pgrst_json_defs.val")
+        filled = _with_defaults(fields, single)
+    rows = _rows(fields, body, single=single, binary=defaults)
     return concat(
         sql("FROM (SELECT "),
         param(PayloadText()),
@@ -63,14 +47,30 @@ def from_payload(
         sql(" AS json_data) pgrst_payload, "),
         filled,
         sql("LATERAL (SELECT "),
-        columns,
+        join(", ", (_parsed(field) for field in fields)),
         sql(" FROM "),
         rows,
+        sql(" LIMIT 1") if limit_one and fields else EMPTY,
         sql(") pgrst_body"),
     )
 
 
+def _rows(
+    fields: tuple[ResolvedField, ...], body: Fragment, *, single: bool, binary: bool
+) -> Fragment:
+    """The objects of `body` as rows; without fields there are still as many rows."""
+    prefix = sql("jsonb") if binary else sql("json")
+    if fields:
+        unpack = sql("_to_record(") if single else sql("_to_recordset(")
+        typed = join(", ", (_typed(field) for field in fields))
+        return concat(prefix, unpack, body, sql(") AS _("), typed, sql(")"))
+    if single:
+        return sql("(VALUES (1)) _")
+    return concat(prefix, sql("_array_elements("), body, sql(") _"))
+
+
 def named_columns(fields: tuple[ResolvedField, ...]) -> Fragment:
+    """The columns of `pgrst_body`."""
     return join(", ", (column(BODY, field.name) for field in fields))
 
 

@@ -36,6 +36,7 @@ _COUNT_DOWN = concat(
 
 
 def mutation_sql(plan: Mutation) -> Fragment:
+    """The statement that writes and returns what its answer needs."""
     match plan.kind:
         case "insert":
             return _insert(plan)

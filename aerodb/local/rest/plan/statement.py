@@ -25,8 +25,8 @@ class Statement:
     - `body`: text for the built-in media types, any type (bytea, text, xml, json ...) for a custom
       handler, whose bytes are the body as they are; NULL is an empty body;
     - `response_headers`, `response_status`: text or NULL, the `response.*` settings;
-    - `response_inserted`: text or NULL; how many rows an upsert inserted, NULL when none was
-      counted. For `create` NULL without merge-duplicates, and for `put` always a number.
+    - `response_inserted`: text or NULL, how many rows an upsert inserted, if `counts_inserted`;
+      NULL when no row came so far.
 
     A `str` parameter must reach the server with an unknown type, `bytes` as bytea and
     `list[str]` as text[]: psycopg's defaults.

@@ -36,6 +36,8 @@ class ResolvedField:
 
 @dataclass(frozen=True, slots=True)
 class SelectColumn:
+    """A selected column: `alias:field::cast.aggregate()::aggregate_cast`."""
+
     field: ResolvedField
     aggregate: Aggregate | None = None
     aggregate_cast: str | None = None
@@ -66,6 +68,8 @@ class EmbedCondition:
 
 @dataclass(frozen=True, slots=True)
 class Junctor:
+    """Conditions joined by AND or OR."""
+
     operator: Literal["and", "or"]
     children: tuple[ConditionTree, ...]
     negated: bool = False
@@ -76,6 +80,8 @@ ConditionTree = Junctor | Condition | EmbedCondition
 
 @dataclass(frozen=True, slots=True)
 class JoinCondition:
+    """Equality of two columns, each with the relation it is of."""
+
     left: tuple[Name, str]
     right: tuple[Name, str]
 
@@ -108,6 +114,8 @@ class JsonEmbed:
 
 @dataclass(frozen=True, slots=True)
 class SpreadField:
+    """A column that an embed gives to its parent."""
+
     name: str
     aggregate: Aggregate | None = None
     aggregate_cast: str | None = None
@@ -172,6 +180,7 @@ class ReadNode:
 
     @property
     def shown_name(self) -> str:
+        """The name under which the embed is shown, filtered and ordered by."""
         return self.alias or self.name
 
     @property
@@ -180,6 +189,7 @@ class ReadNode:
         return Name("", self.source_alias) if self.source_alias else self.source
 
     def walk(self) -> Iterator[ReadNode]:
+        """This node and all below it."""
         yield self
         for child in self.children:
             yield from child.walk()

@@ -70,9 +70,7 @@ class Shop:
         **headers: str,
     ) -> Statement:
         path, _, query = target.partition("?")
-        named = tuple(
-            (name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()
-        )
+        named = tuple((name.replace("_", "-"), value) for name, value in headers.items())
         raw = body.encode() if isinstance(body, str) else body
         settings = settings or self.settings
         request = parse_request(HttpRequest(method, path, query.encode(), named, raw), settings)

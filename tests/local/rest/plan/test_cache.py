@@ -116,7 +116,7 @@ def requests(shop: Any) -> list[Request]:
     asked = [("GET", target, "") for target in READS] + WRITES
     for (method, target, body), headers in itertools.product(asked, HEADERS):
         path, _, query = target.partition("?")
-        named = tuple((name.encode(), value.encode()) for name, value in headers.items())
+        named = tuple(headers.items())
         http = HttpRequest(method, path, query.encode(), named, body.encode())
         found.append(parse_request(http, shop.settings))
     return found

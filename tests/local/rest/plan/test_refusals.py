@@ -124,3 +124,14 @@ def test_text_that_is_not_utf8(shop: Any) -> None:
     with pytest.raises(RestError) as caught:
         shop.plan("/rpc/echo_text", "POST", b"a\xffb", content_type="text/plain")
     assert caught.value.code == "22021"
+
+
+def test_names_of_aliased_relations(shop: Any) -> None:
+    target = "/customers?select=id,o:orders!customer_id(id)&orders.id=eq.2&id=eq.1"
+    assert shop.run(target).json == [{"id": 1, "o": [{"id": 2}]}]
+    settings = replace(shop.settings, url_use_legacy_target_names=False)
+    with pytest.raises(RestError) as caught:
+        shop.plan(target, settings=settings)
+    assert caught.value.code == "PGRST108"
+    assert caught.value.details == "Target names are not allowed in filters if they have an alias"
+    assert caught.value.hint == "Change 'orders' to 'o' in filters, orders or limits."

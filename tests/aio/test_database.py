@@ -1,0 +1,337 @@
+# SOURCE OF TRUTH of both twins: edit here, then run scripts/generate.py
+"""Queries on their way to a server and back, over real sockets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from aerodb import AeroDBAPIError, ClientOptions, col
+from aerodb.aio import AeroDBClient
+from tests.support.postgrest_grammar import decode
+from tests.support.scripted import ScriptedServer, answer, chunked, reset
+
+USERS = "/rest/v1/users"
+JSON = ("Content-Type", "application/json")
+
+
+@pytest.fixture
+def scripted() -> Iterator[ScriptedServer]:
+    with ScriptedServer() as server:
+        yield server
+
+
+@pytest.fixture
+async def client(scripted: ScriptedServer) -> AsyncIterator[AeroDBClient]:
+    options = ClientOptions(retries=0)
+    url = f"http://127.0.0.1:{scripted.port}"
+    async with AeroDBClient(url, "aero_pk_x", options=options) as connected:
+        yield connected
+
+
+def rows(data: Any, content_range: str = "", status: int = 200) -> Any:
+    headers = [JSON, ("Content-Range", content_range)] if content_range else [JSON]
+    return answer(status, json.dumps(data).encode(), headers)
+
+
+def pages_of(count: int, size: int) -> list[Any]:
+    """The answers to offset paging over so many rows."""
+    found = []
+    for start in range(0, count + size, size):
+        page = [{"id": number} for number in range(start, min(start + size, count))]
+        found.append(rows(page, f"{start}-{start + len(page) - 1}/*" if page else "*/*"))
+    return found
+
+
+def targets(scripted: ScriptedServer) -> list[str]:
+    return [decode(seen.target).removeprefix("/rest/v1/") for seen in scripted.seen]
+
+
+async def test_the_chain_of_the_seed(client: AeroDBClient, scripted: ScriptedServer) -> None:
+    scripted.on(USERS, rows([{"id": 1}]))
+    response = await (
+        client.from_("users")
+        .select("id, name, email")
+        .eq("role", "admin")
+        .gt("age", 18)
+        .order("created_at", ascending=False)
+        .limit(10)
+        .execute()
+    )
+    assert response.data == [{"id": 1}]
+    assert response.error is None
+    (seen,) = scripted.seen
+    assert seen.method == "GET"
+    assert seen.header("accept") == "application/json"
+    assert seen.header("accept-profile") == "public"
+    assert seen.header("apikey") == "aero_pk_x"
+    assert decode(seen.target) == (
+        "/rest/v1/users?select=id,name,email&role=eq.admin&age=gt.18&order=created_at.desc&limit=10"
+    )
+
+
+async def test_writes(client: AeroDBClient, scripted: ScriptedServer) -> None:
+    users = client.schema("sales").from_("users")
+    scripted.on(USERS, rows([{"id": 1}], "*/*", 201))
+    inserted = await users.insert({"name": "Ada"}).execute()
+    assert (inserted.data, inserted.meta.affected) == ([{"id": 1}], 1)
+    await users.upsert([{"id": 1}], on_conflict="id").execute()
+    await users.update({"name": "Bob"}).eq("id", 1).execute()
+    await users.eq("id", 1).delete(returning="minimal").execute()
+    assert [seen.method for seen in scripted.seen] == ["POST", "POST", "PATCH", "DELETE"]
+    assert {seen.header("content-profile") for seen in scripted.seen} == {"sales"}
+    assert {seen.header("content-type") for seen in scripted.seen} == {"application/json"}
+    assert scripted.seen[0].body == b'{"name":"Ada"}'
+    assert targets(scripted)[1:] == ["users?on_conflict=id", "users?id=eq.1", "users?id=eq.1"]
+
+
+async def test_nothing_is_sent_for_a_bad_value(
+    client: AeroDBClient, scripted: ScriptedServer
+) -> None:
+    users = client.from_("users")
+    for query, code in (
+        (users.eq("a", "\ud800"), "INVALID_ARGUMENT"),
+        (users.in_("a", range(9000)), "INVALID_ARGUMENT"),
+        (users.insert({"a": float("nan")}), "INVALID_ARGUMENT"),
+        (users.delete(), "MISSING_FILTER"),
+    ):
+        response = await query.execute()
+        assert response.data is None
+        assert response.error is not None
+        assert response.error.code == code
+        assert response.meta.attempts == 0
+    assert (await users.in_("a", []).execute()).data == []
+    assert (await users.in_("a", []).count()).data == 0
+    assert not scripted.seen
+
+
+async def test_one_row(client: AeroDBClient, scripted: ScriptedServer) -> None:
+    users = client.from_("users").select("id")
+    scripted.on(USERS, rows({"id": 1}))
+    assert (await users.single().execute()).data == {"id": 1}
+    assert (await users.maybe_single().execute()).data == {"id": 1}
+    assert (await users.get(1).execute()).data == {"id": 1}
+    refusal = {"code": "PGRST116", "message": "m", "details": "The result contains 0 rows"}
+    scripted.on(USERS, rows(refusal, status=406))
+    missing = await users.maybe_single().execute()
+    assert (missing.data, missing.error, missing.meta.status) == (None, None, 406)
+    error = (await users.single().execute()).error
+    assert error is not None
+    assert (error.code, error.status, error.method) == ("PGRST116", 406, "GET")
+    assert error.url is not None
+    assert "/rest/v1/users?select=id" in error.url
+
+
+async def test_short_answers(client: AeroDBClient, scripted: ScriptedServer) -> None:
+    users = client.from_("users").select("id")
+    scripted.on(USERS, rows([{"id": 7}]))
+    assert (await users.first()).data == {"id": 7}
+    assert (await users.exists()).data is True
+    assert (await users.scalars("id")).data == [7]
+    scripted.on(USERS, rows([]))
+    assert (await users.first()).data is None
+    assert (await users.exists()).data is False
+    assert targets(scripted)[0] == "users?select=id&limit=1"
+
+
+async def test_count(client: AeroDBClient, scripted: ScriptedServer) -> None:
+    scripted.on(USERS, answer(200, b"", [("Content-Range", "0-9/42")]))
+    response = await client.from_("users").eq("a", 1).count("planned")
+    assert response.data == 42
+    assert scripted.seen[0].method == "HEAD"
+    assert scripted.seen[0].header("prefer") == "count=planned"
+    scripted.on(USERS, answer(200, b"", [("Content-Range", "0-9/*")]))
+    silent = await client.from_("users").count()
+    assert silent.error is not None
+    assert silent.error.code == "INVALID_RESPONSE"
+
+
+async def test_text(client: AeroDBClient, scripted: ScriptedServer) -> None:
+    scripted.on(USERS, answer(200, b"id\n1\n"))
+    assert (await client.from_("users").csv()).data == "id\n1\n"
+    assert (await client.from_("users").explain(analyze=True)).data == "id\n1\n"
+    assert scripted.seen[0].header("accept") == "text/csv"
+    assert "options=analyze" in (scripted.seen[1].header("accept") or "")
+
+
+async def test_functions(client: AeroDBClient, scripted: ScriptedServer) -> None:
+    scripted.on("/rest/v1/rpc/add", rows(5))
+    assert (await client.rpc("add", {"a": 2, "b": 3}).execute()).data == 5
+    assert (await client.rpc("add", {"a": 2}, get=True).execute()).data == 5
+    assert [seen.method for seen in scripted.seen] == ["POST", "GET"]
+    assert scripted.seen[0].body == b'{"a":2,"b":3}'
+    assert targets(scripted)[1] == "rpc/add?a=2"
+
+
+@dataclass
+class User:
+    id: int
+
+
+async def test_typed_rows(client: AeroDBClient, scripted: ScriptedServer) -> None:
+    scripted.on(USERS, rows([{"id": 1, "more": 2}]))
+    users = client.from_("users", User)
+    assert (await users.execute()).data == [User(1)]
+    assert (await users.first()).data == User(1)
+    assert (await client.from_("users").returns(User).execute()).data == [User(1)]
+    scripted.on(USERS, rows([{"id": 1}, {"id": "x"}]))
+    error = (await users.execute()).error
+    assert error is not None
+    assert (error.code, error.details["row"]) == ("DECODE_ERROR", 1)
+    assert error.request_id
+
+
+async def test_all_rows_page_by_page(client: AeroDBClient, scripted: ScriptedServer) -> None:
+    users = client.from_("users").select("id")
+    scripted.on(USERS, *pages_of(25, 10))
+    response = await users.all(page_size=10)
+    assert [row["id"] for row in response.unwrap()] == list(range(25))
+    assert (response.meta.truncated, response.meta.range) == (False, (0, 24))
+    assert targets(scripted) == [f"users?select=id&offset={n}&limit=10" for n in (0, 10, 20)]
+    scripted.on(USERS, *pages_of(25, 10))
+    assert [row["id"] async for row in users.iterate(page_size=10)] == list(range(25))
+    scripted.on(USERS, *pages_of(25, 10))
+    sizes = [len(page.unwrap()) async for page in users.pages(page_size=10)]
+    assert sizes == [10, 10, 5]
+    scripted.on(USERS, *pages_of(25, 10))
+    capped = await users.all(page_size=10, max_rows=10)
+    assert (len(capped.unwrap()), capped.meta.truncated) == (10, True)
+
+
+async def test_pages_by_key(client: AeroDBClient, scripted: ScriptedServer) -> None:
+    users = client.from_("users").select("id")
+    scripted.on(USERS, rows([{"id": 1}, {"id": 5}]), rows([{"id": 9}]), rows([]))
+    found = [row["id"] async for row in users.iterate(page_size=2, key="id")]
+    assert found == [1, 5, 9]
+    assert targets(scripted) == [
+        "users?select=id&order=id.asc&limit=2",
+        "users?select=id&id=gt.5&order=id.asc&offset=0&limit=2",
+    ]
+
+
+async def test_an_error_between_pages(client: AeroDBClient, scripted: ScriptedServer) -> None:
+    users = client.from_("users").select("id")
+
+    def script() -> None:
+        scripted.on(USERS, pages_of(25, 10)[0], answer(500, b'{"code":"XX000","message":"no"}'))
+
+    script()
+    response = await users.all(page_size=10)
+    assert response.data is None
+    assert response.error is not None
+    assert response.error.code == "XX000"
+    script()
+    pages = [page async for page in users.pages(page_size=10)]
+    assert [page.ok for page in pages] == [True, False]
+    script()
+    seen = []
+    with pytest.raises(AeroDBAPIError, match="XX000"):
+        async for row in users.iterate(page_size=10):
+            seen.append(row["id"])
+    assert seen == list(range(10))
+    wrong = [page async for page in users.pages(page_size=0)]
+    assert [page.error.code if page.error else None for page in wrong] == ["INVALID_ARGUMENT"]
+
+
+async def test_a_streamed_answer(client: AeroDBClient, scripted: ScriptedServer) -> None:
+    data = [{"id": number, "text": "},{" * 20} for number in range(3000)]
+    body = json.dumps(data).encode()
+    parts = [body[start : start + 1000] for start in range(0, len(body), 1000)]
+    scripted.on(USERS, chunked(parts, [JSON]))
+    async with client.from_("users").stream() as streamed:
+        assert streamed.error is None
+        assert streamed.response.meta.status == 200
+        assert [row async for row in streamed] == data
+    async with client.from_("users", User).stream() as typed:
+        async for user in typed:
+            assert user == User(0)
+            break
+    async with client.from_("users").in_("id", []).stream() as nothing:
+        assert [row async for row in nothing] == []
+
+
+async def test_streams_that_fail(client: AeroDBClient, scripted: ScriptedServer) -> None:
+    users = client.from_("users")
+    start = json.dumps([{"id": number} for number in range(5000)]).encode()[:-10]
+    cases: list[tuple[Any, str]] = [
+        (answer(404, b'{"code":"PGRST205","message":"no table"}', [JSON]), "PGRST205"),
+        ([*chunked([start], [JSON], complete=False), reset()], "NETWORK_ERROR"),
+        (chunked([start], [JSON]), "INVALID_RESPONSE"),
+        (answer(200, b"<html>"), "INVALID_RESPONSE"),
+    ]
+    for script, code in cases:
+        scripted.on(USERS, script)
+        async with users.stream() as streamed:
+            with pytest.raises(AeroDBAPIError) as caught:
+                [row async for row in streamed]
+            assert caught.value.code == code
+            assert streamed.error is not None
+            assert streamed.error.code == code
+    async with users.eq("a", "\0").stream() as streamed:
+        with pytest.raises(AeroDBAPIError, match="INVALID_ARGUMENT"):
+            [row async for row in streamed]
+    with pytest.raises(TypeError, match="context manager"):
+        [row async for row in users.stream()]
+
+
+async def test_insert_many(client: AeroDBClient, scripted: ScriptedServer) -> None:
+    scripted.on(USERS, answer(201, b""))
+    seen: list[Any] = []
+    source = ({"id": number} for number in range(25))
+    response = await client.from_("users").insert_many(source, batch_size=10, progress=seen.append)
+    report = response.unwrap()
+    assert (report.inserted, report.batches, report.errors) == (25, 3, ())
+    assert [progress.rows for progress in seen] == [10, 20, 25]
+    assert [len(json.loads(request.body)) for request in scripted.seen] == [10, 10, 5]
+    assert scripted.seen[0].header("prefer") == "return=minimal"
+
+
+async def test_insert_many_at_once(client: AeroDBClient, scripted: ScriptedServer) -> None:
+    scripted.on(USERS, answer(201, b""))
+    source = [{"id": number} for number in range(95)]
+    response = await client.from_("users").insert_many(source, batch_size=10, concurrency=4)
+    assert response.unwrap().inserted == 95
+    sent = [row["id"] for request in scripted.seen for row in json.loads(request.body)]
+    assert sorted(sent) == list(range(95))
+
+
+@pytest.mark.parametrize(
+    ("on_error", "inserted", "batches"), [("stop", 10, 2), ("continue", 20, 3)]
+)
+async def test_insert_many_with_a_failure(
+    client: AeroDBClient, scripted: ScriptedServer, on_error: Any, inserted: int, batches: int
+) -> None:
+    failure = answer(409, b'{"code":"23505","message":"duplicate"}', [JSON])
+    scripted.on(USERS, answer(201, b""), failure, answer(201, b""))
+    users = client.from_("users")
+    source = [{"id": number} for number in range(30)]
+    response = await users.insert_many(
+        source, batch_size=10, on_error=on_error, on_conflict="id", ignore_duplicates=True
+    )
+    assert response.error is not None
+    assert response.error.code == "23505"
+    assert response.data is not None
+    assert (response.data.inserted, response.data.batches) == (inserted, batches)
+    assert [(bad.first, bad.last) for bad in response.data.errors] == [(10, 19)]
+    assert targets(scripted)[0] == "users?on_conflict=id"
+    wrong = await users.insert_many([], batch_size=0)
+    assert wrong.error is not None
+    assert wrong.error.code == "INVALID_ARGUMENT"
+
+
+async def test_a_query_is_a_value(client: AeroDBClient, scripted: ScriptedServer) -> None:
+    scripted.on(USERS, rows([]))
+    base = client.from_("users").select("id")
+    for number in range(3):
+        await base.where((col("a") == number) | col("b").is_(None)).execute()
+    await base.execute()
+    assert targets(scripted) == [
+        *(f"users?select=id&or=(a.eq.{n},b.is.null)" for n in range(3)),
+        "users?select=id",
+    ]
+    with pytest.raises(AttributeError, match="not run"):
+        _ = base.data
