@@ -68,10 +68,11 @@ def lossy(server: LocalServer) -> Iterator[LossyProxy]:
 
 
 class LossyProxy:
-    """Forwards TCP connections; after `lose(n)` the next n answers are thrown away.
+    """Forwards TCP connections, and loses answers when told to.
 
-    The request has then reached the server, and been carried out, while the client sees its
-    connection end without an answer.
+    After `lose(n)` the next n answers are thrown away: the request has reached the server, and has
+    been carried out, while the client sees its connection end without an answer. After `cut(n)` the
+    next answer ends after n bytes.
     """
 
     def __init__(self, target: str) -> None:
@@ -79,6 +80,7 @@ class LossyProxy:
         self._target = (host, int(port))
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._losing = 0
+        self._left: int | None = None
         self._open: set[socket.socket] = set()
         self._threads = [threading.Thread(target=self._accept)]
         self.forwarded = 0
@@ -99,6 +101,9 @@ class LossyProxy:
 
     def lose(self, answers: int) -> None:
         self._losing = answers
+
+    def cut(self, left: int) -> None:
+        self._left = left
 
     def _accept(self) -> None:
         while True:
@@ -135,6 +140,11 @@ class LossyProxy:
             elif self._losing > 0:
                 self._losing -= 1
                 return False
+            elif self._left is not None and self._left < len(data):
+                client.sendall(data[: self._left])
+                self._left = None
+                return False
             else:
                 client.sendall(data)
+                self._left = None if self._left is None else self._left - len(data)
         return True

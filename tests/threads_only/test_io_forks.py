@@ -66,9 +66,8 @@ lock, flag, stop = Lock(), Event(), threading.Event()
 def work(name):
     number = 0
     while not stop.is_set():
-        with lock:
-            pass
-        ask(f"parent-{name}", 1)
+        with lock:  # held nearly always by somebody, so that the forks happen while it is
+            ask(f"parent-{name}", 1)
 
 threads = [threading.Thread(target=work, args=(name,)) for name in range(8)]
 for thread in threads:

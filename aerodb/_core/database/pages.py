@@ -152,7 +152,7 @@ class Pager(Generic[Q]):
         last = [_member(row, name) for name in self._keys] if seen is None else seen
         if None in last:
             raise BadValue(
-                f"{', '.join(self._keys)} is null in a row",
+                f"{', '.join(map(repr, self._keys))}: null in a row",
                 hint="key= needs columns that are not null.",
             )
         if last == self._last:

@@ -229,6 +229,19 @@ async def test_stream(client: AeroDBClient) -> None:
     assert found[-1] == {"n": 1000, "parity": "even"}
 
 
+async def test_a_stream_of_nasty_rows(client: AeroDBClient, empty: None) -> None:
+    """Brackets, quotes and long texts inside of rows, and pieces that end anywhere."""
+    rows = [
+        {"v_text": part * size, "v_json": {part: [part, {"x": part * (size % 7)}]}}
+        for size in (1, 50, 3000)
+        for part in ('"', "\\", "]", "},{", "[[", "\n", "é", "\U0001f600", '\\"', "a,b", "\u2028")
+    ]
+    kept = client.from_("kept")
+    (await kept.insert(rows, returning="minimal").execute()).unwrap()
+    async with kept.select("v_text, v_json").order("id").stream() as stream:
+        assert [row async for row in stream] == rows
+
+
 async def test_a_stream_may_be_left_early(client: AeroDBClient) -> None:
     for _ in range(3):
         async with numbers(client).stream() as rows:

@@ -44,6 +44,12 @@ async def test_data_and_error_unpack(client: AeroDBClient) -> None:
     assert error.code == "PGRST205"
 
 
+async def test_health(client: AeroDBClient) -> None:
+    health = (await client.health()).unwrap()
+    assert health.ok
+    assert health.services.get("database", health.services.get("rest")) is not None
+
+
 async def test_meta_tells_about_the_exchange(client: AeroDBClient) -> None:
     response = await client.from_("teams").select("id").execute()
     assert response.meta.status == 200

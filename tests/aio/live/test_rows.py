@@ -12,6 +12,8 @@ import attrs
 import msgspec
 import pydantic
 import pytest
+
+from aerodb import AeroDBAPIError
 from aerodb.aio import AeroDBClient
 
 
@@ -133,6 +135,13 @@ async def test_a_row_that_does_not_fit(client: AeroDBClient, model: Any) -> None
     assert response.error.code == "DECODE_ERROR"
     assert "0" in response.error.message
     assert model.__name__ in response.error.message
+
+
+async def test_a_streamed_row_that_does_not_fit(client: AeroDBClient) -> None:
+    query = client.from_("users", AsDataclass).select("id").order("id")
+    async with query.stream() as rows:
+        with pytest.raises(AeroDBAPIError, match="DECODE_ERROR"):
+            [row async for row in rows]
 
 
 @dataclass

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+
+from aerodb import AeroDBAPIError
 from aerodb.aio import AeroDBClient
 
 pytestmark = pytest.mark.usefixtures("empty")
@@ -82,6 +84,61 @@ async def test_insert_many_whose_answer_is_lost(
     assert response.error.maybe_applied is True
     labels = (await client.from_("calls").order("id").scalars("label")).unwrap()
     assert labels == [f"{number}" for number in range(20)]
+
+
+async def test_a_write_whose_answer_is_cut(
+    client: AeroDBClient, unlucky: AeroDBClient, lossy: Any
+) -> None:
+    """In the middle of the head, and after it."""
+    for left in (10, 200):
+        lossy.cut(left)
+        response = await unlucky.from_("notes").insert({"title": "x" * 5000}).execute()
+        assert response.data is None
+        assert response.error.code in ("NETWORK_ERROR", "INVALID_RESPONSE")
+        assert response.error.maybe_applied is True
+        assert response.error.attempts == 1
+    assert (await client.from_("notes").count("exact")).unwrap() == 2
+
+
+async def test_a_read_whose_answer_is_cut(unlucky: AeroDBClient, lossy: Any) -> None:
+    for left in (10, 200, 3000):
+        lossy.cut(left)
+        response = await unlucky.from_("numbers").select("*").lte("n", 500).execute()
+        assert len(response.unwrap()) == 500, "tried again, or an error: never a part"
+
+
+async def test_a_stream_that_is_cut_does_not_look_whole(unlucky: AeroDBClient, lossy: Any) -> None:
+    seen = []
+    query = unlucky.from_("numbers").select("*").order("n")
+    lossy.cut(9000)
+    async with query.stream() as rows:
+        with pytest.raises(AeroDBAPIError, match="NETWORK_ERROR"):
+            async for row in rows:
+                seen.append(row["n"])
+        assert rows.error.code == "NETWORK_ERROR"
+    assert seen == list(range(1, len(seen) + 1))
+    assert 0 < len(seen) < 1000
+
+
+async def test_a_write_may_be_declared_repeatable(
+    client: AeroDBClient, unlucky: AeroDBClient, lossy: Any
+) -> None:
+    lossy.lose(1)
+    query = unlucky.from_("pairs").upsert({"a": 1, "b": 1, "value": "x"}).retry("ambiguous")
+    response = await query.execute()
+    assert len(response.unwrap()) == 1
+    assert response.meta.attempts == 2
+    assert (await client.from_("pairs").count("exact")).unwrap() == 1
+
+
+async def test_an_idempotency_key_is_no_licence_to_write_twice(
+    client: AeroDBClient, unlucky: AeroDBClient, lossy: Any
+) -> None:
+    lossy.lose(1)
+    query = unlucky.from_("notes").insert({"title": "x"}).idempotency_key("key-1")
+    response = await query.execute()
+    assert response.ok or response.error.maybe_applied
+    assert (await client.from_("notes").count("exact")).unwrap() == 1
 
 
 async def test_a_timeout_is_not_a_second_chance(client: AeroDBClient) -> None:

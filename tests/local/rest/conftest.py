@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,20 +20,10 @@ HERE = Path(__file__).parent
 LIBRARY_SETTINGS = RestSettings(db_schemas=("api",), db_extra_search_path=("public", "hidden"))
 
 
-def _server_url(request: pytest.FixtureRequest) -> str:
-    try:
-        url = request.getfixturevalue("database_url")
-    except pytest.FixtureLookupError:
-        url = os.environ.get("AERODB_TEST_DATABASE_URL")
-    if not url:
-        pytest.skip("no PostgreSQL to test against: set AERODB_TEST_DATABASE_URL")
-    return str(url)
-
-
 @pytest.fixture(scope="session")
-def library_url(request: pytest.FixtureRequest) -> Iterator[str]:
+def library_url(database_url: str) -> Iterator[str]:
     """A new database with `library.sql` in it."""
-    server = _server_url(request)
+    server = database_url
     name = f"rest_library_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -97,20 +96,10 @@ class Shop:
             return found
 
 
-def _server_url(request: pytest.FixtureRequest) -> str:
-    try:
-        url = request.getfixturevalue("database_url")
-    except pytest.FixtureLookupError:
-        url = os.environ.get("AERODB_TEST_DATABASE_URL")
-    if not url:
-        pytest.skip("no PostgreSQL to test against: set AERODB_TEST_DATABASE_URL")
-    return str(url)
-
-
 @pytest.fixture(scope="session")
-def shop(request: pytest.FixtureRequest) -> Iterator[Shop]:
+def shop(database_url: str) -> Iterator[Shop]:
     """A new database with `shop.sql` in it, and its catalog."""
-    server = _server_url(request)
+    server = database_url
     name = f"rest_shop_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
