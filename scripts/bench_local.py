@@ -42,9 +42,12 @@ from aerodb.local import LocalServer
 
 SCHEMA = """
 create table items (id bigint primary key, name text not null, price numeric, tags text[]);
-insert into items select i, 'a thing of some kind', i / 7.0, '{a,b}' from generate_series(1, 10000) i;
+insert into items
+select i, 'a thing of some kind', i / 7.0, '{a,b}' from generate_series(1, 10000) i;
 """
-SQL = "select coalesce(json_agg(t), '[]')::text from (select id, name, price from items where id = %s) t"
+SQL = """
+select coalesce(json_agg(t), '[]')::text from (select id, name, price from items where id = %s) t
+"""
 PK_PATH = "/rest/v1/items?select=id,name,price&id=eq.42"
 ALL_PATH = "/rest/v1/items?select=id,name,price,tags"
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Generic, Literal, TypeVar
 
 from aerodb._core.database import verbs
-from aerodb._core.database.batches import BatchProgress, BatchReport, RowSource, Tally
+from aerodb._core.database.batches import BatchProgress, BatchReport, RowSource, Tally, batch_verb
 from aerodb._core.database.modifiers import CountMode, Returning
 from aerodb._core.database.pages import Pager
 from aerodb._core.database.query import QueryBase
@@ -348,11 +348,7 @@ class AsyncQueryBuilder(QueryBase, Executable[AeroDBResponse[ResultT]], Generic[
         tally = Tally(batch_size, concurrency, on_error, progress)
         if tally.problem is not None:
             return tally.problem
-        merging = upsert or on_conflict is not None or ignore_duplicates
-        options: dict[str, Any] = {"returning": "minimal", "default_to_null": default_to_null}
-        if merging:
-            options |= {"on_conflict": on_conflict, "ignore_duplicates": ignore_duplicates}
-        verb = "upsert" if merging else "insert"
+        verb, options = batch_verb(upsert, on_conflict, ignore_duplicates, default_to_null)
         async for wave in waves(rows, batch_size, concurrency):
             queries = [self._write(verb, batch, **options) for batch in wave]
             responses = await execute_together(queries)

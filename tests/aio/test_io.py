@@ -585,6 +585,9 @@ async def test_waiting_for_a_permit_ends_with_the_deadline(scripted: ScriptedSer
     stream = await http.stream(get(scripted), None, None)
     error = await failure(http, get(scripted, "/second"), 0.1)
     assert (error.kind, error.sent) == ("timeout", False)
+    with pytest.raises(TransportError) as caught:
+        await http.stream(get(scripted, "/second"), None, 0.1)
+    assert (caught.value.kind, caught.value.sent) == ("timeout", False)
     assert [seen.target for seen in scripted.seen] == ["/"]
     await stream.close()
     assert (await fetch(http, get(scripted, "/third"))).status == 200

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from aerodb._core.database import verbs
 from aerodb._core.database.query import QueryBase
+from tests.support.postgrest_grammar import decode
 
 
 class Bare(QueryBase):
@@ -64,3 +65,10 @@ def function(name: Any, params: Any = None, *, get: bool = False, head: bool = F
              count: Any = None, returns: Any = None) -> Bare:  # fmt: skip
     """A query on a function."""
     return begin((None, verbs.call_function, name, params, get, head, count, returns))
+
+
+def sent(query: Bare) -> tuple[str, str]:
+    """Method, and path and query decoded: what a person would write."""
+    request = query.to_request()
+    assert request.error is None, request.error
+    return request.method, decode(request.path).removeprefix("/rest/v1/")

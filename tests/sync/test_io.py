@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/test_io.py by scripts/generate.py [235f0a0f5def]: do not edit
+# GENERATED from tests/aio/test_io.py by scripts/generate.py [fa8ab21b663d]: do not edit
 """The contract of the shim's HTTP client, the same on both sides, over real sockets."""
 
 from __future__ import annotations
@@ -585,6 +585,9 @@ def test_waiting_for_a_permit_ends_with_the_deadline(scripted: ScriptedServer) -
     stream = http.stream(get(scripted), None, None)
     error = failure(http, get(scripted, "/second"), 0.1)
     assert (error.kind, error.sent) == ("timeout", False)
+    with pytest.raises(TransportError) as caught:
+        http.stream(get(scripted, "/second"), None, 0.1)
+    assert (caught.value.kind, caught.value.sent) == ("timeout", False)
     assert [seen.target for seen in scripted.seen] == ["/"]
     stream.close()
     assert (fetch(http, get(scripted, "/third"))).status == 200

@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 import trustme
 
+from aerodb._core.http import Request
+from aerodb._core.http_settings import HttpSettings
+from aerodb._io.on_threads import HttpClient, monotonic
 from tests.support.scripted import ScriptedServer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -174,3 +177,14 @@ def test_a_users_client_is_not_shared_with_a_child() -> None:
     with ScriptedServer() as server:
         run(USERS_OWN, server.port)
         assert names_by_connection(server) == {1: {"before", "after"}}
+
+
+def test_a_fork_that_python_does_not_see_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    with ScriptedServer() as server:
+        http = HttpClient(HttpSettings(trust_env=False))
+        for target in ("/a", "/b"):
+            http.send(Request("GET", server.origin, target, [], None), monotonic() + 30)
+        monkeypatch.setattr(os, "getpid", lambda: -1)
+        http.send(Request("GET", server.origin, "/c", [], None), monotonic() + 30)
+        assert names_by_connection(server) == {1: {"a", "b"}, 2: {"c"}}
+        http.close()

@@ -10,7 +10,7 @@ from aerodb._core.database.render import local_error
 from aerodb._core.values import BadValue
 from aerodb.types import AeroDBError, AeroDBResponse
 
-__all__ = ["BatchError", "BatchProgress", "BatchReport", "RowSource", "Tally"]
+__all__ = ["BatchError", "BatchProgress", "BatchReport", "RowSource", "Tally", "batch_verb"]
 
 RowSource = Iterable[Any] | AsyncIterable[Any]
 """Where `insert_many` takes its rows from; only the async twin can take the second kind."""
@@ -98,3 +98,16 @@ class Tally:
         """The report; its error is the first one, and then `data` still says what was written."""
         report = BatchReport(self._inserted, self.batches, tuple(self._errors))
         return AeroDBResponse(report, self._errors[0].error if self._errors else None)
+
+
+def batch_verb(
+    upsert: bool, on_conflict: Any, ignore_duplicates: bool, default_to_null: bool
+) -> tuple[str, dict[str, Any]]:
+    """The verb that writes a batch, and its options: no rows are asked back."""
+    options: dict[str, Any] = {"returning": "minimal", "default_to_null": default_to_null}
+    if not (upsert or on_conflict is not None or ignore_duplicates):
+        return "insert", options
+    return "upsert", options | {
+        "on_conflict": on_conflict,
+        "ignore_duplicates": ignore_duplicates,
+    }

@@ -12,6 +12,7 @@ from aerodb._core.database.decode import Decoder
 from aerodb._core.database.encode import array_literal, scalar_text
 from aerodb._core.database.percent import percent, segment
 from aerodb._core.database.plan import Plan, Step
+from aerodb._core.database.verbs import note_use
 from aerodb._core.http import Call, Prepared, Retry
 from aerodb._core.values import BadValue, describe, fields_of, kind_of
 from aerodb.types import AeroDBError, AeroDBResponse, ResponseMeta
@@ -51,8 +52,12 @@ def plan_of(query: Chain) -> Plan:
         steps.append(step)
         step = step[0]
     plan = Plan()
-    for step in reversed(steps):
-        step[1](plan, step)
+    try:
+        for step in reversed(steps):
+            step[1](plan, step)
+    except BadValue:
+        note_use(steps)
+        raise
     if plan.negate:
         raise BadValue("not_ was called with no condition after it")
     return plan

@@ -12,7 +12,19 @@ from aerodb._core.database.modifiers import choice, counted, max_affected, retur
 from aerodb._core.database.plan import Plan, Step
 from aerodb._core.values import BadValue, describe, kind_of
 
-__all__ = ["call_function", "open_table", "row_shape", "select", "snapshot", "write_step"]
+__all__ = [
+    "Unsent",
+    "call_function",
+    "count_only",
+    "explain",
+    "note_use",
+    "one_column",
+    "open_table",
+    "row_shape",
+    "select",
+    "snapshot",
+    "write_step",
+]
 
 
 def open_table(plan: Plan, step: Step) -> None:
@@ -68,6 +80,13 @@ class Unsent:
         if not self.used and not sys.is_finalizing():
             message = f"{self.verb}() was never executed: await the query, or call execute()"
             warnings.warn(message, ResourceWarning, stacklevel=2)
+
+
+def note_use(steps: list[Step]) -> None:
+    """A query that failed before its write was applied was executed all the same."""
+    for step in steps:
+        if isinstance(step[-1], Unsent):
+            step[-1].used = True
 
 
 def write_step(before: Step, verb: str, values: Any, options: dict[str, Any]) -> Step:

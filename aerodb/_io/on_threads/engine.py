@@ -5,6 +5,7 @@ Loaded at the first request, because it needs httpcore and ssl.
 
 from __future__ import annotations
 
+from time import monotonic
 from types import ModuleType
 from typing import Any
 
@@ -65,7 +66,7 @@ class Engine:
         permit = self._gate.permit()
         answer: Answer = None
         try:
-            self._gate.enter(permit, float("inf") if deadline is None else deadline)
+            self._gate.enter(permit, earliest(deadline, idle_timeout))
             answer = self._route(request.origin).open(request, deadline, idle_timeout)
             refuse_upgrade(answer.status)
             return ByteStream(self, answer, permit)
@@ -132,3 +133,9 @@ class Engine:
         """In a forked child: let go of all that is the parent's."""
         self._direct.abandon()
         graveyard.append(self)
+
+
+def earliest(deadline: float | None, idle_timeout: float | None) -> float:
+    """When a wait that starts now must end."""
+    idle_end = float("inf") if idle_timeout is None else monotonic() + idle_timeout
+    return idle_end if deadline is None else min(deadline, idle_end)

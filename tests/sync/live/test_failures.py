@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/live/test_failures.py by scripts/generate.py [a9676744634f]: do not edit
+# GENERATED from tests/aio/live/test_failures.py by scripts/generate.py [84c2c4a3c432]: do not edit
 """What can go wrong, and how it is told (wire-contract §1.5, §1.8, §3.7)."""
 
 from __future__ import annotations
@@ -126,15 +126,33 @@ def test_column_names_cannot_become_other_parameters(
     assert response.error.code in ("INVALID_ARGUMENT", "42703", "PGRST108", "PGRST204")
 
 
-def test_a_list_too_long_for_a_url(client: AeroDBClient) -> None:
-    """20 KB: asked in parts, or refused; never cut, and never a server's 414."""
-    values = [f"a name that is not there {number:04}" for number in range(600)]
-    response = client.from_("users").select("id").in_("name", [*values, "Ada"]).execute()
-    if response.error is None:
-        assert response.data == [{"id": 1}]
-    else:
-        assert response.error.code == "INVALID_ARGUMENT"
-        assert response.meta.attempts == 0
+LONG = [f"a name that is not there {number:04}" for number in range(600)]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda users: users.in_("name", LONG),
+        lambda users: users.in_("name", LONG).order("id").limit(2),
+        lambda users: users.not_in("name", LONG),
+        lambda users: users.or_(col("name").in_(LONG), col("id") == 3),
+        lambda users: users.delete().in_("name", LONG),
+        lambda users: users.update({"age": 1}).in_("name", LONG),
+    ],
+)
+def test_a_list_too_long_for_a_url(client: AeroDBClient, make: Any) -> None:
+    """20 KB are refused with advice: never cut, and never a server's 414 (wire-contract §1.7)."""
+    response = make(client.from_("users").select("id")).execute()
+    assert response.data is None
+    assert response.error.code == "INVALID_ARGUMENT"
+    assert "16384" in response.error.message
+    assert response.error.hint
+    assert response.meta.attempts == 0
+
+
+def test_a_list_that_just_fits(client: AeroDBClient) -> None:
+    query = client.from_("users").select("id").in_("name", [*LONG[:300], "Ada"])
+    assert (query.execute()).unwrap() == [{"id": 1}]
 
 
 def test_a_key_cannot_add_a_header(server: Any) -> None:

@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/live/test_reading.py by scripts/generate.py [7861abafca9a]: do not edit
+# GENERATED from tests/aio/live/test_reading.py by scripts/generate.py [c94d358bfc6c]: do not edit
 """Reading rows: columns, order, pages, counts, single rows (wire-contract §3.2-3.4)."""
 
 from __future__ import annotations
@@ -42,6 +42,12 @@ def test_data_and_error_unpack(client: AeroDBClient) -> None:
     data, error = client.from_("nowhere").select("id").execute()
     assert data is None
     assert error.code == "PGRST205"
+
+
+def test_health(client: AeroDBClient) -> None:
+    health = (client.health()).unwrap()
+    assert health.ok
+    assert health.services["rest"] == "ok"
 
 
 def test_meta_tells_about_the_exchange(client: AeroDBClient) -> None:

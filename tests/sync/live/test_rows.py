@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/live/test_rows.py by scripts/generate.py [dfc436f4364e]: do not edit
+# GENERATED from tests/aio/live/test_rows.py by scripts/generate.py [0c817e64d2e4]: do not edit
 """Rows as values of a type of one's own (features §1.5)."""
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import attrs
 import msgspec
 import pydantic
 import pytest
+
+from aerodb import AeroDBAPIError
 from aerodb.sync import AeroDBClient
 
 
@@ -133,6 +135,13 @@ def test_a_row_that_does_not_fit(client: AeroDBClient, model: Any) -> None:
     assert response.error.code == "DECODE_ERROR"
     assert "0" in response.error.message
     assert model.__name__ in response.error.message
+
+
+def test_a_streamed_row_that_does_not_fit(client: AeroDBClient) -> None:
+    query = client.from_("users", AsDataclass).select("id").order("id")
+    with query.stream() as rows:
+        with pytest.raises(AeroDBAPIError, match="DECODE_ERROR"):
+            [row for row in rows]
 
 
 @dataclass

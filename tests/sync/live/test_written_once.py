@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/live/test_written_once.py by scripts/generate.py [ffa2faf93ba9]: do not edit
+# GENERATED from tests/aio/live/test_written_once.py by scripts/generate.py [7a6563745de0]: do not edit
 """Nothing is written twice, whatever happens to the answer (wire-contract §1.8, reliability T1)."""
 
 from __future__ import annotations
@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
+from aerodb import AeroDBAPIError
 from aerodb.sync import AeroDBClient
 
 pytestmark = pytest.mark.usefixtures("empty")
@@ -82,6 +84,64 @@ def test_insert_many_whose_answer_is_lost(
     assert response.error.maybe_applied is True
     labels = (client.from_("calls").order("id").scalars("label")).unwrap()
     assert labels == [f"{number}" for number in range(20)]
+
+
+def test_a_write_whose_answer_is_cut(
+    client: AeroDBClient, unlucky: AeroDBClient, lossy: Any
+) -> None:
+    """In the middle of the head, and after it."""
+    for left in (10, 200):
+        lossy.cut(left)
+        response = unlucky.from_("notes").insert({"title": "x" * 5000}).execute()
+        assert response.data is None
+        assert response.error.code in ("NETWORK_ERROR", "INVALID_RESPONSE")
+        assert response.error.maybe_applied is True
+        assert response.error.attempts == 1
+    assert (client.from_("notes").count("exact")).unwrap() == 2
+
+
+def test_a_read_whose_answer_is_cut(unlucky: AeroDBClient, lossy: Any) -> None:
+    for left in (10, 200, 3000):
+        lossy.cut(left)
+        response = unlucky.from_("numbers").select("*").lte("n", 500).execute()
+        assert len(response.unwrap()) == 500, "tried again, or an error: never a part"
+
+
+def test_a_stream_that_is_cut_does_not_look_whole(
+    unlucky: AeroDBClient, lossy: Any, database: Any
+) -> None:
+    database.execute("insert into bulk select n, repeat('x', 999) from generate_series(0, 999) n")
+    seen = []
+    query = unlucky.from_("bulk").select("n, label").order("n")
+    lossy.cut(600_000)
+    with query.stream() as rows:
+        with pytest.raises(AeroDBAPIError, match="NETWORK_ERROR"):
+            for row in rows:
+                seen.append(row["n"])
+        assert rows.error.code == "NETWORK_ERROR"
+    assert seen == list(range(len(seen))), "what came before the cut is whole and in order"
+    assert 0 < len(seen) < 1000
+
+
+def test_a_write_may_be_declared_repeatable(
+    client: AeroDBClient, unlucky: AeroDBClient, lossy: Any
+) -> None:
+    lossy.lose(1)
+    query = unlucky.from_("pairs").upsert({"a": 1, "b": 1, "value": "x"}).retry("ambiguous")
+    response = query.execute()
+    assert len(response.unwrap()) == 1
+    assert response.meta.attempts == 2
+    assert (client.from_("pairs").count("exact")).unwrap() == 1
+
+
+def test_an_idempotency_key_is_no_licence_to_write_twice(
+    client: AeroDBClient, unlucky: AeroDBClient, lossy: Any
+) -> None:
+    lossy.lose(1)
+    query = unlucky.from_("notes").insert({"title": "x"}).idempotency_key("key-1")
+    response = query.execute()
+    assert response.ok or response.error.maybe_applied
+    assert (client.from_("notes").count("exact")).unwrap() == 1
 
 
 def test_a_timeout_is_not_a_second_chance(client: AeroDBClient) -> None:
