@@ -133,8 +133,8 @@ def ours_async(port: int, *, times: int, tasks: int = 1, count: int = 1) -> floa
 
         async def work(share: int) -> None:
             for _ in range(share):
-                answer = await client.send(_request(port, count), on_asyncio.monotonic() + 30)
-                json.loads(answer.body)
+                deadline = on_asyncio.monotonic() + 30
+                json.loads((await client.send(_request(port, count), deadline)).body)
 
         await asyncio.gather(*(work(1) for _ in range(tasks)))
         before = time.process_time()
@@ -191,8 +191,8 @@ def ours_sync(port: int, *, times: int, threads: int = 1, count: int = 1) -> flo
 
     def work() -> None:
         for _ in range(times // threads):
-            answer = client.send(_request(port, count), on_threads.monotonic() + 30)
-            json.loads(answer.body)
+            deadline = on_threads.monotonic() + 30
+            json.loads(client.send(_request(port, count), deadline).body)
 
     try:
         return _threads(threads, work)

@@ -111,6 +111,8 @@ def test_limit_and_offset_of_the_query_are_kept() -> None:
     pages = read(pager, Server(ROWS[:40], 1000))
     assert [len(page.data or []) for page in pages] == [10, 2]
     assert pages[0].data == ROWS[5:15]
+    pager = Pager(t.limit(12), 10, None, 100)
+    assert all_rows(read(pager, Server(ROWS[:40], 1000)), pager).meta.truncated is False
     keyed = Pager(t.offset(5).limit(12), 10, ["a", "b"], None)
     assert all_rows(read(keyed, Server(ROWS[:40], 1000)), keyed).data == ROWS[5:17]
 

@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/conftest.py by scripts/generate.py [3a1b401c0d73]: do not edit
+# GENERATED from tests/aio/conftest.py by scripts/generate.py [8e1c6df6a67c]: do not edit
 """The clients that the tests of one colour talk with."""
 
 from __future__ import annotations
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
 from aerodb.sync import AeroDBClient
 
 

@@ -1,10 +1,11 @@
-# GENERATED from tests/aio/test_io_routes.py by scripts/generate.py [1b86d9b6009a]: do not edit
+# GENERATED from tests/aio/test_io_routes.py by scripts/generate.py [3e533aeef0c1]: do not edit
 """Requests that go through httpx: a user's own client, proxies, and who goes directly."""
 
 from __future__ import annotations
 
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -198,9 +199,19 @@ def test_something_else_as_client_is_refused() -> None:
         HttpClient(HttpSettings(), client=object())
 
 
-def test_http2_without_its_package_is_refused_at_once() -> None:
+def test_http2_without_its_package_is_refused_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "h2", None)
     with pytest.raises(ValueError, match="needs the package h2"):
         HttpClient(HttpSettings(http2=True))
+
+
+def test_http2_falls_back_where_the_server_has_none(scripted: ScriptedServer) -> None:
+    pytest.importorskip("h2")
+    http = HttpClient(HttpSettings(http2=True))
+    assert (http.send(get(scripted.origin, "/x"), monotonic() + 20)).body == b"/x\n"
+    http.close()
 
 
 # Proxies

@@ -34,6 +34,7 @@ class Pager(Generic[Q]):
         "_asked",
         "_base",
         "_before",
+        "_cut_short",
         "_descending",
         "_done",
         "_keys",
@@ -55,6 +56,7 @@ class Pager(Generic[Q]):
         self._done = False
         self._asked = 0
         self._largest = 0
+        self._cut_short = True
         self._before: Any = None
         self._last: list[Any] | None = None
         self._seen: LastKey | None = None
@@ -73,8 +75,9 @@ class Pager(Generic[Q]):
         if plan.verb not in ("select", "rpc") or plan.mode not in ("list", "value") or plan.head:
             raise BadValue("only a query for a list of rows has pages")
         self._left = None if max_rows is None else number(max_rows, "max_rows")
-        if plan.limit is not None:
-            self._left = plan.limit if self._left is None else min(self._left, plan.limit)
+        if plan.limit is not None and (self._left is None or plan.limit <= self._left):
+            self._left = plan.limit  # all that was asked for: to stop there leaves nothing out
+            self._cut_short = False
         self._base = self._offset = plan.offset or 0
         names = [] if key is None else [key] if isinstance(key, str) else list(key)
         self._descending = [name.startswith("-") for name in names]
@@ -91,7 +94,7 @@ class Pager(Generic[Q]):
             return None
         asked = self._page_size if self._left is None else min(self._page_size, self._left)
         if asked == 0:
-            self.truncated = self._largest > 0
+            self.truncated = self._cut_short and self._largest > 0
             return None
         self._asked = asked
         query = self._query.limit(asked)

@@ -6,9 +6,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from aerodb.aio import AeroDBClient
 
 from aerodb import embed
+from aerodb.aio import AeroDBClient
 
 AUTHOR = "posts!posts_author_id_fkey"
 

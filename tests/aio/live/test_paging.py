@@ -35,6 +35,8 @@ async def test_what_is_whole_is_not_called_truncated(client: AeroDBClient) -> No
     assert small.meta.truncated is False
     page = await numbers(client).limit(10).execute()
     assert page.meta.truncated is False
+    capped = await client.from_("numbers").select("n", count="exact").execute()
+    assert (len(capped.unwrap()), capped.count, capped.meta.truncated) == (1000, 2500, True)
     last = await client.from_("numbers").select("n", count="exact").gt("n", 2400).execute()
     assert len(last.unwrap()) == 100
     assert last.meta.truncated is False
@@ -172,6 +174,15 @@ async def test_iterate_by_a_key_with_more_digits_than_a_float(
         found += [row["id"] for row in page.data]
     else:
         assert found == list(range(1, 10))
+
+
+@pytest.mark.parametrize("page_size", [1, 2, 5, 10])
+async def test_iterate_by_a_key_that_may_be_null(client: AeroDBClient, page_size: int) -> None:
+    """A row without a key is found by no comparison: an error, whatever the size of the page."""
+    query = client.from_("users").select("id, age")
+    pages = [page async for page in query.pages(page_size=page_size, key="age")]
+    assert pages[-1].error.code == "INVALID_ARGUMENT"
+    assert "'age'" in pages[-1].error.message
 
 
 async def test_iterate_by_key_has_its_own_order(client: AeroDBClient) -> None:

@@ -257,6 +257,57 @@ async def test_an_empty_list_is_no_missing_filter(client: AeroDBClient) -> None:
     assert await titles(client) == ["a", "b"]
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda notes: notes.delete().gt("id", 0).limit(1),
+        lambda notes: notes.limit(1).delete().gt("id", 0),
+        lambda notes: notes.delete().gt("id", 0).order("id").limit(1),
+        lambda notes: notes.delete().gt("id", 0).offset(1),
+        lambda notes: notes.update({"stars": 1}).gt("id", 0).range(0, 1),
+    ],
+)
+async def test_a_write_has_no_limit(client: AeroDBClient, make: Any) -> None:
+    """The server would drop it, and write to every row that matches (wire-contract §3.6)."""
+    await make_notes_and_refuse(client, make(client.from_("notes")).execute)
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda query: query.first,
+        lambda query: query.exists,
+        lambda query: query.count,
+        lambda query: query.all,
+        lambda query: query.select("*", head=True).execute,
+    ],
+)
+async def test_shortcuts_for_reading_do_not_write(client: AeroDBClient, run: Any) -> None:
+    await make_notes_and_refuse(client, run(client.from_("notes").delete().gt("id", 0)))
+
+
+async def make_notes_and_refuse(client: AeroDBClient, run: Any) -> None:
+    await make(client, "a", "b", "c")
+    response = await run()
+    assert response.error.code == "INVALID_ARGUMENT"
+    assert response.meta.attempts == 0
+    assert await titles(client) == ["a", "b", "c"]
+
+
+async def test_an_insert_has_no_filter(client: AeroDBClient) -> None:
+    """The server would drop it: what was meant as a condition would not hold."""
+    await make(client, "a")
+    notes = client.from_("notes")
+    for query in (
+        notes.eq("id", 99).insert({"title": "b"}),
+        notes.insert({"title": "b"}).eq("id", 99),
+        notes.upsert({"id": 1, "title": "b"}).eq("title", "c"),
+    ):
+        response = await query.execute()
+        assert response.error.code == "INVALID_ARGUMENT"
+    assert await titles(client) == ["a"]
+
+
 @pytest.mark.parametrize("early", [True, False])
 async def test_max_affected(client: AeroDBClient, early: bool) -> None:
     await make(client, "a", "b", "c")

@@ -40,9 +40,11 @@ def harbour(database_url: str) -> Iterator[httpx.Client]:
         try:
             with psycopg.connect(url, autocommit=True) as inside:
                 inside.execute(sql.SQL(SCHEMA).format(anon=sql.Identifier(anon)))
-            settings = {"db_schemas": "harbour", "db_anon_role": anon, "db_max_rows": 4}
+            server = LocalServer(
+                database_url=url, db_schemas="harbour", db_anon_role=anon, db_max_rows=4
+            )
             with (
-                LocalServer(database_url=url, **settings) as server,
+                server,
                 httpx.Client(base_url=f"{server.url}/rest/v1", trust_env=False) as client,
             ):
                 yield client

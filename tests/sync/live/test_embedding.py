@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/live/test_embedding.py by scripts/generate.py [a8f515ef9d53]: do not edit
+# GENERATED from tests/aio/live/test_embedding.py by scripts/generate.py [98049d7c5167]: do not edit
 """Rows of related tables within rows (wire-contract §3.4)."""
 
 from __future__ import annotations
@@ -6,9 +6,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from aerodb.sync import AeroDBClient
 
 from aerodb import embed
+from aerodb.sync import AeroDBClient
 
 AUTHOR = "posts!posts_author_id_fkey"
 

@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/live/test_filters.py by scripts/generate.py [a0619a89f7e9]: do not edit
+# GENERATED from tests/aio/live/test_filters.py by scripts/generate.py [7550a53056d3]: do not edit
 """Every operator, its negation, and conditions made of conditions (wire-contract §3.4)."""
 
 from __future__ import annotations
@@ -78,6 +78,9 @@ CASES: list[tuple[str, tuple[Any, ...], dict[str, Any], list[int], list[int]]] =
     ("overlaps", ("tags", ["blue", "green"]), {}, [1, 2, 5], [3, 4]),
     ("overlaps", ("span", Range(8, 12)), {}, [1, 2, 3], [5, 6]),
     ("range_lt", ("span", Range(15, 25)), {}, [1, 3], [2, 5, 6]),
+    ("range_lt", ("span", (15, 25)), {}, [1, 3], [2, 5, 6]),
+    ("between", ("age", 17, 36), {}, [1, 2, 4], [3, 5]),
+    ("match", ({"role": "admin", "team_id": 2},), {}, [3, 5], [1, 2, 4, 6]),
     ("range_gt", ("span", Range(0, 10)), {}, [2, 5], [1, 3, 6]),
     ("range_gte", ("span", Range(5, 8)), {}, [2, 3, 5], [1, 6]),
     ("range_lte", ("span", Range(0, 15)), {}, [1, 3], [2, 5, 6]),

@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/live/test_functions_in_sql.py by scripts/generate.py [57dbb8761418]: do not edit
+# GENERATED from tests/aio/live/test_functions_in_sql.py by scripts/generate.py [b590a8a2caa3]: do not edit
 """Calling functions of the database, and other schemas (wire-contract §3.1, features §1.3)."""
 
 from __future__ import annotations
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+
 from aerodb.sync import AeroDBClient
 
 

@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/live/test_paging.py by scripts/generate.py [534532830353]: do not edit
+# GENERATED from tests/aio/live/test_paging.py by scripts/generate.py [d5646792e086]: do not edit
 """More rows than one answer holds: the server sends 1000 at most (wire-contract §1.7)."""
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ def test_what_is_whole_is_not_called_truncated(client: AeroDBClient) -> None:
     assert small.meta.truncated is False
     page = numbers(client).limit(10).execute()
     assert page.meta.truncated is False
+    capped = client.from_("numbers").select("n", count="exact").execute()
+    assert (len(capped.unwrap()), capped.count, capped.meta.truncated) == (1000, 2500, True)
     last = client.from_("numbers").select("n", count="exact").gt("n", 2400).execute()
     assert len(last.unwrap()) == 100
     assert last.meta.truncated is False
@@ -172,6 +174,15 @@ def test_iterate_by_a_key_with_more_digits_than_a_float(
         found += [row["id"] for row in page.data]
     else:
         assert found == list(range(1, 10))
+
+
+@pytest.mark.parametrize("page_size", [1, 2, 5, 10])
+def test_iterate_by_a_key_that_may_be_null(client: AeroDBClient, page_size: int) -> None:
+    """A row without a key is found by no comparison: an error, whatever the size of the page."""
+    query = client.from_("users").select("id, age")
+    pages = [page for page in query.pages(page_size=page_size, key="age")]
+    assert pages[-1].error.code == "INVALID_ARGUMENT"
+    assert "'age'" in pages[-1].error.message
 
 
 def test_iterate_by_key_has_its_own_order(client: AeroDBClient) -> None:

@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/live/test_writing.py by scripts/generate.py [1fbd721d4ec8]: do not edit
+# GENERATED from tests/aio/live/test_writing.py by scripts/generate.py [8826dc4f4158]: do not edit
 """Insert, upsert, update, delete, and what guards them (wire-contract §3.1, §3.3, §3.6)."""
 
 from __future__ import annotations
@@ -255,6 +255,57 @@ def test_an_empty_list_is_no_missing_filter(client: AeroDBClient) -> None:
     assert response.unwrap() == []
     assert response.meta.attempts == 0
     assert titles(client) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda notes: notes.delete().gt("id", 0).limit(1),
+        lambda notes: notes.limit(1).delete().gt("id", 0),
+        lambda notes: notes.delete().gt("id", 0).order("id").limit(1),
+        lambda notes: notes.delete().gt("id", 0).offset(1),
+        lambda notes: notes.update({"stars": 1}).gt("id", 0).range(0, 1),
+    ],
+)
+def test_a_write_has_no_limit(client: AeroDBClient, make: Any) -> None:
+    """The server would drop it, and write to every row that matches (wire-contract §3.6)."""
+    make_notes_and_refuse(client, make(client.from_("notes")).execute)
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda query: query.first,
+        lambda query: query.exists,
+        lambda query: query.count,
+        lambda query: query.all,
+        lambda query: query.select("*", head=True).execute,
+    ],
+)
+def test_shortcuts_for_reading_do_not_write(client: AeroDBClient, run: Any) -> None:
+    make_notes_and_refuse(client, run(client.from_("notes").delete().gt("id", 0)))
+
+
+def make_notes_and_refuse(client: AeroDBClient, run: Any) -> None:
+    make(client, "a", "b", "c")
+    response = run()
+    assert response.error.code == "INVALID_ARGUMENT"
+    assert response.meta.attempts == 0
+    assert titles(client) == ["a", "b", "c"]
+
+
+def test_an_insert_has_no_filter(client: AeroDBClient) -> None:
+    """The server would drop it: what was meant as a condition would not hold."""
+    make(client, "a")
+    notes = client.from_("notes")
+    for query in (
+        notes.eq("id", 99).insert({"title": "b"}),
+        notes.insert({"title": "b"}).eq("id", 99),
+        notes.upsert({"id": 1, "title": "b"}).eq("title", "c"),
+    ):
+        response = query.execute()
+        assert response.error.code == "INVALID_ARGUMENT"
+    assert titles(client) == ["a"]
 
 
 @pytest.mark.parametrize("early", [True, False])

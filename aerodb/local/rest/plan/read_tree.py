@@ -119,7 +119,7 @@ def _place_modifiers(embeds: _Embeds, request: Request, catalog: Catalog, writes
         target = embeds.at(path)
         target.order = [_resolve_order(term, target, catalog) for term in terms]
     if not writes:
-        embeds.root.range = request.top_range
+        embeds.root.range, embeds.root.range_path = request.top_range, ()
         for path, requested in query.ranges.items():
             if path:
                 target = embeds.at(path)

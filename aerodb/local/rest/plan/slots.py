@@ -118,7 +118,7 @@ class FilterValue:
 class LimitValue:
     """The limit of a level, which `db-max-rows` bounds too."""
 
-    path: EmbedPath
+    path: EmbedPath | None
     max_rows: int | None
 
     def value(self, source: Source) -> object:
@@ -130,14 +130,16 @@ class LimitValue:
 class OffsetValue:
     """The offset of a level."""
 
-    path: EmbedPath
+    path: EmbedPath | None
 
     def value(self, source: Source) -> object:
         return str(restricted(requested_range(source.request, self.path), None).offset)
 
 
-def requested_range(request: Request, path: EmbedPath) -> Range:
-    """The range that the request states for a level."""
+def requested_range(request: Request, path: EmbedPath | None) -> Range:
+    """The range that the request states for a level: `()` is the root, None no level at all."""
+    if path is None:
+        return Range()
     return request.query.ranges.get(path, Range()) if path else request.top_range
 
 

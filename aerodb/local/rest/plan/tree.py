@@ -168,8 +168,8 @@ class ReadNode:
     where: list[ConditionTree] = field(default_factory=list[ConditionTree])
     order: list[ResolvedOrder] = field(default_factory=list[ResolvedOrder])
     range: Range = _ALL_ROWS
-    range_path: EmbedPath = ()
-    """Where the request says that range."""
+    range_path: EmbedPath | None = None
+    """Where the request says that range; None: nowhere, only `max_rows` bounds it."""
     max_rows: int | None = None
     children: list[ReadNode] = field(default_factory=list["ReadNode"])
     embeds: list[EmbedSelect] = field(default_factory=list[EmbedSelect])
