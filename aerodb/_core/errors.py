@@ -47,7 +47,11 @@ _RETRYABLE_CODES = frozenset({"40001", "40P01", "idempotency_key_in_progress"})
 _NEEDS_A_PERSON = frozenset({"setup_required"})
 # PostgREST's own codes and SQLSTATEs: with one of them in hand the transaction was rolled back.
 _ROLLED_BACK = r"PGRST[0-9A-Z]+|(?=[0-9A-Z]*[0-9])[0-9A-Z]{5}"
-_IN_DOUBT = frozenset({"40003", "08006", "08007"})  # the connection went in mid-commit, perhaps
+IN_DOUBT_CODES = frozenset({"40003", "08006", "08007", "PGRST001"})
+"""The server lost its database, perhaps in mid-commit: even a 503 is then no refusal."""
+
+# Another request under the same key has been carried out, or is about to be.
+_UNDER_THE_KEY = frozenset({"idempotency_key_in_progress", "idempotency_response_unavailable"})
 
 
 class Exchange(NamedTuple):
@@ -112,7 +116,7 @@ def _redirected(
 
 
 def _hint(reading: Reading) -> str | None:
-    if reading.found or reading.json is not None:
+    if reading.found or reading.json is not None or not reading.code.startswith("http_"):
         return None
     if reading.status in {404, 405} or reading.status in {502, 503, 504}:
         return "the answer has no AeroDB error in it: check the URL, and any proxy on the way"
@@ -127,9 +131,11 @@ def _may_pass(reading: Reading) -> bool:
 
 def _in_doubt(reading: Reading, retry_after: float | None, retry: Retry) -> bool:
     """Whether a write may have happened: a server that fails does not say how far it got."""
+    if reading.code in _UNDER_THE_KEY:
+        return True
     if retry is Retry.SAFE or (reading.status < 500 and reading.status != 408):
         return False
-    if reading.code in _IN_DOUBT:
+    if reading.code in IN_DOUBT_CODES:
         return True
     refused = reading.status == 503 and retry_after is not None
     return not refused and re.fullmatch(_ROLLED_BACK, reading.code) is None

@@ -114,10 +114,22 @@ class Call(Generic[T]):
 
     `path` is relative to the client's base URL, percent-encoded, with its query. `headers` come
     on top of the client's own. `decode` gets a response of status 200-299, or of a status in
-    `answers`, and is total: it never raises for anything a server can send.
+    `answers`, and is total: it never raises for anything a server can send. `keyed` says that the
+    call has an `Idempotency-Key`, the same on all attempts: "given" is in `headers`, "made" is
+    added by the loop, a new one each time the call is carried out.
     """
 
-    __slots__ = ("answers", "body", "decode", "headers", "method", "path", "retry", "timeout")
+    __slots__ = (
+        "answers",
+        "body",
+        "decode",
+        "headers",
+        "keyed",
+        "method",
+        "path",
+        "retry",
+        "timeout",
+    )
 
     def __init__(
         self,
@@ -130,6 +142,7 @@ class Call(Generic[T]):
         retry: Retry = Retry.UNSENT,
         timeout: float | None = None,
         answers: tuple[int, ...] = (),
+        keyed: Literal["given", "made"] | None = None,
     ) -> None:
         self.method = method
         self.path = path
@@ -139,6 +152,7 @@ class Call(Generic[T]):
         self.retry = retry
         self.timeout = timeout
         self.answers = answers
+        self.keyed = keyed
 
 
 Prepared = Call[T] | AeroDBResponse[T]

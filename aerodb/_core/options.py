@@ -43,12 +43,16 @@ class ClientOptions:
         proxy: The URL of a proxy; None to go by the environment if `trust_env`.
         trust_env: Heed `HTTPS_PROXY`, `NO_PROXY`, `SSL_CERT_FILE` and the like.
         http2: Use HTTP/2 where the server offers it.
+        idempotency_keys: Whether the server honours `Idempotency-Key`, so that a write that has
+            one may be repeated after a failure that leaves its effect in doubt. None: as the
+            server itself says in `/health`, which is asked when it first matters.
     """
 
     __slots__ = (
         "allow_insecure",
         "connect_timeout",
         "http2",
+        "idempotency_keys",
         "keepalive_seconds",
         "max_connections",
         "max_response_bytes",
@@ -74,6 +78,7 @@ class ClientOptions:
     proxy: str | None
     trust_env: bool
     http2: bool
+    idempotency_keys: bool | None
 
     def __init__(
         self,
@@ -91,8 +96,10 @@ class ClientOptions:
         proxy: str | None = None,
         trust_env: bool = True,
         http2: bool = False,
+        idempotency_keys: bool | None = None,
     ) -> None:
         budget = None if retry_budget is None else _count("retry_budget", retry_budget, 0, 10**6)
+        keys = None if idempotency_keys is None else _flag("idempotency_keys", idempotency_keys)
         for name, value in (
             ("timeout", seconds("timeout", timeout)),
             ("connect_timeout", seconds("connect_timeout", connect_timeout)),
@@ -107,6 +114,7 @@ class ClientOptions:
             ("proxy", _proxy(proxy)),
             ("trust_env", _flag("trust_env", trust_env)),
             ("http2", _flag("http2", http2)),
+            ("idempotency_keys", keys),
         ):
             object.__setattr__(self, name, value)
 

@@ -11,7 +11,7 @@ import math
 from collections import deque
 from typing import Literal, NamedTuple
 
-from aerodb._core.errors import RETRY_STATUSES
+from aerodb._core.errors import IN_DOUBT_CODES, RETRY_STATUSES
 from aerodb._core.http import Retry
 from aerodb.types import AeroDBError
 
@@ -133,7 +133,11 @@ def decide(
 
 def _forbidden(call_retry: Retry, outcome: AeroDBError, sent: bool) -> Reason | None:
     """The table of wire-contract §1.8: a row is `call_retry`, a column what came back."""
-    refused = outcome.retry_after is not None and outcome.status in {429, 503}
+    refused = (
+        outcome.retry_after is not None
+        and outcome.status in {429, 503}
+        and outcome.code not in IN_DOUBT_CODES
+    )
     waiting = outcome.retry_after is not None and outcome.code == "idempotency_key_in_progress"
     passing = outcome.status is None or outcome.status in RETRY_STATUSES or waiting
     if not (outcome.retryable and passing):

@@ -17,7 +17,8 @@ Header = tuple[bytes, bytes]
 _METHODS = b"GET, POST, PATCH, PUT, DELETE, OPTIONS, HEAD"
 _EXPOSED = (
     b"Content-Encoding, Content-Location, Content-Range, Content-Type, Date, Location, Server, "
-    b"Transfer-Encoding, Range-Unit, Retry-After, X-Request-Id, X-Aerodb-Error, Proxy-Status"
+    b"Transfer-Encoding, Range-Unit, Retry-After, X-Request-Id, X-Aerodb-Error, Proxy-Status, "
+    b"Idempotency-Replayed"
 )
 _MAX_AGE_SECONDS = b"86400"
 

@@ -55,6 +55,11 @@ class Database:
     unprotected: tuple[str, ...] = ()
 
     @property
+    def bootstrapped(self) -> bool:
+        """Whether the instance has its own tables and functions in this database."""
+        return self.keys is not None
+
+    @property
     def healthy(self) -> bool:
         """False once the embedded PostgreSQL has gone away by itself."""
         return self.cluster is None or self.cluster.alive

@@ -23,6 +23,8 @@ from aerodb.local.replies import AsgiApp, Receive, Scope, Send
 from aerodb.local.settings import InstanceSettings, PoolSettings, RestSettings
 
 FEATURES = ("rest.postgrest",)
+OWN_FEATURES = ("idempotency-key",)
+"""Of a database that `bootstrap` has put the instance's own tables into (wire contract §7)."""
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
 _GRACE_SECONDS = 3
@@ -102,7 +104,9 @@ class HttpThread:
     ) -> RestApp | None:
         if self._handler is None:
             return None
-        service: RestApp = self._handler.RestService(pool, self._database.rest, authenticate)
+        service: RestApp = self._handler.RestService(
+            pool, self._database.rest, authenticate, idempotency=self._database.bootstrapped
+        )
         return service
 
     def _front(self, rest: AsgiApp) -> Front:
@@ -113,7 +117,7 @@ class HttpThread:
             gate=HostGate(settings.host, settings.allow_hosts),
             cors=CorsPolicy(rules.server_cors_allowed_origins),
             health=self._health,
-            features=FEATURES,
+            features=FEATURES + (OWN_FEATURES if self._database.bootstrapped else ()),
             max_body_bytes=rules.max_body_bytes,
             max_url_bytes=rules.max_url_bytes,
             trace_header=rules.server_trace_header,

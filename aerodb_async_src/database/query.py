@@ -268,7 +268,9 @@ class AsyncQueryBuilder(QueryBase, Executable[AeroDBResponse[ResultT]], Generic[
             if query is None:
                 break
             response: AeroDBResponse[Any] = await query.execute()
-            yield pager.feed(response)
+            page = pager.feed(response)
+            if page is not None:
+                yield page
         if pager.problem is not None:
             yield pager.problem
 
@@ -306,7 +308,9 @@ class AsyncQueryBuilder(QueryBase, Executable[AeroDBResponse[ResultT]], Generic[
             if query is None:
                 return all_rows(found, pager)
             response: AeroDBResponse[Any] = await query.execute()
-            found.append(pager.feed(response))
+            page = pager.feed(response)
+            if page is not None:
+                found.append(page)
 
     def stream(self) -> AsyncRowStream[RowT]:
         """The rows of one response while it arrives, in bounded memory.

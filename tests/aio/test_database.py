@@ -210,6 +210,7 @@ async def test_pages_by_key(client: AeroDBClient, scripted: ScriptedServer) -> N
     assert targets(scripted) == [
         "users?select=id&order=id.asc&limit=2",
         "users?select=id&id=gt.5&order=id.asc&offset=0&limit=2",
+        "users?select=id&or=(id.is.null)&offset=0&limit=1",
     ]
 
 

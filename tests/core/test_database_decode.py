@@ -230,7 +230,9 @@ def test_the_key_of_the_last_row_keeps_its_digits() -> None:
         assert isinstance(call, Call)
         rows_text = f'{{"key":1,"other":0}},{{"key":{text},"other":1}}'
         response = call.decode(RawResponse(200, [], shape.format(rows_text).encode()))
-        assert pager.feed(response).data == [0, 1]
+        page = pager.feed(response)
+        assert page is not None
+        assert page.data == [0, 1]
         following = pager.next_query()
         assert following is not None
         assert f"key=gt.{text}&" in following.to_request().path

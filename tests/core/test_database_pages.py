@@ -34,7 +34,8 @@ class Server:
         asked = read_query(request.path.partition("?")[2])
         found = [row for row in self.rows if self._fits(row, asked.filters, asked.trees)]
         for term in reversed(asked.orders.get((), ())):
-            found.sort(key=lambda row: row[term.field.name], reverse=term.direction == "desc")
+            name, down = term.field.name, term.direction == "desc"
+            found.sort(key=lambda row: (row[name] is None, row[name] or 0), reverse=down)
         offset, limit = asked.numbers.get("offset", 0), asked.numbers["limit"]
         page = found[offset : offset + min(limit, self.cap)]
         known = (offset, offset + len(page) - 1) if page and self.tells else None
@@ -47,15 +48,26 @@ class Server:
         if isinstance(condition, Tree):
             found = [self._holds(row, member) for member in condition.members]
             return all(found) if condition.operator == "and" else any(found)
-        value, limit = row[condition.field.name], int(condition.value)
+        value = row[condition.field.name]
+        if condition.operator == "is" or value is None:
+            return value is None and condition.operator == "is"
+        limit = int(condition.value)
         return {"gt": value > limit, "lt": value < limit, "eq": value == limit}[condition.operator]
 
 
 def read(pager: Pager[Bare], server: Server) -> list[AeroDBResponse[Any]]:
     found = []
     while (query := pager.next_query()) is not None:
-        found.append(pager.feed(server.answer(query)))
+        page = pager.feed(server.answer(query))
+        if page is not None:
+            found.append(page)
     return found
+
+
+def fed(pager: Pager[Bare], response: AeroDBResponse[Any]) -> AeroDBResponse[Any]:
+    page = pager.feed(response)
+    assert page is not None
+    return page
 
 
 ROWS = [{"a": a, "b": b} for a in range(12) for b in range(7)]
@@ -144,7 +156,7 @@ def test_an_error_ends_it() -> None:
     pager = Pager(t, 10, None, None)
     assert pager.next_query() is not None
     error = AeroDBError("gone", code="NETWORK_ERROR")
-    assert pager.feed(AeroDBResponse(None, error)).error is error
+    assert fed(pager, AeroDBResponse(None, error)).error is error
     assert pager.next_query() is None
 
 
@@ -154,19 +166,32 @@ def test_a_server_that_repeats_itself_is_not_asked_for_ever(key: Any, tells: boo
     pager = Pager(t, 2, key, None)
     page = AeroDBResponse([{"a": 1}, {"a": 2}], meta=ResponseMeta(range=(0, 1) if tells else None))
     assert pager.next_query() is not None
-    assert pager.feed(page).ok
+    assert fed(pager, page).ok
     assert pager.next_query() is not None
-    error = pager.feed(page).error
+    error = fed(pager, page).error
     assert error is not None
     assert error.code == "INVALID_RESPONSE"
     assert pager.next_query() is None
+
+
+@pytest.mark.parametrize("page_size", [1, 2, 3, 10])
+@pytest.mark.parametrize("key", ["a", "-a", ["b", "a"]])
+def test_rows_without_a_key_are_not_lost_in_silence(page_size: int, key: Any) -> None:
+    rows: list[dict[str, Any]] = [{"a": a, "b": 1} for a in (3, 1, None, 2, 5)]
+    pager = Pager(t, page_size, key, None)
+    response = all_rows(read(pager, Server(rows, 1000)), pager)
+    if response.error is None:
+        assert len(response.data or []) == len(rows)
+    else:
+        assert response.error.code == "INVALID_ARGUMENT"
+        assert "'a'" in response.error.message
 
 
 @pytest.mark.parametrize("row", [{"b": 1}, {"a": None}])
 def test_rows_without_their_key(row: Any) -> None:
     pager = Pager(t, 1, "a", None)
     assert pager.next_query() is not None
-    error = pager.feed(AeroDBResponse([row])).error
+    error = fed(pager, AeroDBResponse([row])).error
     assert error is not None
     assert "'a'" in error.message
 
@@ -176,4 +201,4 @@ def test_functions_have_pages() -> None:
     query = pager.next_query()
     assert query is not None
     assert query.to_request().path == "/rest/v1/rpc/f?offset=0&limit=10"
-    assert pager.feed(AeroDBResponse(5)).error is not None
+    assert fed(pager, AeroDBResponse(5)).error is not None

@@ -244,3 +244,10 @@ def test_no_code_is_made_up_in_the_core() -> None:
     used = set(re.findall(r'return "([A-Z_]{6,})"', text))
     assert used
     assert used <= set(CODES)
+
+
+def test_a_code_in_a_header_is_an_aerodb_error_and_needs_no_hint() -> None:
+    headers = [(b"proxy-status", b"PostgREST; error=42P01")]
+    error = error_from_response(404, headers, b"", Exchange("HEAD", "http://localhost/rest/v1/t"))
+    assert error.code == "42P01"
+    assert error.hint is None

@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/test_database.py by scripts/generate.py [0417b2d8e1f0]: do not edit
+# GENERATED from tests/aio/test_database.py by scripts/generate.py [83012ab5e1f9]: do not edit
 """Queries on their way to a server and back, over real sockets."""
 
 from __future__ import annotations
@@ -210,6 +210,7 @@ def test_pages_by_key(client: AeroDBClient, scripted: ScriptedServer) -> None:
     assert targets(scripted) == [
         "users?select=id&order=id.asc&limit=2",
         "users?select=id&id=gt.5&order=id.asc&offset=0&limit=2",
+        "users?select=id&or=(id.is.null)&offset=0&limit=1",
     ]
 
 

@@ -9,6 +9,7 @@ from aerodb._core.database.chain import Chain
 from aerodb._core.database.columns import order_term
 from aerodb._core.database.plan import Plan, Step, encoded_key
 from aerodb._core.headers import header_problem
+from aerodb._core.retry import RetryChoice, idempotency_key_problem
 from aerodb._core.values import BadValue, describe
 
 __all__ = ["CountMode", "Modifiers", "Returning"]
@@ -138,6 +139,20 @@ def timeout(plan: Plan, step: Step) -> None:
     plan.timeout = float(seconds)
 
 
+def idempotency_key(plan: Plan, step: Step) -> None:
+    """Apply `idempotency_key`."""
+    key = step[2]
+    problem = None if key is None else idempotency_key_problem(key)
+    if problem:
+        raise BadValue(problem)
+    plan.keyed, plan.idempotency_key = True, key
+
+
+def retry(plan: Plan, step: Step) -> None:
+    """Apply `retry`."""
+    plan.retry = choice(step[2], ("default", "ambiguous", "never"), "retry")
+
+
 class Modifiers(Chain):
     """What shapes the answer. Each method gives a new query."""
 
@@ -243,11 +258,26 @@ class Modifiers(Chain):
         """Give this query its own total time instead of the client's."""
         return self._add((self._steps, timeout, seconds))
 
-    def idempotency_key(self, key: str) -> Self:
-        """Send an `Idempotency-Key`: a server that knows it does the write once, however often it
-        is asked (wire-contract §1.8)."""
-        return self._add((self._steps, header, "Idempotency-Key", key))
+    def idempotency_key(self, key: str | None = None) -> Self:
+        """Have a write carried out once, however often it is sent (wire-contract §1.8).
 
-    def retry(self, mode: Literal["ambiguous"]) -> Self:
-        """Allow a write to be repeated even when it may have been done already."""
-        return self._add((self._steps, assign, "retry", mode))
+        It goes with an `Idempotency-Key`, and is then repeated also after failures that leave open
+        whether it was done, if the server honours such keys: it says so in `/health`, or
+        `ClientOptions(idempotency_keys=True)` does. A read needs no key and sends none.
+
+        Args:
+            key: 1 to 255 visible ASCII characters, that name one operation for ever: executing the
+                query again, even by another process, gives the answer of the first time. None: each
+                `execute()` makes a key of its own, the same for all its attempts.
+        """
+        return self._add((self._steps, idempotency_key, key))
+
+    def retry(self, mode: RetryChoice) -> Self:
+        """Choose what this query is repeated after, within the client's `retries`.
+
+        Args:
+            mode: `"ambiguous"` repeats a write even when it may have been done already; `"never"`
+                repeats nothing that may have reached the server; `"default"` repeats reads, and
+                writes that were certainly not done.
+        """
+        return self._add((self._steps, retry, mode))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
-from aerodb._core.database.expressions import Condition, Leaf
+from aerodb._core.database.expressions import Condition, Group, Leaf
 from aerodb._core.database.modifiers import assign, number
 from aerodb._core.database.plan import LastKey
 from aerodb._core.database.query import QueryBase
@@ -37,12 +37,14 @@ class Pager(Generic[Q]):
         "_cut_short",
         "_descending",
         "_done",
+        "_jumped",
         "_keys",
         "_largest",
         "_last",
         "_left",
         "_offset",
         "_page_size",
+        "_probing",
         "_query",
         "_seen",
         "problem",
@@ -57,6 +59,8 @@ class Pager(Generic[Q]):
         self._asked = 0
         self._largest = 0
         self._cut_short = True
+        self._jumped = False
+        self._probing = False
         self._before: Any = None
         self._last: list[Any] | None = None
         self._seen: LastKey | None = None
@@ -90,8 +94,10 @@ class Pager(Generic[Q]):
 
     def next_query(self) -> Q | None:
         """The query of the next page; None when there is none."""
-        if self._done or self.problem is not None:
+        if self.problem is not None:
             return None
+        if self._done:
+            return self._probe()
         asked = self._page_size if self._left is None else min(self._page_size, self._left)
         if asked == 0:
             self.truncated = self._cut_short and self._largest > 0
@@ -106,7 +112,20 @@ class Pager(Generic[Q]):
             query = query.order(name, desc=descending)
         if self._last is None:
             return query
+        self._jumped = True
         return query.offset(0).where(self._after(self._last))
+
+    def _probe(self) -> Q | None:
+        """Ask at the end whether rows have no key: they sort last, and no comparison finds them.
+
+        Sorting them first would show them on the first page, but no usual index sorts so.
+        """
+        pairs = zip(self._keys, self._descending, strict=True)
+        unseen = tuple(Leaf(name, "is", None) for name, descending in pairs if not descending)
+        if not self._jumped or not unseen:
+            return None
+        self._jumped, self._probing = False, True
+        return self._query.offset(0).limit(1).where(Group("or", unseen))
 
     def _after(self, last: list[Any]) -> Condition:
         """Rows behind `last`: `a > 1`, or `a > 1 or (a = 1 and b > 2)`."""
@@ -120,19 +139,30 @@ class Pager(Generic[Q]):
         assert found is not None
         return found
 
-    def feed(self, response: AeroDBResponse[Any]) -> AeroDBResponse[Any]:
-        """Take the response of the last query; return it, or the problem that it shows."""
+    def feed(self, response: AeroDBResponse[Any]) -> AeroDBResponse[Any] | None:
+        """Take the response of the last query; return it, or the problem that it shows; None if it
+        was no page."""
         rows = response.data
+        if self._probing:
+            self._probing = False
+            if response.error is None:
+                return local_error(self._no_key()) if rows else None
         if response.error is not None or not isinstance(rows, list):
-            self._done = True
+            self._done, self._jumped = True, False
             problem = BadValue("the answer is no list of rows", code="INVALID_RESPONSE")
             return response if response.error else local_error(problem)
         try:
             self._advance(rows, response)
         except BadValue as problem:
-            self._done = True
+            self._done, self._jumped = True, False
             return local_error(problem)
         return response
+
+    def _no_key(self) -> BadValue:
+        return BadValue(
+            f"{', '.join(map(repr, self._keys))}: null in a row",
+            hint="key= needs columns that are not null.",
+        )
 
     def _advance(self, rows: list[Any], response: AeroDBResponse[Any]) -> None:
         size = len(rows)
@@ -154,10 +184,7 @@ class Pager(Generic[Q]):
         seen = self._seen.values if self._seen is not None else None
         last = [_member(row, name) for name in self._keys] if seen is None else seen
         if None in last:
-            raise BadValue(
-                f"{', '.join(map(repr, self._keys))}: null in a row",
-                hint="key= needs columns that are not null.",
-            )
+            raise self._no_key()
         if last == self._last:
             raise BadValue(
                 f"the page after {', '.join(map(str, last))} is the same page again",

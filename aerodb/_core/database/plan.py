@@ -15,6 +15,7 @@ from aerodb._core.database.columns import path_text
 from aerodb._core.database.expressions import Condition, Group, Leaf
 from aerodb._core.database.operands import MATCHES_ALL, MATCHES_NONE, operand
 from aerodb._core.database.percent import percent
+from aerodb._core.retry import RetryChoice
 from aerodb._core.values import BadValue
 
 __all__ = ["LastKey", "Plan", "Step", "Verb", "encoded_key"]
@@ -92,7 +93,9 @@ class Plan:
     rollback = False
     accept: str | None = None
     explain: tuple[str, str] | None = None
-    retry: str | None = None
+    retry: RetryChoice = "default"
+    keyed = False
+    idempotency_key: str | None = None
     timeout: float | None = None
     negate = False
     filtered = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Literal
 
 from aerodb._core import json
 from aerodb._core.database.chain import Chain
@@ -14,6 +14,7 @@ from aerodb._core.database.percent import percent, segment
 from aerodb._core.database.plan import Plan, Step
 from aerodb._core.database.verbs import note_use
 from aerodb._core.http import Call, Prepared, Retry
+from aerodb._core.retry import effective_retry
 from aerodb._core.values import BadValue, describe, fields_of, kind_of
 from aerodb.types import AeroDBError, AeroDBResponse, ResponseMeta
 
@@ -93,6 +94,7 @@ def call_of(plan: Plan, schema: str, max_url_bytes: int = MAX_URL_BYTES) -> Prep
         retry=_retry(plan, method),
         timeout=plan.timeout,
         answers=(406,) if plan.mode == "maybe_single" else (),
+        keyed=_keyed(plan, method),
     )
 
 
@@ -110,8 +112,6 @@ def _check(plan: Plan) -> None:
             plan.returning = "representation"
     elif plan.expect_rows is not None and plan.verb == "select":
         raise BadValue("expect_rows was called on a read, expected a write")
-    if plan.retry not in (None, "ambiguous"):
-        raise BadValue(f"retry: {describe(plan.retry)} was given, expected 'ambiguous'")
 
 
 def _row_type(plan: Plan) -> Any:
@@ -127,9 +127,14 @@ def _method(plan: Plan) -> str:
 
 
 def _retry(plan: Plan, method: str) -> Retry:
-    if method in ("GET", "HEAD"):
-        return Retry.SAFE
-    return Retry.IDEMPOTENT if plan.retry == "ambiguous" else Retry.UNSENT
+    reads = method == "GET" or method == "HEAD"
+    return effective_retry(Retry.SAFE if reads else Retry.UNSENT, plan.retry)
+
+
+def _keyed(plan: Plan, method: str) -> Literal["given", "made"] | None:
+    if not plan.keyed or method == "GET" or method == "HEAD":
+        return None
+    return "made" if plan.idempotency_key is None else "given"
 
 
 # --- path --------------------------------------------------------------------------------------
@@ -269,6 +274,8 @@ def _headers(plan: Plan, method: str, schema: str) -> tuple[tuple[str, str], ...
     preferences = _preferences(plan)
     if preferences:
         headers += (("Prefer", preferences),)
+    if plan.idempotency_key is not None and not reads:
+        headers += (("Idempotency-Key", plan.idempotency_key),)
     if plan.headers:
         own = {name.lower() for name, _ in plan.headers}
         headers = (*(pair for pair in headers if pair[0].lower() not in own), *plan.headers)

@@ -22,6 +22,7 @@ from aerodb.local.rest.ast import Action, Request
 from aerodb.local.rest.catalog import Catalog
 from aerodb.local.rest.errors import RestError
 from aerodb.local.rest.exchange import Connection, ConnectionLost
+from aerodb.local.rest.idempotency import idempotency_key, run_once
 from aerodb.local.rest.media_types import ANY, JSON, OPENAPI
 from aerodb.local.rest.openapi import ServerAddress, openapi_document
 from aerodb.local.rest.openapi_load import load_openapi_parts
@@ -54,7 +55,8 @@ class RestService:
     """The database over HTTP, in PostgREST's dialect.
 
     `authenticate` gets the request's headers (lower-case names) and tells the role, or raises the
-    `RestError` of a 401.
+    `RestError` of a 401. `idempotency` honours `Idempotency-Key` headers, for which the database
+    must hold what `bootstrap` puts there.
     """
 
     def __init__(
@@ -62,10 +64,13 @@ class RestService:
         pool: AsyncConnectionPool[Any],
         settings: RestSettings,
         authenticate: Callable[[Mapping[str, str]], Caller],
+        *,
+        idempotency: bool = False,
     ) -> None:
         self._pool = pool
         self._settings = settings
         self._authenticate = authenticate
+        self._idempotency = idempotency
         self._cache = SchemaCache(pool, settings)
 
     async def start(self) -> None:
@@ -130,16 +135,34 @@ class RestService:
             return info_response(request, loaded.catalog, statement.routine)
         self._refuse_unsafe(request, statement, caller, context)
         planned = perf_counter()
+        response, executed = await self._carried_out(http, request, statement, caller, context)
+        if not self._settings.server_timing_enabled:
+            return response
+        moments = (started, authenticated, parsed, planned, executed, perf_counter())
+        return _timed(response, moments)
+
+    async def _carried_out(
+        self,
+        http: HttpRequest,
+        request: Request,
+        statement: Statement,
+        caller: Caller,
+        context: Context,
+    ) -> tuple[Response, float]:
+        """The answer, and when the transaction had ended."""
+        key = idempotency_key(http, caller) if self._idempotency else None
+        if key is not None:
+            response = await self._with_connection(
+                lambda connection: run_once(connection, request, statement, caller, context, key),
+                repeatable=True,
+            )
+            return response, perf_counter()
         outcome = await self._with_connection(
             lambda connection: run_statement(connection, request, statement, caller, context),
             repeatable=statement.read_only,
         )
         executed = perf_counter()
-        response = statement_response(request, statement, outcome)
-        if not self._settings.server_timing_enabled:
-            return response
-        moments = (started, authenticated, parsed, planned, executed, perf_counter())
-        return _timed(response, moments)
+        return statement_response(request, statement, outcome), executed
 
     def _refuse_unsafe(
         self, request: Request, statement: Statement, caller: Caller, context: Context

@@ -73,6 +73,8 @@ def _call(request: Request, statement: Statement, outcome: Outcome) -> Response:
     if not request.headers_only:
         headers.append(_length(body))
     headers += _content_headers(request, statement)
+    if status == 416:  # the only place for the code on HEAD (wire-contract §1.3)
+        headers.append(("Proxy-Status", "PostgREST; error=PGRST103"))
     return Response(status, tuple(headers), b"" if request.headers_only else body)
 
 

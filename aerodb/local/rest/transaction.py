@@ -9,7 +9,7 @@ setting is local to the transaction, so nothing is left on the connection behind
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol, TypeVar
@@ -161,14 +161,15 @@ def _control(sql: str) -> Command:
     return Command(sql, prepare=Preparation.NEVER)
 
 
-def _begin(isolation: str | None) -> Command:
+def begin(isolation: str | None) -> Command:
+    """The start of an explicit transaction, at the default isolation level if none is given."""
     level = _ISOLATION_LEVELS.get((isolation or "").lower())
     return _control(f"BEGIN ISOLATION LEVEL {level}" if level else "BEGIN")
 
 
-_COMMIT = _control("COMMIT")
-_ROLLBACK = _control("ROLLBACK")
-_CHECK_CONSTRAINTS = _control("SET CONSTRAINTS ALL IMMEDIATE")
+COMMIT = _control("COMMIT")
+ROLLBACK = _control("ROLLBACK")
+CHECK_CONSTRAINTS = _control("SET CONSTRAINTS ALL IMMEDIATE")
 
 
 # --- running -------------------------------------------------------------------------------------
@@ -182,31 +183,53 @@ async def run_statement(
     context: Context,
 ) -> Outcome:
     """Run the statement and finish the transaction; the outcome, or the `RestError` of it."""
-    discards = _discards(context.settings, request.preferences)
-    decides = not statement.read_only and not discards and _decides(statement)
+    discarding = discards(context.settings, request.preferences)
+    decides = not statement.read_only and not discarding and _decides(statement)
     isolation = statement.isolation or context.roles.isolation.get(caller.role)
-    explicit = discards or decides or isolation is not None
-    commands = [_begin(isolation)] if explicit else []
-    prefix = _prefix(request, statement, caller, context)
-    main = len(commands) + len(prefix)
-    commands += prefix
+    explicit = discarding or decides or isolation is not None
+    before = [begin(isolation)] if explicit else []
+    commands = statement_commands(request, statement, caller, context)
+    after: tuple[Command, ...] = ()
+    if discarding:
+        after = (CHECK_CONSTRAINTS, ROLLBACK)
+    elif explicit and not decides:
+        after = (COMMIT,)
+    results = await _run(connection, [*before, *commands, *after], caller, context)
+    own = results[len(before) : len(before) + len(commands)]
+    outcome = outcome_of(own, request, statement, context)
+    refusal = refusal_of(outcome, statement)
+    if decides:
+        await _run(connection, [ROLLBACK if refusal else COMMIT], caller, context)
+    if refusal is not None:
+        raise refusal
+    return outcome
+
+
+def statement_commands(
+    request: Request, statement: Statement, caller: Caller, context: Context
+) -> list[Command]:
+    """Settings and role, then the statement and the estimate of its count, if it has one."""
+    commands = [
+        settings_command(
+            request, caller, context, statement.settings, read_only=statement.read_only
+        )
+    ]
+    if context.settings.db_pre_request is not None:
+        commands.append(_pre_request(context.settings.db_pre_request))
     commands.append(Command(numbered(statement.sql), statement.params))
     if statement.explain_sql is not None:
         commands.append(Command(numbered(statement.explain_sql), statement.explain_params))
-    if discards:
-        commands += (_CHECK_CONSTRAINTS, _ROLLBACK)
-    elif explicit and not decides:
-        commands.append(_COMMIT)
-    results = await _run(connection, commands, caller, context)
-    outcome = _outcome(results[main], statement)
-    refusal = _refusal(outcome, statement)
-    if decides:
-        await _run(connection, [_ROLLBACK if refusal else _COMMIT], caller, context)
-    if refusal is not None:
-        raise refusal
-    if statement.explain_sql is not None:
-        return _with_estimate(outcome, results[main + 1], request, context.settings)
-    return outcome
+    return commands
+
+
+def outcome_of(
+    results: Sequence[PGresult], request: Request, statement: Statement, context: Context
+) -> Outcome:
+    """What the results of `statement_commands` say."""
+    if statement.explain_sql is None:
+        return _outcome(results[-1], statement)
+    outcome = _outcome(results[-2], statement)
+    return _with_estimate(outcome, results[-1], request, context.settings)
 
 
 async def run_in_transaction(
@@ -217,7 +240,7 @@ async def run_in_transaction(
     work: Callable[[Connection], Awaitable[T]],
 ) -> T:
     """Run `work` in a read-only transaction under the caller's role, then take it back."""
-    commands = [_begin(None), settings_command(request, caller, context, read_only=True)]
+    commands = [begin(None), settings_command(request, caller, context, read_only=True)]
     if context.settings.db_pre_request is not None:
         commands.append(_pre_request(context.settings.db_pre_request))
     await _run(connection, commands, caller, context)
@@ -230,20 +253,7 @@ async def run_in_transaction(
         told = PgError(error.sqlstate, diagnostic.message_primary or "", diagnostic.message_detail)
         raise rest_error(told, authenticated=caller.authenticated) from None
     finally:
-        await _leave(connection)
-
-
-def _prefix(
-    request: Request, statement: Statement, caller: Caller, context: Context
-) -> list[Command]:
-    commands = [
-        settings_command(
-            request, caller, context, statement.settings, read_only=statement.read_only
-        )
-    ]
-    if context.settings.db_pre_request is not None:
-        commands.append(_pre_request(context.settings.db_pre_request))
-    return commands
+        await leave(connection)
 
 
 # A statement prepared earlier may be gone (DEALLOCATE ALL) or have another row type by now.
@@ -258,14 +268,14 @@ async def _run(
         return await exchange(connection, commands, prepare=prepare, epoch=context.epoch)
     except StatementFailed as failure:
         error = error_of(failure.result)
-    await _leave(connection)
+    await leave(connection)
     if error.code in _STALE and _is_stale(error.message) and len(commands) > 1:
         forget_prepared(connection)
         try:
             return await exchange(connection, commands, prepare=False)
         except StatementFailed as failure:
             error = error_of(failure.result)
-        await _leave(connection)
+        await leave(connection)
     raise rest_error(error, authenticated=caller.authenticated)
 
 
@@ -276,13 +286,13 @@ def _is_stale(message: str) -> bool:
 _OPEN = frozenset({TransactionStatus.INTRANS, TransactionStatus.INERROR})
 
 
-async def _leave(connection: Connection) -> None:
+async def leave(connection: Connection) -> None:
     """End an explicit transaction that is still open."""
     if connection.pgconn.transaction_status in _OPEN:
-        await exchange(connection, [_ROLLBACK], prepare=False)
+        await exchange(connection, [ROLLBACK], prepare=False)
 
 
-def _discards(settings: RestSettings, preferences: Preferences) -> bool:
+def discards(settings: RestSettings, preferences: Preferences) -> bool:
     """Whether the transaction is taken back whatever comes out of it."""
     if preferences.transaction is not None:
         return preferences.transaction == "rollback"
@@ -296,7 +306,8 @@ def _decides(statement: Statement) -> bool:
     return statement.singular or statement.kind == "put" or statement.max_affected is not None
 
 
-def _refusal(outcome: Outcome, statement: Statement) -> RestError | None:
+def refusal_of(outcome: Outcome, statement: Statement) -> RestError | None:
+    """Why the transaction must not be committed after all."""
     if statement.is_explain:
         return None
     rows = outcome.page

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/database/query.py by scripts/generate.py [97e0f5725a2d]: do not edit
+# GENERATED from aerodb_async_src/database/query.py by scripts/generate.py [c776adad880f]: do not edit
 """The query: verbs that say what comes back, and methods that run it.
 
 Filters, modifiers and everything else that needs no waiting are in `aerodb._core.database`.
@@ -268,7 +268,9 @@ class QueryBuilder(QueryBase, Executable[AeroDBResponse[ResultT]], Generic[RowT,
             if query is None:
                 break
             response: AeroDBResponse[Any] = query.execute()
-            yield pager.feed(response)
+            page = pager.feed(response)
+            if page is not None:
+                yield page
         if pager.problem is not None:
             yield pager.problem
 
@@ -306,7 +308,9 @@ class QueryBuilder(QueryBase, Executable[AeroDBResponse[ResultT]], Generic[RowT,
             if query is None:
                 return all_rows(found, pager)
             response: AeroDBResponse[Any] = query.execute()
-            found.append(pager.feed(response))
+            page = pager.feed(response)
+            if page is not None:
+                found.append(page)
 
     def stream(self) -> RowStream[RowT]:
         """The rows of one response while it arrives, in bounded memory.
