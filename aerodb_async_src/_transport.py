@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 from aerodb._core.answer import answered, failed, placed
 from aerodb._core.errors import Exchange, client_error, error_from_response, error_from_transport
 from aerodb._core.headers import ClientHeaders
-from aerodb._core.http import AnyCall, Call, Prepared, RawResponse, Request, TransportError
+from aerodb._core.health import IDEMPOTENCY_KEYS, HealthStatus, health_call
+from aerodb._core.http import AnyCall, Call, Prepared, RawResponse, Request, Retry, TransportError
 from aerodb._core.options import ClientOptions
-from aerodb._core.retry import RetryBudget, Wait, decide
+from aerodb._core.retry import GiveUp, RetryBudget, Wait, decide, effective_retry
 from aerodb._core.url import BaseUrl, redirect_target, url_problem
 from aerodb._io.on_asyncio import (
     ByteStream,
@@ -32,12 +33,23 @@ T = TypeVar("T")
 MAX_REDIRECTS = 3  # wire-contract S2
 MAX_ERROR_BYTES = 64 * 1024
 Outcome = RawResponse | ByteStream | TransportError
+_NOT_REPEATABLE = GiveUp("not_repeatable")
 
 
 class _Flight:
     """One call on its way: what must stay the same, and be counted, over its attempts."""
 
-    __slots__ = ("attempts", "call", "deadline", "doubtful", "request_id", "started", "timeout")
+    __slots__ = (
+        "attempts",
+        "call",
+        "deadline",
+        "doubtful",
+        "key",
+        "request_id",
+        "retry",
+        "started",
+        "timeout",
+    )
 
     def __init__(self, call: AnyCall, timeout: float) -> None:
         self.call = call
@@ -47,13 +59,15 @@ class _Flight:
         self.deadline = self.started + self.timeout
         self.attempts = 0
         self.doubtful = False
+        self.retry = call.retry
+        self.key = new_id().encode("ascii") if call.keyed == "made" else None
 
     def exchange(self, base: BaseUrl, headers: ClientHeaders) -> Exchange:
         """What an error says of the call; made when there is one."""
         return Exchange(
             self.call.method,
             base.url(self.call.path),
-            self.call.retry,
+            self.retry,
             self.request_id,
             self.attempts,
             self.timeout,
@@ -65,7 +79,7 @@ class _Flight:
 class AsyncTransport:
     """Carries out calls over one pool of connections, as one identity."""
 
-    __slots__ = ("_base", "_budget", "_headers", "_http", "_options")
+    __slots__ = ("_base", "_budget", "_headers", "_http", "_keys_honoured", "_options")
 
     def __init__(
         self,
@@ -79,6 +93,7 @@ class AsyncTransport:
         self._options = options
         self._http = http
         self._budget = RetryBudget(options.retry_budget)
+        self._keys_honoured = options.idempotency_keys
 
     @property
     def base(self) -> BaseUrl:
@@ -142,26 +157,53 @@ class AsyncTransport:
                 return outcome
             error = self._read_failure(flight, outcome)
             sent = outcome.sent if isinstance(outcome, TransportError) else True
-            verdict = decide(
-                flight.attempts,
-                flight.call.retry,
-                error,
-                sent=sent,
-                remaining_seconds=flight.deadline - monotonic(),
-                budget=self._budget,
-                jitter=jitter(),
-                retries=self._options.retries,
-            )
+            verdict = self._verdict(flight, error, sent)
+            if verdict == _NOT_REPEATABLE and await self._key_protects(flight):
+                flight.retry = effective_retry(flight.retry, keyed=True)
+                verdict = self._verdict(flight, error, sent)
             if not isinstance(verdict, Wait):
                 heads = () if isinstance(outcome, TransportError) else outcome.raw_headers
                 return failed(error, heads, monotonic() - flight.started)
             flight.doubtful = flight.doubtful or error.maybe_applied
             await pause(verdict.seconds)
 
+    def _verdict(self, flight: _Flight, error: AeroDBError, sent: bool) -> Wait | GiveUp:
+        return decide(
+            flight.attempts,
+            flight.retry,
+            error,
+            sent=sent,
+            remaining_seconds=flight.deadline - monotonic(),
+            budget=self._budget,
+            jitter=jitter(),
+            retries=self._options.retries,
+        )
+
+    async def _key_protects(self, flight: _Flight) -> bool:
+        """Whether the call may be repeated although it may have been carried out (§1.8).
+
+        What the server says of itself is asked only now, and once: most calls never get here.
+        """
+        keyed = flight.call.keyed is not None and flight.retry is Retry.UNSENT
+        if not keyed or flight.attempts > self._options.retries:
+            return False
+        left = flight.deadline - monotonic()
+        if self._keys_honoured is None and left > 0:
+            answer = await self.execute(health_call(timeout=left))
+            self.learn(answer.data)
+        return self._keys_honoured is True
+
+    def learn(self, status: HealthStatus | None) -> None:
+        """Take note of what a server can do, unless the options say it."""
+        if status is not None and self._options.idempotency_keys is None:
+            self._keys_honoured = status.supports(IDEMPOTENCY_KEYS)
+
     async def _attempt(self, flight: _Flight, *, stream: bool) -> Outcome:
         """Send once, following what may be followed (wire-contract S2)."""
         call, target = flight.call, self._base.target(flight.call.path)
         headers = self._headers.for_call(call, access_token=None, request_id=flight.request_id)
+        if flight.key is not None:
+            headers.append((b"Idempotency-Key", flight.key))
         hops = 0
         while True:
             request = Request(call.method, self._base.origin, target, headers, call.body)

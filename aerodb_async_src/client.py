@@ -137,7 +137,9 @@ class AsyncAeroDBClient(ContextGuard):
 
     async def health(self, *, timeout: float = 5.0) -> AeroDBResponse[HealthStatus]:
         """Ask the server how it is: status, version, services, features."""
-        return await self._transport.execute(health_call(timeout=timeout))
+        response = await self._transport.execute(health_call(timeout=timeout))
+        self._transport.learn(response.data)
+        return response
 
     @property
     def is_closed(self) -> bool:

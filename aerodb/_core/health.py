@@ -12,6 +12,9 @@ from aerodb._core.errors import Exchange, error_from_response
 from aerodb._core.http import Call, RawResponse, Retry
 from aerodb.types import AeroDBError, AeroDBResponse
 
+IDEMPOTENCY_KEYS = "idempotency-key"
+"""The feature of a server that honours `Idempotency-Key` (wire-contract §1.8)."""
+
 _UNWELL = 503
 _MAX_BODY = 64 * 1024
 _MAX_ITEMS = 256

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/client.py by scripts/generate.py [a7ec3642aa0d]: do not edit
+# GENERATED from aerodb_async_src/client.py by scripts/generate.py [23919b0ec718]: do not edit
 """The client: composes the services over one transport, opens and closes it."""
 
 from __future__ import annotations
@@ -137,7 +137,9 @@ class AsyncAeroDBClient(ContextGuard):
 
     async def health(self, *, timeout: float = 5.0) -> AeroDBResponse[HealthStatus]:
         """Ask the server how it is: status, version, services, features."""
-        return await self._transport.execute(health_call(timeout=timeout))
+        response = await self._transport.execute(health_call(timeout=timeout))
+        self._transport.learn(response.data)
+        return response
 
     @property
     def is_closed(self) -> bool:

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/client.py by scripts/generate.py [076db8604312]: do not edit
+# GENERATED from aerodb_async_src/client.py by scripts/generate.py [dc3aa93dde9e]: do not edit
 """The client: composes the services over one transport, opens and closes it."""
 
 from __future__ import annotations
@@ -137,7 +137,9 @@ class AeroDBClient(ContextGuard):
 
     def health(self, *, timeout: float = 5.0) -> AeroDBResponse[HealthStatus]:
         """Ask the server how it is: status, version, services, features."""
-        return self._transport.execute(health_call(timeout=timeout))
+        response = self._transport.execute(health_call(timeout=timeout))
+        self._transport.learn(response.data)
+        return response
 
     @property
     def is_closed(self) -> bool:

@@ -27,6 +27,7 @@ DEFAULTS: dict[str, Any] = {
     "proxy": None,
     "trust_env": True,
     "http2": False,
+    "idempotency_keys": None,
 }
 OTHERS: dict[str, Any] = {
     "timeout": 1.5,
@@ -42,6 +43,7 @@ OTHERS: dict[str, Any] = {
     "proxy": "http://proxy:3128",
     "trust_env": False,
     "http2": True,
+    "idempotency_keys": True,
 }
 
 
@@ -117,9 +119,14 @@ def test_wrong_values(name: str, value: Any) -> None:
     ("name", "value"),
     [
         *((name, "5") for name in DEFAULTS if name not in ("verify", "proxy")),
-        *((name, None) for name in DEFAULTS if name not in ("proxy", "retry_budget")),
+        *(
+            (name, None)
+            for name in DEFAULTS
+            if name not in ("proxy", "retry_budget", "idempotency_keys")
+        ),
         *((name, True) for name in ("timeout", "retries", "max_connections", "retry_budget")),
         *((name, 1) for name in ("allow_insecure", "trust_env", "http2", "verify", "proxy")),
+        ("idempotency_keys", 1),
         ("retries", 2.0),
         ("proxy", b"http://h"),
         ("verify", b"/ca.pem"),

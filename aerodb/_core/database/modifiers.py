@@ -150,7 +150,8 @@ def idempotency_key(plan: Plan, step: Step) -> None:
 
 def retry(plan: Plan, step: Step) -> None:
     """Apply `retry`."""
-    plan.retry = choice(step[2], ("default", "ambiguous", "never"), "retry")
+    mode: Any = choice(step[2], ("default", "ambiguous", "never"), "retry")
+    plan.retry = mode
 
 
 class Modifiers(Chain):

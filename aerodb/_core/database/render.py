@@ -106,12 +106,28 @@ def _check(plan: Plan) -> None:
             hint="Add a filter, or call all_rows() if every row is meant.",
         )
     if plan.verb not in ("select", "rpc"):
-        if plan.head:
-            raise BadValue(f"select(head=True) was called on {plan.verb}, expected a read")
+        _check_write(plan)
         if plan.mode != "list":
             plan.returning = "representation"
     elif plan.expect_rows is not None and plan.verb == "select":
         raise BadValue("expect_rows was called on a read, expected a write")
+
+
+def _check_write(plan: Plan) -> None:
+    """Refuse what the server would drop from a write: the user means it to hold (§3.6)."""
+    if plan.head:
+        raise BadValue(f"select(head=True) was called on {plan.verb}, expected a read")
+    if plan.limit is not None or plan.offset is not None:
+        raise BadValue(
+            f"a limit was given to {plan.verb}, which the server would carry out on every "
+            "matching row",
+            hint="Choose the rows by filters; max_affected() undoes a write of too many.",
+        )
+    if plan.verb in ("insert", "upsert") and plan.filtered:
+        raise BadValue(
+            f"a filter was given to {plan.verb}, expected none: it writes the rows it is given",
+            hint="Use update() to change rows that filters choose.",
+        )
 
 
 def _row_type(plan: Plan) -> Any:
