@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any, NoReturn, Self, TypeVar, overload
+from typing import Any, NoReturn, Self
 
-from aerodb._core.database.modifiers import CountMode
 from aerodb._core.headers import ClientHeaders, clean_key
 from aerodb._core.health import HealthStatus, health_call
 from aerodb._core.http_settings import HttpSettings
@@ -18,13 +17,10 @@ from aerodb._version import __version__
 from aerodb.types import AeroDBResponse
 
 from ._transport import AsyncTransport
-from .database import AsyncDatabaseClient, AsyncQueryBuilder
-
-RowT = TypeVar("RowT")
-T = TypeVar("T")
+from .database import AsyncQuerySource
 
 
-class AsyncAeroDBClient(ContextGuard):
+class AsyncAeroDBClient(ContextGuard, AsyncQuerySource):
     """Talks to one AeroDB: database queries, health.
 
     Args:
@@ -62,7 +58,7 @@ class AsyncAeroDBClient(ContextGuard):
         client_headers = ClientHeaders(version=__version__, key=clean_key(key), headers=headers)
         http = HttpClient(_http_settings(options), client=http_client)
         self._transport = AsyncTransport(base, client_headers, options, http)
-        self._database = AsyncDatabaseClient(self._transport, schema)
+        self._source = (self._transport, schema)
         self._closed = False
 
     @classmethod
@@ -81,59 +77,6 @@ class AsyncAeroDBClient(ContextGuard):
         if "url" not in arguments:
             raise ValueError(f"{prefix}URL is not set: set it to your AeroDB's URL, or pass url=")
         return cls(**arguments)
-
-    @overload
-    def from_(self, table: str) -> AsyncQueryBuilder[dict[str, Any], list[dict[str, Any]]]: ...
-
-    @overload
-    def from_(self, table: str, row_type: type[RowT]) -> AsyncQueryBuilder[RowT, list[RowT]]: ...
-
-    def from_(self, table: str, row_type: Any = None) -> Any:
-        """Begin a query on a table or view; see `AsyncDatabaseClient.from_`."""
-        return self._database.from_(table, row_type)
-
-    table = from_
-
-    @overload
-    def rpc(
-        self,
-        fn: str,
-        params: Mapping[str, Any] | None = None,
-        *,
-        get: bool = False,
-        head: bool = False,
-        count: CountMode | None = None,
-    ) -> AsyncQueryBuilder[dict[str, Any], Any]: ...
-
-    @overload
-    def rpc(
-        self,
-        fn: str,
-        params: Mapping[str, Any] | None = None,
-        *,
-        get: bool = False,
-        head: bool = False,
-        count: CountMode | None = None,
-        returns: type[T],
-    ) -> AsyncQueryBuilder[T, T]: ...
-
-    def rpc(
-        self,
-        fn: str,
-        params: Any = None,
-        count: CountMode | None = None,
-        head: bool = False,
-        get: bool = False,
-        *,
-        returns: Any = None,
-    ) -> Any:
-        """Call a function of the database; see `AsyncDatabaseClient.rpc`."""
-        database: Any = self._database  # the overloads are for callers
-        return database.rpc(fn, params, count=count, head=head, get=get, returns=returns)
-
-    def schema(self, name: str) -> AsyncDatabaseClient:
-        """The same database, seen through another schema."""
-        return self._database.schema(name)
 
     async def health(self, *, timeout: float = 5.0) -> AeroDBResponse[HealthStatus]:
         """Ask the server how it is: status, version, services, features."""

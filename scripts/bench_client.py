@@ -62,11 +62,15 @@ def client_sync(port: int, *, times: int, threads: int = 1, count: int = 1) -> f
                 select(client, count).execute().unwrap()
 
         with ThreadPoolExecutor(threads) as pool:
-            for _ in range(2):  # the first time warms up
+
+            def run() -> float:
                 before = time.process_time()
                 for done in [pool.submit(work) for _ in range(threads)]:
                     done.result()
-            return time.process_time() - before
+                return time.process_time() - before
+
+            run()  # warms up
+            return run()
 
 
 Side = Callable[[int], float]

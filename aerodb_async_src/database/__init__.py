@@ -4,5 +4,6 @@
 from __future__ import annotations
 
 from .client import AsyncDatabaseClient as AsyncDatabaseClient
+from .client import AsyncQuerySource as AsyncQuerySource
 from .query import AsyncQueryBuilder as AsyncQueryBuilder
 from .rows import AsyncRowStream as AsyncRowStream

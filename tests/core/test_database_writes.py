@@ -116,7 +116,7 @@ def test_accept_and_profile() -> None:
         'application/vnd.pgrst.plan+text; for="application/json"'
     )
     assert headers(t.header("accept", "text/x"))["accept"] == "text/x"
-    assert headers(t.idempotency_key("k1"))["Idempotency-Key"] == "k1"
+    assert headers(t.insert({}).idempotency_key("k1"))["Idempotency-Key"] == "k1"
 
 
 def test_functions() -> None:

@@ -21,6 +21,7 @@ from aerodb._core.database.operands import (
 from aerodb._core.values import BadValue, describe
 
 _TYPE = re.compile(r"[A-Za-z0-9_$ ]+").fullmatch
+_NAME = re.compile(r"\w+").fullmatch
 
 __all__ = ["Column", "Condition", "Group", "Leaf", "Raw", "col"]
 
@@ -150,6 +151,11 @@ def condition_of(value: Any) -> Condition:
     if isinstance(value, Condition):
         return value
     if isinstance(value, str):
+        if _NAME(value):  # postgrest-py's second positional argument is the embedded table
+            raise BadValue(
+                f"{value!r} was given, expected conditions such as 'age.gt.18'",
+                hint="Name an embedded table with foreign_table=.",
+            )
         return Raw(value)
     raise BadValue(f"{describe(value)} was given, expected a condition as col('a') > 1, or text")
 

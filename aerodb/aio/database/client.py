@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/database/client.py by scripts/generate.py [2c1bc1bac4e2]: do not edit
+# GENERATED from aerodb_async_src/database/client.py by scripts/generate.py [58d101fe0c24]: do not edit
 """Where queries begin."""
 
 from __future__ import annotations
@@ -18,13 +18,12 @@ T = TypeVar("T")
 _new = object.__new__
 
 
-class AsyncDatabaseClient:
-    """Begins queries on the tables and functions of one schema."""
+class AsyncQuerySource:
+    """What can begin a query: the client itself, and a schema of it."""
 
-    __slots__ = ("_source",)
+    __slots__ = ()
 
-    def __init__(self, transport: AsyncTransport, schema: str = "public") -> None:
-        self._source = (transport, schema)
+    _source: tuple[AsyncTransport, str]
 
     @overload
     def from_(self, table: str) -> AsyncQueryBuilder[dict[str, Any], list[dict[str, Any]]]: ...
@@ -100,3 +99,12 @@ class AsyncDatabaseClient:
     def schema(self, name: str) -> AsyncDatabaseClient:
         """The same database, seen through another schema, over the same connections."""
         return AsyncDatabaseClient(self._source[0], name)
+
+
+class AsyncDatabaseClient(AsyncQuerySource):
+    """Begins queries on the tables and functions of one schema."""
+
+    __slots__ = ("_source",)
+
+    def __init__(self, transport: AsyncTransport, schema: str = "public") -> None:
+        self._source = (transport, schema)

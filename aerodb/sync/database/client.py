@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/database/client.py by scripts/generate.py [1d2a43a3bdf0]: do not edit
+# GENERATED from aerodb_async_src/database/client.py by scripts/generate.py [4b31c8cb52cc]: do not edit
 """Where queries begin."""
 
 from __future__ import annotations
@@ -18,13 +18,12 @@ T = TypeVar("T")
 _new = object.__new__
 
 
-class DatabaseClient:
-    """Begins queries on the tables and functions of one schema."""
+class QuerySource:
+    """What can begin a query: the client itself, and a schema of it."""
 
-    __slots__ = ("_source",)
+    __slots__ = ()
 
-    def __init__(self, transport: Transport, schema: str = "public") -> None:
-        self._source = (transport, schema)
+    _source: tuple[Transport, str]
 
     @overload
     def from_(self, table: str) -> QueryBuilder[dict[str, Any], list[dict[str, Any]]]: ...
@@ -100,3 +99,12 @@ class DatabaseClient:
     def schema(self, name: str) -> DatabaseClient:
         """The same database, seen through another schema, over the same connections."""
         return DatabaseClient(self._source[0], name)
+
+
+class DatabaseClient(QuerySource):
+    """Begins queries on the tables and functions of one schema."""
+
+    __slots__ = ("_source",)
+
+    def __init__(self, transport: Transport, schema: str = "public") -> None:
+        self._source = (transport, schema)
