@@ -13,6 +13,7 @@ import pytest
 
 from aerodb._core.database.render import prepare
 from aerodb._core.http import Call, Retry
+from aerodb.types import AeroDBResponse
 from tests.support.queries import Bare, function, sent, table
 
 t = table()
@@ -139,6 +140,11 @@ def test_functions() -> None:
         (t.insert({}), Retry.UNSENT),
         (t.delete().eq("a", 1), Retry.UNSENT),
         (t.delete().eq("a", 1).retry("ambiguous"), Retry.IDEMPOTENT),
+        (t.insert({}).retry("never"), Retry.NEVER_ANSWERED),
+        (t.retry("never"), Retry.NEVER_ANSWERED),
+        (t.retry("ambiguous"), Retry.SAFE),
+        (t.insert({}).retry("ambiguous").retry("default"), Retry.UNSENT),
+        (t.insert({}).idempotency_key("k"), Retry.UNSENT),
         (function("f"), Retry.UNSENT),
         (function("f", get=True), Retry.SAFE),
     ],
@@ -147,6 +153,46 @@ def test_what_may_be_repeated(query: Bare, retry: Retry) -> None:
     call = prepare(query)
     assert isinstance(call, Call)
     assert call.retry is retry
+
+
+@pytest.mark.parametrize(
+    ("query", "keyed", "sent_key"),
+    [
+        (t.insert({}), None, None),
+        (t.insert({}).idempotency_key("k"), "given", "k"),
+        (t.idempotency_key("k").delete().eq("a", 1), "given", "k"),
+        (t.insert({}).idempotency_key("k").idempotency_key("l"), "given", "l"),
+        (t.insert({}).idempotency_key(), "made", None),
+        (t.insert({}).idempotency_key("k").idempotency_key(), "made", None),
+        (function("f").idempotency_key(), "made", None),
+        (function("f", get=True).idempotency_key("k"), None, None),
+        (t.idempotency_key("k"), None, None),
+        (t.idempotency_key(), None, None),
+    ],
+)
+def test_keys(query: Bare, keyed: str | None, sent_key: str | None) -> None:
+    call = prepare(query)
+    assert isinstance(call, Call)
+    assert call.keyed == keyed
+    assert dict(call.headers).get("Idempotency-Key") == sent_key
+
+
+@pytest.mark.parametrize("key", ["", " ", "a b", "é", "x" * 256, "a\n", 5, b"k"])
+def test_keys_that_cannot_be_sent(key: Any) -> None:
+    answer = prepare(t.insert({}).idempotency_key(key))
+    assert isinstance(answer, AeroDBResponse)
+    assert answer.error is not None
+    assert answer.error.code == "INVALID_ARGUMENT"
+    assert "idempotency_key must" in answer.error.message
+
+
+@pytest.mark.parametrize("mode", [None, "", "always", 3])
+def test_what_retry_does_not_know(mode: Any) -> None:
+    answer = prepare(t.retry(mode))
+    assert isinstance(answer, AeroDBResponse)
+    assert answer.error is not None
+    assert "retry:" in answer.error.message
+    assert "never" in answer.error.message
 
 
 def test_the_time_of_one_query() -> None:

@@ -88,8 +88,11 @@ def test_retryable_by_status_and_code(status: int, code: str, retryable: bool) -
         (502, "http_502", {}, True),
         (503, "http_503", {}, True),
         (503, "http_503", {"Retry_After": "1"}, False),
-        (503, "PGRST001", {}, False),
+        (503, "PGRST001", {}, True),
+        (503, "PGRST001", {"Retry_After": "1"}, True),
+        (503, "PGRST002", {"Retry_After": "1"}, False),
         (503, "08006", {}, True),
+        (503, "08006", {"Retry_After": "1"}, True),
         (504, "PGRST003", {}, False),
         (504, "http_504", {}, True),
     ],
@@ -102,6 +105,19 @@ def test_whether_a_write_may_have_happened(
     assert read(status, body, READ, **headers).maybe_applied is False
     earlier = EXCHANGE._replace(maybe_applied=True)
     assert read(status, body, earlier, **headers).maybe_applied is True
+
+
+@pytest.mark.parametrize(
+    ("code", "doubt"),
+    [
+        ("idempotency_key_in_progress", True),
+        ("idempotency_response_unavailable", True),
+        ("idempotency_key_reused", False),
+        ("invalid_idempotency_key", False),
+    ],
+)
+def test_whether_another_request_under_the_key_has_an_effect(code: str, doubt: bool) -> None:
+    assert read(409, {"code": code, "message": "m"}).maybe_applied is doubt
 
 
 def test_no_secret_in_any_field() -> None:

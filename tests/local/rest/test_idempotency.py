@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -368,7 +369,7 @@ def test_a_database_connection_that_is_lost_on_the_way(call: Caller, owner: Any)
         while not owner.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity where wait_event = 'PgSleep'"
         ).fetchall():
-            continue
+            time.sleep(0.02)
         interrupted = running.result()
     assert interrupted.status_code in (200, 503)
     again = call("POST", "/rpc/log", "k", body)
