@@ -7,7 +7,6 @@ one session is refreshed once for all of them. asyncio's own locks belong to one
 from __future__ import annotations
 
 import inspect
-import logging
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -15,12 +14,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from aerodb._io import forks
+from aerodb._io.log import logger
 
 if TYPE_CHECKING:
     import asyncio
 
 T = TypeVar("T")
-_log = logging.getLogger("aerodb")
 
 
 async def pause(seconds: float) -> None:
@@ -214,7 +213,7 @@ class Worker:
         try:
             await self._target()
         except Exception:  # noqa: BLE001  # nobody else would hear of it
-            _log.exception("worker failed")
+            logger().exception("worker failed")
 
     async def join(self, timeout: float | None) -> bool:
         """Wait until it is done; False if it is not in time, or if it is the caller itself."""

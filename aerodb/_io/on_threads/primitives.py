@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import logging
 import threading
 import time
 from collections import deque
@@ -12,9 +11,9 @@ from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 from aerodb._io import forks
+from aerodb._io.log import logger
 
 T = TypeVar("T")
-_log = logging.getLogger("aerodb")
 
 
 def pause(seconds: float) -> None:
@@ -141,7 +140,7 @@ class Worker:
         try:
             self._target()
         except Exception:  # noqa: BLE001  # nobody else would hear of it
-            _log.exception("worker %s failed", threading.current_thread().name)
+            logger().exception("worker %s failed", threading.current_thread().name)
 
     def join(self, timeout: float | None) -> bool:
         """Wait until it is done; False if it is not in time, or if it is the caller itself."""
