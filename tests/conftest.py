@@ -58,6 +58,7 @@ def database(server: LocalServer) -> Iterator[psycopg.Connection[Any]]:
 def empty(database: psycopg.Connection[Any]) -> None:
     """Empty every table that tests write to; what they only read stays."""
     database.execute("select empty_written()")
+    database.execute("truncate aerodb_internal.idempotency_records")
 
 
 @pytest.fixture

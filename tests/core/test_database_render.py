@@ -211,6 +211,15 @@ REFUSED: list[tuple[Bare, str]] = [
     (function("f", {"a": "not.x"}, get=True), "filter"),
     (function("f", {"limit": 1}, get=True), "limit"),
     (function("f").insert({"a": 1}), "rpc"),
+    # what the server would drop, or could not mean
+    (t.delete().eq("a", 1).limit(1), "limit"),
+    (t.range(0, 1).update({"a": 1}).eq("a", 1), "limit"),
+    (t.insert({"a": 1}).eq("a", 1), "filter"),
+    (t.eq("a", 1).upsert({"a": 1}), "filter"),
+    (t.select("a").max_affected(1), "max_affected"),
+    (t.like("a", 5), "like"),
+    (t.ilike("a", ["b"]), "ilike"),
+    (t.regex("a", {"b": 1}), "match"),
 ]  # fmt: skip
 
 
@@ -221,6 +230,10 @@ def test_a_bad_value_is_an_error_that_names_it(query: Bare, named: str) -> None:
     assert named in error.message
     assert error.code in repr(query)
     assert query.to_curl().startswith("# nothing is sent: INVALID_ARGUMENT")
+
+
+def test_a_count_is_of_all_that_match() -> None:
+    assert sent(t.eq("a", 1).limit(5).offset(9).counted("exact")) == ("HEAD", "t?a=eq.1")
 
 
 def test_wrong_python_raises() -> None:

@@ -31,6 +31,7 @@ MATCHES_NONE = "in.none"
 """The operator that stands for an empty `in` list: not on the wire, see `render`."""
 MATCHES_ALL = "in.all"
 
+_PATTERNS = frozenset({"like", "ilike", "match", "imatch"})
 _IS_WORDS = ("null", "not_null", "true", "false", "unknown")
 _OPERATOR = re.compile(
     r"(eq|gte?|lte?|i?like|i?match)(?:\((any|all)\))?"
@@ -57,6 +58,8 @@ def operand(operator: str, value: Any, negated: bool) -> Operand:
         return special(operator, value, negated)
     if operator[-1] == ")" and operator[-5:] in ("(any)", "(all)"):
         return negated, operator, array_literal(listed(value, operator))
+    if operator in _PATTERNS and kind_of(value) not in ("str", "enum"):
+        raise BadValue(f"{operator}: {describe(value)} was given, expected a pattern, a str")
     return negated, operator, scalar_text(value)
 
 

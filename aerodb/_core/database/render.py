@@ -109,8 +109,10 @@ def _check(plan: Plan) -> None:
         _check_write(plan)
         if plan.mode != "list":
             plan.returning = "representation"
-    elif plan.expect_rows is not None and plan.verb == "select":
-        raise BadValue("expect_rows was called on a read, expected a write")
+    elif plan.verb == "select":
+        for name in ("expect_rows", "max_affected"):
+            if getattr(plan, name) is not None:
+                raise BadValue(f"{name} was called on a read, expected a write")
 
 
 def _check_write(plan: Plan) -> None:

@@ -140,11 +140,12 @@ def snapshot(values: Any) -> Any:
 
 
 def count_only(plan: Plan, step: Step) -> None:
-    """Ask for the number of rows and nothing else."""
+    """Ask for the number of rows and nothing else: of all that match, whatever the page."""
     if plan.verb not in ("select", "rpc"):
         raise BadValue(f"count() was called on {plan.verb}, expected a read")
     counted(plan, (None, None, step[2]))
     plan.head, plan.mode = True, "list"
+    plan.limit = plan.offset = None
 
 
 def one_column(plan: Plan, step: Step) -> None:
