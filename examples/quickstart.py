@@ -104,11 +104,31 @@ def write(client: AeroDBClient) -> None:
 
 
 async def ask_again(url: str, key: str) -> None:
-    """The async client: the same API, awaited; here with three questions at once."""
+    """The async client: the same API, awaited; here with all questions asked at once."""
     async with AsyncAeroDBClient(url, key) as client:
         flights = client.from_("flights")
         origins = ("EWR", "JFK", "LGA")
         late = col("arr_delay") > 60
+        routes = (
+            flights.select("flight, distance, airlines(name), destination:airports!dest(name)")
+            .eq("origin", "JFK")
+            .order("distance", ascending=False)
+            .limit(1)
+        )
+        wind = (
+            client.from_("weather")
+            .select("origin, time_hour, wind_speed")
+            .in_("origin", ["EWR", "LGA"])
+            .not_.is_("wind_speed", None)
+            .order("wind_speed", ascending=False)
+            .limit(3)
+        )
+        farthest, windiest, delays, airline = await asyncio.gather(
+            routes.execute(),
+            wind.execute(),
+            client.rpc("delays_by_carrier", {"at_least": 100}).execute(),
+            client.from_("airlines", Airline).select("*").eq("carrier", "AA").single().execute(),
+        )
         counts = await asyncio.gather(
             *(flights.where(late & (col("origin") == origin)).count("exact") for origin in origins)
         )
@@ -117,16 +137,15 @@ async def ask_again(url: str, key: str) -> None:
             for origin, count in zip(origins, counts, strict=True)
         ]
         show("Asked at once, by the async client", table)
+        show("The farthest flight from JFK", [named(row) for row in farthest.unwrap()])
+        show("The windiest hours", windiest.unwrap())
+        show("The most punctual airline", delays.unwrap()[-1:])
+        print(f"\nA typed row: {airline.unwrap()}")
 
-        wind = await (
-            client.from_("weather")
-            .select("origin, time_hour, wind_speed")
-            .in_("origin", ["EWR", "LGA"])
-            .not_.is_("wind_speed", None)
-            .order("wind_speed", ascending=False)
-            .limit(3)
-        )
-        show("The windiest hours", wind.unwrap())
+
+def named(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Embedded rows by their name alone, for printing."""
+    return {key: value["name"] if isinstance(value, dict) else value for key, value in row.items()}
 
 
 def flatten(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -139,30 +139,34 @@ def test_what_the_table_says_about_42501_and_21000() -> None:
 
 
 def test_every_code_of_the_instance_is_explained() -> None:
-    title = "The local instance's own"
-    explained = set(re.findall(r"`([a-z]+_[a-z_]+|AERO\d+)`", section(ERRORS, title)))
-    made = {code for _, code in refusals() if not code.startswith("PGRST")} | helpers_codes()
-    assert {code for code in made if "_" in code or code.startswith("AERO")} <= explained
-    assert {code for code in explained if "_" in code} <= made
+    text = section(ERRORS, "The local instance's own")
+    explained = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", text))
+    made = {
+        constant.value
+        for _, tree in trees("aerodb/local")
+        for node in ast.walk(tree)
+        for constant in where_codes_stand(node)
+        if isinstance(constant, ast.Constant) and re.fullmatch(r"[a-z_]+", str(constant.value))
+    }
+    assert made == explained
+    assert {code for _, code in refusals() if code.startswith("AERO")} <= set(
+        re.findall(r"`(AERO\d+)`", text)
+    )
 
 
-def helpers_codes() -> set[str]:
-    """Lower-case codes in the modules that refuse: `_refused("no_api_key", ...)` and the like."""
-    found: set[str] = set()
-    for path, tree in trees("aerodb/local"):
-        if path.name in ("app.py", "limits.py", "credentials.py", "idempotency.py"):
-            found |= {
-                node.value
-                for call in ast.walk(tree)
-                if isinstance(call, ast.Call | ast.Return | ast.Assign)
-                for node in ast.walk(call)
-                if isinstance(node, ast.Constant) and isinstance(node.value, str)
-                if re.fullmatch(r"[a-z]+(_[a-z]+)+", node.value)
-            }
-    return found - NOT_CODES
+def where_codes_stand(node: ast.AST) -> list[ast.expr]:
+    """A refusing call's arguments; what follows a status in a tuple; what is called `code`."""
+    match node:
+        case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if name in REFUSING:
+            return node.args
+        case ast.Tuple(elts=[ast.Constant(value=int()), code, *_]):
+            return [code]
+        case ast.Assign(targets=[ast.Name(id="code")], value=ast.IfExp(body=one, orelse=other)):
+            return [one, other]
+    return []
 
 
-NOT_CODES = {"service_role", "content_length"}
+REFUSING = ("_refuse", "_refused")
 
 
 # --- settings -----------------------------------------------------------------------------------
