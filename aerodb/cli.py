@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from aerodb._version import __version__
+from aerodb.local.extra import missing_text
 
 _USAGE = """\
 Usage: aerodb COMMAND [OPTIONS]
@@ -16,11 +17,6 @@ Commands:
 Options:
   --version  Show the version and exit.
   --help     Show this message and exit. `aerodb dev --help` shows the options of dev.
-"""
-_MISSING = """\
-aerodb dev needs the local instance, which is not installed ({module} is missing). Install it with
-
-    pip install 'aerodb[local]'
 """
 
 
@@ -43,9 +39,10 @@ def _dev(words: list[str]) -> int:
     try:
         from aerodb.local.commands import serve
     except ModuleNotFoundError as problem:
-        if (problem.name or "aerodb").partition(".")[0] == "aerodb":
+        text = missing_text(problem)
+        if text is None:
             raise
-        sys.stderr.write(_MISSING.format(module=problem.name))
+        sys.stderr.write(f"aerodb dev: {text}")
         return 1
     serve(words, prog_name="aerodb dev")
     return 0

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from aerodb.local.extra import missing_text
+
 if TYPE_CHECKING:
     from aerodb.local.errors import LocalError
     from aerodb.local.server import LocalServer
@@ -20,8 +22,13 @@ __all__ = ["LocalError", "LocalServer"]
 def __getattr__(name: str) -> Any:
     """Import on first use: the rest needs the extra `[local]`, this module does not."""
     if name == "LocalServer":
-        from aerodb.local.server import LocalServer
-
+        try:
+            from aerodb.local.server import LocalServer
+        except ModuleNotFoundError as problem:
+            text = missing_text(problem)
+            if text is None:
+                raise
+            raise ImportError(text) from None
         return LocalServer
     if name == "LocalError":
         from aerodb.local.errors import LocalError

@@ -1,0 +1,314 @@
+"""What the documentation shows works: snippets run, commands exist, links lead somewhere."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import importlib.util
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import django
+import httpx
+import pytest
+from django.conf import settings as django_settings
+from django.http import JsonResponse
+from django.test import RequestFactory
+from starlette.types import Receive, Scope, Send
+
+from aerodb.local import LocalServer
+from aerodb.local.commands import serve
+from tests.support.snippets import Runner, Snippet, commands_of, snippets_of
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+SNIPPETS = [snippet for document in DOCUMENTS for snippet in snippets_of(document)]
+LANGUAGES = {"python", "console", "sql", "mermaid", "text"}
+by_name = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+
+
+def chosen(language: str, document: Path | None = None) -> list[Snippet]:
+    """The snippets of a language that are run."""
+    return [
+        snippet
+        for snippet in SNIPPETS
+        if snippet.language == language
+        and document in (None, snippet.document)
+        and not snippet.marker.startswith("not run")
+    ]
+
+
+# --- where they run ------------------------------------------------------------------------------
+
+SOME_FLIGHTS = """
+insert into airlines values ('UA', 'United Air Lines Inc.');
+insert into airports (faa, name) values ('JFK', 'John F Kennedy Intl'), ('SFO', 'San Francisco');
+insert into flights (time_hour, carrier, flight, origin, dest, month, day, sched_dep_time,
+                     sched_arr_time, dep_delay, distance)
+values ('2013-01-01 05:00:00+00', 'UA', 15, 'JFK', 'SFO', 1, 1, 600, 900, 90, 2586);
+"""
+
+
+@pytest.fixture(scope="module")
+def todos() -> str:
+    """The schema that the quickstart has its reader write."""
+    return chosen("sql", ROOT / "docs" / "quickstart.md")[0].code
+
+
+@pytest.fixture(scope="module")
+def server(todos: str) -> Iterator[LocalServer]:
+    """One AeroDB with all that the documents speak of."""
+    schema = [ROOT / "examples" / "flights.sql", ROOT / "tests" / "live_schema.sql", todos]
+    with LocalServer(
+        schema=[*schema, SOME_FLIGHTS], db_schemas="public, archive", db_plan_enabled=True
+    ) as running:
+        yield running
+
+
+@pytest.fixture
+def at_hand(
+    server: LocalServer, todos: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """A working directory and an environment as a reader has them."""
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    (tmp_path / "todos.sql").write_text(todos, encoding="utf-8")
+    (tmp_path / "migrations").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AERODB_URL", server.url)
+    monkeypatch.setenv("AERODB_KEY", server.anon_key)
+    if not django_settings.configured:
+        django_settings.configure()
+        django.setup()
+    server.execute_sql("select empty_written(); truncate todos restart identity")
+    return tmp_path
+
+
+@pytest.fixture
+def play(server: LocalServer, at_hand: Path) -> Iterator[Callable[[Path], Runner]]:
+    """Run all Python snippets of a document; what they have made stays to be looked at."""
+    runners: list[Runner] = []
+
+    def run(document: Path) -> Runner:
+        name = f"docs_{document.stem}"
+        runner = Runner(name, server.url, server.anon_key, server.service_key)
+        runners.append(runner.__enter__())
+        for snippet in chosen("python", document):
+            if snippet.marker == "pytest":
+                run_by_pytest(snippet, at_hand)
+            else:
+                runner.run(snippet)
+        return runner
+
+    yield run
+    for runner in runners:
+        runner.__exit__()
+
+
+def run_by_pytest(snippet: Snippet, folder: Path) -> None:
+    file = folder / "test_snippet.py"
+    file.write_text(snippet.code, encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error"]
+    done = subprocess.run(
+        [*command, "--rootdir", str(folder), str(file)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{snippet}\n{done.stdout}{done.stderr}"
+
+
+# --- Python --------------------------------------------------------------------------------------
+
+
+def test_every_snippet_has_a_language_that_is_checked() -> None:
+    assert [str(snippet) for snippet in SNIPPETS if snippet.language not in LANGUAGES] == []
+    assert len(chosen("python")) > 20
+    assert len(chosen("console")) > 5
+
+
+@by_name
+def test_python_runs(document: Path, play: Callable[[Path], Runner]) -> None:
+    play(document)
+
+
+def test_the_fastapi_app_answers(play: Callable[[Path], Runner], server: LocalServer) -> None:
+    app = play(ROOT / "docs" / "quickstart.md").values["app"]
+    server.execute_sql("insert into todos (title) values ('Answer')")
+
+    async def ask() -> httpx.Response:
+        async with app.router.lifespan_context(app) as state:
+
+            async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
+                await app({**scope, "state": dict(state)}, receive, send)
+
+            transport = httpx.ASGITransport(with_state)
+            async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
+                return await http.get("/todos")
+
+    answer = asyncio.run(ask())
+    assert answer.status_code == 200
+    assert "Answer" in [todo["title"] for todo in answer.json()]
+
+
+def test_the_django_view_answers(play: Callable[[Path], Runner], server: LocalServer) -> None:
+    view = play(ROOT / "docs" / "quickstart.md").values["list_todos_view"]
+    server.execute_sql("insert into todos (title) values ('View')")
+    answer = view(RequestFactory().get("/todos"))
+    assert isinstance(answer, JsonResponse)
+    assert answer.status_code == 200
+    assert b'"View"' in answer.content
+
+
+def test_sql_is_accepted(server: LocalServer) -> None:
+    for snippet in chosen("sql"):
+        server.execute_sql(
+            f"begin; create schema docs; set local search_path = docs, public;\n{snippet.code};\n"
+            "rollback"
+        )
+
+
+# --- the harness itself --------------------------------------------------------------------------
+
+
+def run_text(text: str, server: LocalServer, marker: str = "") -> None:
+    with Runner("docs_probe", server.url, server.anon_key, server.service_key) as runner:
+        runner.run(Snippet(Path("probe.md"), 1, "python", text, marker))
+
+
+OPENED = "from aerodb import AeroDBClient\nc = AeroDBClient('http://127.0.0.1:54321')\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "response = c.from_('nothing').select('*').execute()",
+        "c.from_('users').select('nothing')",
+        "for _ in range(1):\n    c.from_('users').select('nothing').execute()",
+    ],
+)
+def test_a_snippet_with_an_error_does_not_pass(text: str, server: LocalServer) -> None:
+    with pytest.raises(AssertionError, match=r"42703|PGRST205"):
+        run_text(OPENED + text, server)
+    run_text(OPENED + text, server, "errors are shown")
+
+
+def test_a_marker_that_is_not_needed_does_not_pass(server: LocalServer) -> None:
+    with pytest.raises(AssertionError, match="no error to be shown"):
+        run_text(OPENED + "c.from_('users').select('id')", server, "errors are shown")
+
+
+# --- commands ------------------------------------------------------------------------------------
+
+
+def check_script(words: list[str]) -> None:
+    """`python3 scripts/check.py --fast`: the file is there, compiles, and knows the flags."""
+    source = (ROOT / words[0]).read_text(encoding="utf-8")
+    ast.parse(source)
+    assert all(word in source for word in words[1:] if word.startswith("--")), words
+
+
+def check_serve(words: list[str]) -> None:
+    """Have the command line read the words, without running anything."""
+    context = serve.make_context("aerodb dev", list(words))
+    for file in context.params["schema"]:
+        assert Path(file).is_file(), file
+
+
+def check_module(words: list[str]) -> None:
+    """`python -m NAME ...`"""
+    assert importlib.util.find_spec(words[0]) is not None
+    if words[0] == "aerodb.local":
+        check_serve(words[1:])
+
+
+def check_pip(words: list[str]) -> None:
+    """`pip install "aerodb[local]"`: extras that the project has."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for word in words[1:]:
+        name, _, extras = word.rstrip("]").partition("[")
+        if name == project["name"]:
+            assert set(filter(None, extras.split(","))) <= set(project["optional-dependencies"])
+
+
+def check_curl(words: list[str], server: LocalServer) -> None:
+    """Ask the server for the same thing, where it has its REST part."""
+    parts = urlsplit(words[-1])
+    answer = httpx.get(f"{server.url}/rest/v1{parts.path}?{parts.query}")
+    assert answer.status_code == 200, answer.text
+
+
+def check_command(command: str, server: LocalServer) -> None:
+    words = shlex.split(command)
+    program = Path(words[0]).name
+    if program in ("python", "python3"):
+        (check_module if words[1] == "-m" else check_script)(words[2 if words[1] == "-m" else 1 :])
+    elif program == "aerodb":
+        assert words[1] == "dev"
+        check_serve(words[2:])
+    elif program == "pip":
+        assert words[1] == "install"
+        check_pip(words[1:])
+    elif program == "curl":
+        check_curl(words, server)
+    elif program == "export":
+        assert all(re.fullmatch(r"(AERODB|PGRST)_[A-Z_]+=\S+", word) for word in words[1:])
+    else:
+        assert program == "uvicorn", f"how is {program!r} to be checked?"
+        assert shutil.which("uvicorn", path=str(Path(sys.executable).parent))
+
+
+@by_name
+def test_commands_exist(document: Path, server: LocalServer, at_hand: Path) -> None:
+    for snippet in chosen("console", document):
+        commands = list(commands_of(snippet))
+        assert commands, f"{snippet}: no line begins with '$ '"
+        for command in commands:
+            check_command(command, server)
+
+
+@pytest.mark.parametrize(
+    "command", [["-m", "aerodb.local"], ["-m", "aerodb.cli", "dev"], ["-m", "pytest"]]
+)
+def test_help_works(command: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, *command, "--help"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "usage" in done.stdout.lower()
+
+
+# --- links ---------------------------------------------------------------------------------------
+
+
+def anchors(document: Path) -> set[str]:
+    """The names that GitHub gives to headings."""
+    text = re.sub(r"^```.*?^```$", "", document.read_text(encoding="utf-8"), flags=re.M | re.S)
+    titles: list[Any] = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@by_name
+def test_links_lead_somewhere(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if urlsplit(target).scheme:
+            continue
+        path, _, anchor = target.partition("#")
+        file = (document.parent / path).resolve() if path else document
+        assert file.exists(), f"{document.name}: {target}"
+        assert not anchor or anchor in anchors(file), f"{document.name}: {target}"
+
+
+def test_every_document_can_be_found() -> None:
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    unknown = [path.name for path in DOCUMENTS[1:] if f"({path.name})" not in index]
+    assert unknown == ["index.md"]
