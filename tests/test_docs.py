@@ -115,7 +115,8 @@ def play(server: LocalServer, at_hand: Path) -> Iterator[Callable[[Path], Runner
 def run_by_pytest(snippet: Snippet, folder: Path) -> None:
     file = folder / "test_snippet.py"
     file.write_text(snippet.code, encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error"]
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "error"]
+    command += ["-p", "no:cacheprovider", "-p", "no:asyncio"]
     done = subprocess.run(
         [*command, "--rootdir", str(folder), str(file)],
         cwd=folder,

@@ -36,6 +36,8 @@ class RestSettings:
     db_timezone_enabled: bool = True
     safe_update: bool = False
     """Refuse UPDATE and DELETE without a filter for roles that do not bypass RLS."""
+    hide_credentials: bool = True
+    """Leave `authorization` and `apikey` out of `request.headers`: SQL has the claims."""
     jwt_secret: str | None = field(default=None, repr=False)
     jwt_secret_is_base64: bool = False
     jwt_aud: str | None = None
@@ -63,7 +65,7 @@ class RestSettings:
 INSTANCE_REST = RestSettings(db_max_rows=1000, safe_update=True, jwt_aud="aerodb")
 """The defaults over the instance's own database (wire contract §1.4, §1.7)."""
 
-FOREIGN_REST = RestSettings(db_anon_role=None)
+FOREIGN_REST = RestSettings(db_anon_role=None, hide_credentials=False)
 """The defaults over a database that somebody else looks after: PostgREST's own."""
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
+from aerodb import AeroDBClient, AsyncAeroDBClient
 from aerodb.sync.database import QueryBuilder
 from aerodb.types import AeroDBResponse
 
@@ -81,11 +82,10 @@ class Runner:
 
     def __exit__(self, *exc_info: object) -> None:
         del sys.modules[self._module.__name__]
-        clients = {
-            id(value): value for value in self.values.values() if hasattr(value, "is_closed")
-        }
-        for client in clients.values():
-            closing = client.close()
+        for value in self.values.values():
+            if not isinstance(value, AeroDBClient | AsyncAeroDBClient):
+                continue
+            closing = value.close()
             if inspect.isawaitable(closing):
                 self._loop.run(_awaited(closing))
         self._loop.close()

@@ -37,8 +37,10 @@ _ROUTINE_ACTIONS = {
 _ROOT_ACTIONS = {"GET": Action.ROOT, "HEAD": Action.ROOT, "OPTIONS": Action.INFO_ROOT}
 _CONTENT_PROFILE_METHODS = frozenset({"POST", "PATCH", "PUT", "DELETE"})
 
-_SECRET = frozenset({"authorization", "apikey", "cookie"})
-"""Headers that no SQL may read (wire contract §1.4); cookies have a setting of their own."""
+_COOKIE = frozenset({"cookie"})
+_SECRET = _COOKIE | {"authorization", "apikey"}
+"""Headers that no SQL of the instance may read (wire contract §1.4). Over a foreign database it
+may, as with PostgREST; cookies have a setting of their own in both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ def parse_request(http: HttpRequest, settings: RestSettings) -> Request:
     root_range = top_range(method, root_bounds, http.header("range"))
     content_type = canonical_type(http.header("content-type") or "application/json")
     payload, payload_columns = parse_payload(http.body, content_type, action, query.columns)
+    hidden = _SECRET if settings.hide_credentials else _COOKIE
     return Request(
         action=action,
         target=Name(schema, name),
@@ -96,7 +99,7 @@ def parse_request(http: HttpRequest, settings: RestSettings) -> Request:
         schema=schema,
         negotiated_by_profile=negotiated,
         top_range=root_range,
-        headers=tuple([one for one in http.headers if one[0] not in _SECRET]),
+        headers=tuple([one for one in http.headers if one[0] not in hidden]),
         cookies=_cookies(http.header("cookie")),
         payload=payload,
         payload_columns=payload_columns,

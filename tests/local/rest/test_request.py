@@ -10,7 +10,7 @@ from aerodb.local.rest.ast import Action, Name, Range, Request
 from aerodb.local.rest.errors import RestError
 from aerodb.local.rest.ranges import content_range, range_status
 from aerodb.local.rest.request import HttpRequest, parse_request
-from aerodb.local.settings import RestSettings
+from aerodb.local.settings import FOREIGN_REST, RestSettings
 
 ONE = RestSettings(db_schemas=("public",))
 TWO = RestSettings(db_schemas=("v1", "v2"))
@@ -181,3 +181,9 @@ def test_every_request_parses_or_is_refused(
     if error is not None:
         assert 400 <= error.status < 500
         assert error.code.startswith("PGRST1")
+
+
+def test_over_a_foreign_database_sql_sees_the_headers_that_postgrest_shows_it() -> None:
+    given = {"authorization": "Bearer t", "apikey": "k", "cookie": "a=1", "x_other": "y"}
+    shown = dict(parsed("GET", "/x", FOREIGN_REST, **given).headers)
+    assert shown == {"authorization": "Bearer t", "apikey": "k", "x-other": "y"}
