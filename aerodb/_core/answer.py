@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from aerodb._core.errors import Exchange
-from aerodb._core.redact import redact_url
+from aerodb._core.redact import redact_json, redact_text, redact_url
 from aerodb.types import AeroDBError, AeroDBResponse, ResponseMeta
 
 T = TypeVar("T")
@@ -79,10 +79,20 @@ def failed(
     return AeroDBResponse(None, error, None, meta)
 
 
-def placed(error: AeroDBError, exchange: Exchange, status: int | None = None) -> AeroDBError:
-    """An error found outside the exchange, by a decoder say, with the place where it happened."""
+def placed(
+    error: AeroDBError, exchange: Exchange, status: int | None = None, *, changed: bool = True
+) -> AeroDBError:
+    """An error found outside the exchange, by a decoder say, with the place where it happened.
+
+    A write that was answered with 200-299 has been carried out, whatever is wrong with the answer;
+    unless it is known to have `changed` nothing.
+    """
+    carried_out = changed and status is not None and 200 <= status < 300 and not exchange.reads
     return replace(
         error,
+        message=redact_text(error.message, exchange.secrets),
+        details=redact_json(error.details, exchange.secrets),
+        maybe_applied=error.maybe_applied or exchange.maybe_applied or carried_out,
         status=status if error.status is None else error.status,
         request_id=exchange.request_id,
         attempts=exchange.attempts,

@@ -20,6 +20,7 @@ from aerodb.types import AeroDBError
 CODES: Mapping[str, str] = MappingProxyType(
     {
         "CLIENT_CLOSED": "The client was closed before or during the call.",
+        "DECODE_ERROR": "A row of the answer does not fit the row type; the message says which.",
         "INSECURE_URL": "The URL would send credentials unencrypted to another machine.",
         "INVALID_ARGUMENT": "A value cannot be sent as it is; nothing was sent.",
         "INVALID_RESPONSE": "The server answered with something that cannot be read.",
@@ -30,6 +31,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "NOT_CONNECTED": "The call needs an open realtime connection.",
         "NO_REFRESH_TOKEN": "The session cannot be renewed: it holds no refresh token.",
         "RESPONSE_TOO_LARGE": "The answer is larger than the client is willing to hold.",
+        "NO_ROWS_AFFECTED": "A write touched fewer rows than `expect_rows()` said.",
         "SESSION_EXPIRED": "The session has ended and could not be renewed.",
         "TIMEOUT": "The call did not end within its time.",
         "UNEXPECTED_REDIRECT": "The server sent the call elsewhere; it was not followed.",
@@ -66,6 +68,11 @@ class Exchange(NamedTuple):
     maybe_applied: bool = False  # an earlier attempt of the same call ended in doubt
     secrets: tuple[str, ...] = ()  # texts that must not show up in the error
 
+    @property
+    def reads(self) -> bool:
+        """Whether the call changes nothing, however often it may be repeated."""
+        return self.retry is Retry.SAFE or self.method in ("GET", "HEAD")
+
 
 def error_from_response(
     status: int,
@@ -93,7 +100,7 @@ def error_from_response(
         request_id=exchange.request_id,
         retry_after=retry_after,
         retryable=_may_pass(reading),
-        maybe_applied=exchange.maybe_applied or _in_doubt(reading, retry_after, exchange.retry),
+        maybe_applied=exchange.maybe_applied or _in_doubt(reading, retry_after, exchange),
         attempts=exchange.attempts,
         method=exchange.method,
         url=redact_url(redact_text(exchange.url, secrets)),
@@ -129,11 +136,11 @@ def _may_pass(reading: Reading) -> bool:
     return reading.status in RETRY_STATUSES or reading.code in _RETRYABLE_CODES
 
 
-def _in_doubt(reading: Reading, retry_after: float | None, retry: Retry) -> bool:
+def _in_doubt(reading: Reading, retry_after: float | None, exchange: Exchange) -> bool:
     """Whether a write may have happened: a server that fails does not say how far it got."""
     if reading.code in _UNDER_THE_KEY:
         return True
-    if retry is Retry.SAFE or (reading.status < 500 and reading.status != 408):
+    if exchange.reads or (reading.status < 500 and reading.status != 408):
         return False
     if reading.code in IN_DOUBT_CODES:
         return True
@@ -150,7 +157,7 @@ def error_from_transport(failure: TransportError, exchange: Exchange) -> AeroDBE
     return replace(
         error,
         retryable=transient and not _is_certificate(cause),
-        maybe_applied=exchange.maybe_applied or (failure.sent and exchange.retry is not Retry.SAFE),
+        maybe_applied=exchange.maybe_applied or (failure.sent and not exchange.reads),
     )
 
 

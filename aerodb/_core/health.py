@@ -8,8 +8,9 @@ from types import MappingProxyType
 from typing import Any
 
 from aerodb._core.error_body import clean_text, load_json
-from aerodb._core.errors import Exchange, error_from_response
-from aerodb._core.http import Call, RawResponse, Retry
+from aerodb._core.errors import Exchange, client_error, error_from_response
+from aerodb._core.http import Call, Prepared, RawResponse, Retry
+from aerodb._core.options import seconds
 from aerodb.types import AeroDBError, AeroDBResponse
 
 IDEMPOTENCY_KEYS = "idempotency-key"
@@ -48,10 +49,14 @@ class HealthStatus:
         return feature in self.features
 
 
-def health_call(*, timeout: float | None = 5.0) -> Call[HealthStatus]:
+def health_call(*, timeout: float = 5.0) -> Prepared[HealthStatus]:
     """The call that asks the server how it is. A 503 is an answer, and comes back at once."""
+    try:
+        limit = seconds("timeout", timeout)
+    except (TypeError, ValueError) as problem:
+        return AeroDBResponse(error=client_error("INVALID_ARGUMENT", str(problem)))
     return Call(
-        "GET", "/health", decode_health, retry=Retry.SAFE, timeout=timeout, answers=(_UNWELL,)
+        "GET", "/health", decode_health, retry=Retry.SAFE, timeout=limit, answers=(_UNWELL,)
     )
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 
 _LARGEST = 2**40
+_LONGEST = 10**6  # seconds; systems count a wait in milliseconds, in 32 bits
 
 
 class ClientOptions:
@@ -167,10 +168,11 @@ def seconds(name: str, value: object, *, zero: bool = False) -> float:
     """Check a number of seconds; raises TypeError or ValueError."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{name} must be a number of seconds, not {_kind(value)}")
-    lowest = "0 or more" if zero else "above 0"
+    lowest = "from 0" if zero else "above 0"
     # Compared before it is converted: NaN fails, and an endless integer would raise in float().
-    if not 0 <= value <= _LARGEST or (value == 0 and not zero):
-        raise ValueError(f"{name} must be a finite number of seconds {lowest}, not {_shown(value)}")
+    if not 0 <= value <= _LONGEST or (value == 0 and not zero):
+        wanted = f"a finite number of seconds {lowest} up to {_LONGEST}"
+        raise ValueError(f"{name} must be {wanted}, not {_shown(value)}")
     return float(value)
 
 

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/_transport.py by scripts/generate.py [490b95b9dde9]: do not edit
+# GENERATED from aerodb_async_src/_transport.py by scripts/generate.py [931a488f07d2]: do not edit
 """The one loop over HTTP: authorise, gate, send, decode, retry.
 
 Every operation of every service is a `Call` carried out here. What to do next is decided by
@@ -26,7 +26,7 @@ from aerodb._io.on_threads import (
     pause,
     wall_clock,
 )
-from aerodb.types import AeroDBError, AeroDBResponse
+from aerodb.types import AeroDBError, AeroDBResponse, ResponseMeta
 
 T = TypeVar("T")
 
@@ -129,7 +129,10 @@ class Transport:
         self, decoded: AeroDBResponse[T], flight: _Flight, answer: RawResponse | ByteStream
     ) -> AeroDBResponse[T]:
         if decoded.error is not None:
-            error = placed(decoded.error, flight.exchange(self._base, self._headers), answer.status)
+            exchange = flight.exchange(self._base, self._headers)
+            error = placed(
+                decoded.error, exchange, answer.status, changed=decoded.meta.affected != 0
+            )
             decoded = AeroDBResponse(decoded.data, error, decoded.count, decoded.meta)
         return answered(
             decoded,
@@ -138,6 +141,21 @@ class Transport:
             attempts=flight.attempts,
             elapsed=monotonic() - flight.started,
             request_id=flight.request_id,
+        )
+
+    def exchange_of(self, call: Prepared[Any], meta: ResponseMeta) -> Exchange:
+        """What an error says of a call whose answer is still being read."""
+        if isinstance(call, AeroDBResponse):
+            return Exchange("", "")
+        timeout = self._options.timeout if call.timeout is None else call.timeout
+        return Exchange(
+            call.method,
+            self._base.url(call.path),
+            call.retry,
+            meta.request_id,
+            meta.attempts,
+            timeout,
+            secrets=self._headers.secrets(),
         )
 
     def _fly(
@@ -150,11 +168,10 @@ class Transport:
         while True:
             flight.attempts += 1
             outcome = self._attempt(flight, stream=stream)
-            if isinstance(outcome, ByteStream):
-                return outcome
-            if isinstance(outcome, RawResponse) and self._is_answer(flight.call, outcome):
+            if not isinstance(outcome, TransportError) and self._is_answer(flight.call, outcome):
                 self._budget.succeeded()
                 return outcome
+            assert not isinstance(outcome, ByteStream)  # a stream that is no answer was read
             error = self._read_failure(flight, outcome)
             sent = outcome.sent if isinstance(outcome, TransportError) else True
             verdict = self._verdict(flight, error, sent)
@@ -201,12 +218,9 @@ class Transport:
     def _attempt(self, flight: _Flight, *, stream: bool) -> Outcome:
         """Send once, following what may be followed (wire-contract S2)."""
         call, target = flight.call, self._base.target(flight.call.path)
-        headers = self._headers.for_call(call, access_token=None, request_id=flight.request_id)
-        if flight.key is not None:
-            headers.append((b"Idempotency-Key", flight.key))
         hops = 0
         while True:
-            request = Request(call.method, self._base.origin, target, headers, call.body)
+            request = self._request(flight, target)
             try:
                 outcome = self._send(request, flight, stream=stream)
             except TransportError as failure:
@@ -216,6 +230,15 @@ class Transport:
                 return outcome
             target = further
             hops += 1
+
+    def _request(self, flight: _Flight, target: str) -> Request:
+        """The request. Headers are named in no frame that waits: tools that show the local
+        variables of a traceback would show the key (reliability S1)."""
+        call = flight.call
+        headers = self._headers.for_call(call, access_token=None, request_id=flight.request_id)
+        if flight.key is not None:
+            headers.append((b"Idempotency-Key", flight.key))
+        return Request(call.method, self._base.origin, target, headers, call.body)
 
     def _redirected(
         self, call: AnyCall, outcome: RawResponse | ByteStream, target: str
@@ -247,7 +270,7 @@ class Transport:
             answer.close()
         return RawResponse(answer.status, answer.raw_headers, bytes(body))
 
-    def _is_answer(self, call: AnyCall, response: RawResponse) -> bool:
+    def _is_answer(self, call: AnyCall, response: RawResponse | ByteStream) -> bool:
         return 200 <= response.status < 300 or response.status in call.answers
 
     def _read_failure(self, flight: _Flight, outcome: RawResponse | TransportError) -> AeroDBError:

@@ -26,6 +26,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = """
     create table notes (id int primary key, body text);
     insert into notes values (1, 'one'), (2, 'two');
+    create function refuse() returns void language plpgsql stable
+        as $$ begin raise exception 'refused'; end $$;
 """
 
 
@@ -62,6 +64,16 @@ def test_the_rest_part_answers(server: LocalServer, http: httpx.Client) -> None:
     written = http.post("/rest/v1/notes", json={"id": 3}, headers={"apikey": server.service_key})
     assert written.status_code == 201
     assert server.execute_sql("delete from notes where id = 3 returning id") == [{"id": 3}]
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+def test_a_stable_function_without_a_result_is_run(
+    server: LocalServer, http: httpx.Client, method: str
+) -> None:
+    """PostgreSQL leaves out what nobody looks at: the answer has to look at it."""
+    headers = {"apikey": server.service_key}
+    answer = http.request(method, "/rest/v1/rpc/refuse", headers=headers)
+    assert (answer.status_code, answer.json()["message"]) == (400, "refused")
 
 
 @pytest.mark.parametrize("path", ["/health", "/observability/health"])

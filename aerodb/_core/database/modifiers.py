@@ -9,6 +9,7 @@ from aerodb._core.database.chain import Chain
 from aerodb._core.database.columns import order_term
 from aerodb._core.database.plan import Plan, Step, encoded_key
 from aerodb._core.headers import header_problem
+from aerodb._core.options import seconds
 from aerodb._core.retry import RetryChoice, idempotency_key_problem
 from aerodb._core.values import BadValue, describe
 
@@ -133,10 +134,10 @@ def prefer(plan: Plan, step: Step) -> None:
 
 def timeout(plan: Plan, step: Step) -> None:
     """Apply `timeout`."""
-    seconds = step[2]
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0:
-        raise BadValue(f"timeout: {describe(seconds)} was given, expected seconds above 0")
-    plan.timeout = float(seconds)
+    try:
+        plan.timeout = seconds("timeout", step[2])
+    except (TypeError, ValueError) as problem:
+        raise BadValue(str(problem)) from None
 
 
 def idempotency_key(plan: Plan, step: Step) -> None:

@@ -6,32 +6,39 @@ from collections.abc import Iterator
 from typing import Any
 
 from aerodb._core import json
+from aerodb._core.answer import placed
 from aerodb._core.database.decode import Decoder
 from aerodb._core.database.rows import DecodeFailure
 from aerodb._core.database.stream import RowDecoder, pieces
 from aerodb._core.errors import Exchange, error_from_transport
 from aerodb._core.http import Prepared, TransportError
-from aerodb.types import AeroDBAPIError, AeroDBError, AeroDBResponse, ResponseMeta
+from aerodb.types import AeroDBAPIError, AeroDBError, AeroDBResponse
 
 __all__ = ["StreamReader"]
+
+_NOWHERE = Exchange("", "")
 
 
 class StreamReader:
     """Bytes in, typed rows out. Raises `AeroDBAPIError` where the bytes or a row do not fit."""
 
-    __slots__ = ("_convert", "_decoder", "_method", "_path", "_seen", "_target")
+    __slots__ = ("_convert", "_decoder", "_exchange", "_seen", "_status", "_target")
 
-    def __init__(self, prepared: Prepared[Any]) -> None:
+    def __init__(
+        self,
+        prepared: Prepared[Any],
+        exchange: Exchange = _NOWHERE,
+        status: int | None = None,
+    ) -> None:
         self._decoder = RowDecoder()
+        self._exchange = exchange
+        self._status = status
         self._seen = 0
         self._convert = None
         self._target = ""
-        self._method = self._path = ""
-        if not isinstance(prepared, AeroDBResponse):
-            self._method, self._path = prepared.method, prepared.path
-            if isinstance(prepared.decode, Decoder):
-                self._convert = prepared.decode.convert
-                self._target = prepared.decode.target
+        if not isinstance(prepared, AeroDBResponse) and isinstance(prepared.decode, Decoder):
+            self._convert = prepared.decode.convert
+            self._target = prepared.decode.target
 
     def feed(self, chunk: bytes) -> Iterator[list[Any]]:
         """Take a chunk of the body; give the rows that it completes, some at a time."""
@@ -62,16 +69,14 @@ class StreamReader:
                 typed.append(convert(row))  # typed counts how far it got
         except Exception as error:  # noqa: BLE001  # the caller's own type; see rows.py
             failure = DecodeFailure.of(error, before + len(typed), self._target)
-            raise AeroDBAPIError(failure.error) from None
+            raise AeroDBAPIError(placed(failure.error, self._exchange, self._status)) from None
         return typed
 
     def _failed(self, error: json.BadJSON) -> AeroDBAPIError:
         message = f"after {self._seen} rows the answer is not JSON: {error}"
-        return AeroDBAPIError(AeroDBError(message, code="INVALID_RESPONSE"))
+        found = AeroDBError(message, code="INVALID_RESPONSE")
+        return AeroDBAPIError(placed(found, self._exchange, self._status))
 
-    def broken(self, failure: TransportError, meta: ResponseMeta) -> AeroDBError:
+    def broken(self, failure: TransportError) -> AeroDBError:
         """The connection broke in mid-stream."""
-        exchange = Exchange(
-            self._method, self._path, request_id=meta.request_id, attempts=meta.attempts
-        )
-        return error_from_transport(failure, exchange)
+        return error_from_transport(failure, self._exchange)

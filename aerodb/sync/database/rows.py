@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/database/rows.py by scripts/generate.py [e7f94354aa99]: do not edit
+# GENERATED from aerodb_async_src/database/rows.py by scripts/generate.py [dbe36e28b714]: do not edit
 """The rows of one large response, one by one, in bounded memory."""
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ class RowStream(Generic[RowT]):
         self._body = body if isinstance(body, ByteStream) else None  # in_([]) opens nothing
         self.error = opened.error
         self.response = AeroDBResponse(None, opened.error, opened.count, opened.meta)
-        self._reader = StreamReader(self._prepared)
+        exchange = self._transport.exchange_of(self._prepared, opened.meta)
+        self._reader = StreamReader(self._prepared, exchange, opened.meta.status)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -83,8 +84,7 @@ class RowStream(Generic[RowT]):
                 self._pending = chain.from_iterable(reader.feed(chunk))
                 return True
         except TransportError as failure:
-            error = reader.broken(failure, self.response.meta)
-            raise AeroDBAPIError(error) from None
+            raise AeroDBAPIError(reader.broken(failure)) from None
         self._pending = iter(reader.finish())
         self.close()
         return True

@@ -10,7 +10,7 @@ from aerodb.local.rest.catalog import Catalog, Routine, Table
 from aerodb.local.rest.errors import RestError
 from aerodb.local.rest.plan.call import argument_names, check_max_affected, plan_call
 from aerodb.local.rest.plan.mutate import Mutation, plan_mutation
-from aerodb.local.rest.plan.negotiate import Negotiated, Renderer, negotiate
+from aerodb.local.rest.plan.negotiate import Negotiated, negotiate
 from aerodb.local.rest.plan.read_tree import read_tree
 from aerodb.local.rest.plan.slots import Constant, Slot, Source, bind
 from aerodb.local.rest.plan.sql_body import (
@@ -239,11 +239,10 @@ def _plan_call(request: ast.Request, catalog: Catalog, settings: RestSettings) -
     check_max_affected(request, routine)
     if request.action is Action.INFO_ROUTINE:
         return _call_statement(request, routine, EMPTY, negotiated, None)
-    renderer = Renderer("none") if routine.returns.void else negotiated.renderer
     statement = outer_query(
         call_sql(plan),
         read_query(tree),
-        renderer,
+        negotiated.renderer,
         routine,
         count=_counted(request, settings, count_query(tree), routine),
         media=negotiated.media,

@@ -1,0 +1,333 @@
+"""The life of a session, decided (wire-contract §2.3, §2.5). Time comes in as `now`.
+
+`TABLE` is the state machine; `SessionMachine` holds where it stands, and answers what a request
+may do. It knows no lock and no clock: the twin's session keeper has those.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from types import MappingProxyType
+from typing import NamedTuple
+
+from aerodb._core.http import find_header
+from aerodb._core.identity import Session
+from aerodb.types import AeroDBError
+
+__all__ = [
+    "EARLY_SECONDS",
+    "TABLE",
+    "Fail",
+    "Happening",
+    "Outcome",
+    "Phase",
+    "Refresh",
+    "SessionMachine",
+    "Use",
+    "Wait",
+    "outcome_of",
+    "table_text",
+    "worth_renewing",
+]
+
+EARLY_SECONDS = 60.0
+EARLY_SHARE = 0.1
+BACKOFF_SECONDS = 1.0
+MAX_BACKOFF_SECONDS = 60.0
+REPEAT_WITHIN_SECONDS = 5.0
+"""A refresh whose answer was lost is sent once more, with the same token, within this time: the
+server's grace for a token just spent is 10 s (wire-contract §1.8, §2.4)."""
+
+
+class Phase(Enum):
+    """The states of §2.3."""
+
+    SIGNED_OUT = "SIGNED_OUT"
+    SIGNED_IN = "SIGNED_IN"
+    REFRESHING = "REFRESHING"
+    EXPIRED = "EXPIRED"
+
+
+class Happening(Enum):
+    """The events of §2.3."""
+
+    TOKENS = "sign_in, sign_up or set_session gave tokens"
+    PENDING = "sign_up gave no tokens"
+    DUE = "a request needs a newer token, or a refresh was asked for"
+    REFUSED = "401 on a request with the current token"
+    OUTDATED = "401 on a request with an older token"
+    RENEWED = "the refresh gave tokens"
+    REJECTED = "the refresh was rejected for good"
+    UNREACHABLE = "the refresh failed, the access token still lives"
+    UNREACHABLE_LATE = "the refresh failed, the access token is past its deadline"
+    SIGN_OUT = "sign_out"
+    USER = "the user was changed"
+    CLOSE = "the client was closed"
+
+
+def _table() -> dict[tuple[Phase, Happening], Phase]:
+    out, signed, renewing, expired = Phase
+    rows = {
+        (out, Happening.PENDING): out,
+        (signed, Happening.DUE): renewing,
+        (signed, Happening.REFUSED): renewing,
+        (signed, Happening.OUTDATED): signed,
+        (expired, Happening.DUE): renewing,
+        (expired, Happening.REFUSED): renewing,
+        (expired, Happening.OUTDATED): expired,
+        (renewing, Happening.DUE): renewing,
+        (renewing, Happening.REFUSED): renewing,
+        (renewing, Happening.OUTDATED): renewing,
+        (renewing, Happening.RENEWED): signed,
+        (renewing, Happening.REJECTED): out,
+        (renewing, Happening.UNREACHABLE): signed,
+        (renewing, Happening.UNREACHABLE_LATE): expired,
+    }
+    for phase in Phase:
+        rows[phase, Happening.TOKENS] = signed
+        rows[phase, Happening.SIGN_OUT] = out
+        rows[phase, Happening.CLOSE] = out
+        rows[phase, Happening.USER] = phase
+    return rows
+
+
+TABLE: Mapping[tuple[Phase, Happening], Phase] = MappingProxyType(_table())
+"""The state machine: {(state, event): next}. What is not in it cannot happen, and is a no-op."""
+
+
+def table_text() -> str:
+    """The table, a line for each transition: for documents and for the curious."""
+    return "\n".join(
+        f"{phase.value:<10}  {event.value:<58}  {after.value}"
+        for (phase, event), after in sorted(
+            TABLE.items(), key=lambda row: (row[0][0].value, row[0][1].name)
+        )
+    )
+
+
+# --- what a request may do --------------------------------------------------------------------
+
+
+class Use(NamedTuple):
+    """Send it, with this token; None: as nobody, with the key alone."""
+
+    token: str | None
+
+
+class Refresh(NamedTuple):
+    """Refresh first. `patience` bounds the wait if the old token may serve meanwhile."""
+
+    patience: float = math.inf
+
+
+class Wait(NamedTuple):
+    """The last refresh failed: the next one may be tried after so many seconds."""
+
+    seconds: float
+
+
+class Fail(NamedTuple):
+    """Send nothing."""
+
+    error: AeroDBError
+
+
+Decision = Use | Refresh | Wait | Fail
+
+PATIENCE_SECONDS = 2.0
+"""How long a request waits for an early refresh: its token is still good."""
+
+
+class Outcome(Enum):
+    """How a refresh ended. Only `REJECTED` ends the session (features §3.8)."""
+
+    OK = "ok"
+    REJECTED = "rejected"
+    UNREACHABLE = "unreachable"
+
+
+_TERMINAL = frozenset(
+    {
+        "invalid_refresh_token",
+        "refresh_token_reused",
+        "session_expired",
+        "session_revoked",
+        "user_not_found",
+        "invalid_grant",
+        "refresh_token_not_found",
+        "refresh_token_already_used",
+        "session_not_found",
+    }
+)
+_NOT_THE_TOKEN = frozenset({"invalid_api_key", "missing_api_key"})
+
+
+def outcome_of(error: AeroDBError | None) -> Outcome:
+    """What the answer to a refresh means for the session (§2.3, the rows of REFRESHING)."""
+    if error is None:
+        return Outcome.OK
+    if error.code in _NOT_THE_TOKEN:
+        return Outcome.UNREACHABLE  # the key is at fault: the session may be as good as ever
+    if error.status == 401 or (error.status in {400, 403, 404} and error.code in _TERMINAL):
+        return Outcome.REJECTED
+    return Outcome.UNREACHABLE
+
+
+_NO_RENEWAL = frozenset({"invalid_credentials", "session_revoked", "invalid_api_key"})
+
+
+def worth_renewing(
+    path: str, status: int, headers: Sequence[tuple[bytes, bytes]], code: str | None
+) -> bool:
+    """Whether a response asks for a newer token (§2.5, 2, 4 and 5)."""
+    if status != 401 or code in _NO_RENEWAL:
+        return False
+    if not path.startswith("/functions/"):
+        return True
+    if find_header(headers, b"x-aerodb-error") is not None:
+        return True
+    challenge = (find_header(headers, b"www-authenticate") or "").lower()
+    return challenge.startswith("bearer") and 'error="invalid_token"' in challenge
+
+
+# --- the machine ------------------------------------------------------------------------------
+
+
+class SessionMachine:
+    """Where a session stands. Every method is quick; callers see to it that one runs at a time.
+
+    Attributes:
+        phase: The state.
+        session: The tokens, if there are any.
+        generation: Counts sign-ins and sign-outs; a refresh does not change it. Who began under
+            another generation is another person.
+        deadline: When the access token ends, on the clock of `now`.
+        error: Why the last refresh failed, or the session ended.
+    """
+
+    __slots__ = ("_blocked_until", "_failures", "deadline", "error", "generation", "phase",
+                 "renew_at", "session", "token")  # fmt: skip
+
+    def __init__(self) -> None:
+        self.phase = Phase.SIGNED_OUT
+        self.session: Session | None = None
+        self.token: str | None = None
+        self.generation = 0
+        self.deadline = math.inf
+        self.renew_at = math.inf
+        self.error: AeroDBError | None = None
+        self._failures = 0
+        self._blocked_until = -math.inf
+
+    def _go(self, event: Happening) -> bool:
+        after = TABLE.get((self.phase, event))
+        if after is None:
+            return False
+        self.phase = after
+        return True
+
+    def adopt(self, session: Session, life: float, now: float) -> None:
+        """Be this user from now on. `life` is what is left of the access token."""
+        self._go(Happening.TOKENS)
+        self.generation += 1
+        self._hold(session, life, now)
+
+    def _hold(self, session: Session, life: float, now: float, whole: float | None = None) -> None:
+        self.session, self.token = session, session.access_token
+        self.error, self._failures, self._blocked_until = None, 0, -math.inf
+        self.deadline = self.renew_at = math.inf
+        if session.refresh_token is not None:
+            self.deadline = now + life
+            self.renew_at = self.deadline - min(EARLY_SECONDS, EARLY_SHARE * max(life, 0.0))
+
+    def decide(self, now: float) -> Decision:
+        """What a request that is about to go out does."""
+        if self.session is None or now < self.renew_at:
+            return Use(self.token)
+        alive = now < self.deadline
+        if self.phase is Phase.REFRESHING:
+            return Refresh(PATIENCE_SECONDS if alive else math.inf)
+        if now < self._blocked_until:
+            return Use(self.token) if alive else Wait(self._blocked_until - now)
+        return Refresh(PATIENCE_SECONDS if alive else math.inf)
+
+    def refused(self, token: str, generation: int, now: float) -> Decision | None:
+        """What a request does whose token got a 401; None: hand the answer to the caller."""
+        if self.session is None or generation != self.generation:
+            return None
+        if token != self.token:
+            self._go(Happening.OUTDATED)
+            return self.decide(now)
+        if self.session.refresh_token is None:
+            return None
+        if self.phase is not Phase.REFRESHING and now < self._blocked_until:
+            return Wait(self._blocked_until - now)
+        return Refresh()
+
+    def begin(self, *, refused: bool = False) -> Session | None:
+        """Begin a refresh; the session to do it with, or None if there is nothing to refresh."""
+        if self.session is None or self.session.refresh_token is None:
+            return None
+        self._go(Happening.REFUSED if refused else Happening.DUE)
+        return self.session
+
+    def renewed(self, session: Session, generation: int, life: float, now: float) -> bool:
+        """A refresh went well; False if it comes too late to matter."""
+        if generation != self.generation or not self._go(Happening.RENEWED):
+            return False
+        user = session.user or (self.session.user if self.session else None)
+        self._hold(session if session.user is user else session.with_user(user), life, now)
+        return True
+
+    def rejected(self, generation: int, error: AeroDBError) -> bool:
+        """A refresh was rejected: the session has ended. False if it comes too late to matter."""
+        if generation != self.generation or not self._go(Happening.REJECTED):
+            return False
+        self._forget(error)
+        return True
+
+    def unreachable(self, generation: int, error: AeroDBError | None, now: float) -> bool:
+        """A refresh failed for a reason that passes: everything is kept, the next one waits."""
+        late = now >= self.deadline
+        event = Happening.UNREACHABLE_LATE if late else Happening.UNREACHABLE
+        if generation != self.generation or not self._go(event):
+            return False
+        self.error = error
+        delay = min(MAX_BACKOFF_SECONDS, BACKOFF_SECONDS * 2 ** min(self._failures, 10))
+        self._failures += 1
+        self._blocked_until = now + delay
+        return True
+
+    def abandoned(self, generation: int, now: float) -> None:
+        """A refresh was broken off and nobody knows how it ended: the next may begin at once."""
+        late = now >= self.deadline
+        if generation == self.generation:
+            self._go(Happening.UNREACHABLE_LATE if late else Happening.UNREACHABLE)
+
+    def sign_out(self) -> Session | None:
+        """Be nobody, whatever is under way; what was held until now."""
+        held = self.session
+        self._go(Happening.SIGN_OUT)
+        self._forget(None)
+        return held
+
+    def close(self) -> None:
+        """Forget the tokens."""
+        self._go(Happening.CLOSE)
+        self._forget(None)
+
+    def _forget(self, error: AeroDBError | None) -> None:
+        self.generation += 1
+        self.session = self.token = None
+        self.deadline = self.renew_at = math.inf
+        self.error, self._failures, self._blocked_until = error, 0, -math.inf
+
+    def user_updated(self, session: Session) -> None:
+        """The same tokens with another user in them."""
+        self._go(Happening.USER)
+        self.session = session
+
+    def __repr__(self) -> str:
+        return f"<SessionMachine {self.phase.value}, generation {self.generation}>"

@@ -1,0 +1,140 @@
+"""What may come in: strict JSON (wire contract §1.9 S15), e-mail addresses, passwords, metadata.
+
+Everything that goes on from here can be stored in PostgreSQL and sent back as JSON, so bad input is
+a 400 and never a 500.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from aerodb.local.auth.errors import AuthError, invalid
+
+MAXIMUM_DEPTH = 128
+MINIMUM_PASSWORD = 8
+MAXIMUM_PASSWORD_BYTES = 1024
+MAXIMUM_EMAIL = 254  # RFC 5321 §4.5.3.1.3, without the angle brackets
+MAXIMUM_LOCAL_PART = 64
+MAXIMUM_METADATA_BYTES = 8 * 1024
+"""It travels in every access token, and a request's headers end at 32 KiB (§1.7)."""
+PASSWORD_POLICY = {
+    "min_length": MINIMUM_PASSWORD,
+    "require_uppercase": False,
+    "require_lowercase": False,
+    "require_number": False,
+    "require_special": False,
+}
+_LABEL = r"[^\W_](?:[\w-]*[^\W_])?"
+_EMAIL = re.compile(rf"[^\s@\"(),:;<>\[\]\\]+@{_LABEL}(?:\.{_LABEL})*")
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def json_object(content_type: str | None, body: bytes) -> dict[str, Any]:
+    """Return the JSON object that a request holds; an empty body is an empty object."""
+    if not body.strip():
+        return {}
+    kind = (content_type or "application/json").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        # A web page could send other types without asking first (reliability D2).
+        raise invalid("the body must be sent as application/json")
+    try:
+        value = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        raise invalid("the body is not valid JSON") from None
+    if not isinstance(value, dict):
+        raise invalid("the body must be a JSON object")
+    _check_storable(value)
+    return value
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _check_storable(value: Any) -> None:
+    """Refuse what is nested too deep, and what PostgreSQL or UTF-8 cannot hold."""
+    waiting = [(value, 1)]
+    while waiting:
+        item, depth = waiting.pop()
+        if depth > MAXIMUM_DEPTH:
+            raise invalid(f"the body is nested deeper than {MAXIMUM_DEPTH} levels")
+        if isinstance(item, str) and _UNSTORABLE.search(item):
+            raise invalid("a text holds NUL or half of a surrogate pair")
+        if isinstance(item, float) and not math.isfinite(item):
+            raise invalid("a number is too large")
+        if isinstance(item, dict):
+            waiting += [(part, depth + 1) for pair in item.items() for part in pair]
+        elif isinstance(item, list):
+            waiting += [(part, depth + 1) for part in item]
+
+
+def text_field(body: Mapping[str, Any], name: str) -> str:
+    """Return the text `name` of a body; it must be there."""
+    value = body.get(name)
+    if not isinstance(value, str):
+        raise invalid(f"{name} must be a string" if name in body else f"{name} is missing")
+    return value
+
+
+def token_field(body: Mapping[str, Any], name: str) -> bytes:
+    """Return a secret of ours as bytes: what it is made of is nobody's business but its hash's."""
+    return text_field(body, name).encode()
+
+
+def email_address(text: str) -> str:
+    """Return an address in its one spelling: trimmed, lower case (wire contract §2.2)."""
+    email = text.strip().lower()
+    local = email.partition("@")[0]
+    too_long = len(email.encode()) > MAXIMUM_EMAIL or len(local.encode()) > MAXIMUM_LOCAL_PART
+    dots = local.startswith(".") or local.endswith(".") or ".." in local
+    if too_long or dots or _CONTROL.search(email) or _EMAIL.fullmatch(email) is None:
+        raise invalid("email is not an e-mail address")
+    return email
+
+
+def email_field(body: Mapping[str, Any], name: str = "email") -> str:
+    """Return the e-mail address `name` of a body, in its one spelling."""
+    return email_address(text_field(body, name))
+
+
+def new_password(text: str) -> bytes:
+    """Return a password that may be set, as what is hashed (wire contract §1.9 S12)."""
+    encoded = text.encode()
+    if len(text) < MINIMUM_PASSWORD:
+        problem = f"at least {MINIMUM_PASSWORD} characters"
+    elif len(encoded) > MAXIMUM_PASSWORD_BYTES:
+        problem = f"at most {MAXIMUM_PASSWORD_BYTES} bytes"
+    else:
+        return encoded
+    raise AuthError("weak_password", f"Password does not meet requirements: {problem}")
+
+
+def new_password_field(body: Mapping[str, Any], name: str) -> bytes:
+    """Return the password `name` of a body, if it may be set."""
+    return new_password(text_field(body, name))
+
+
+def metadata_field(body: Mapping[str, Any], name: str) -> dict[str, Any] | None:
+    """Return the JSON object `name` of a body, None if it is not there."""
+    value = body.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise invalid(f"{name} must be a JSON object")
+    if len(json.dumps(value, ensure_ascii=False).encode()) > MAXIMUM_METADATA_BYTES:
+        raise invalid(f"{name} is larger than {MAXIMUM_METADATA_BYTES} bytes")
+    return value
+
+
+def identifier(text: str) -> UUID:
+    """Return the UUID of a path."""
+    try:
+        return UUID(text)
+    except ValueError:
+        raise invalid("the id is not a UUID") from None
