@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, NoReturn, Self
 
 from aerodb._core.headers import ClientHeaders, clean_key
-from aerodb._core.health import HealthStatus, health_call
+from aerodb._core.health import HealthStatus, prepared_health
 from aerodb._core.http_settings import HttpSettings
 from aerodb._core.options import ClientOptions
 from aerodb._core.url import parse_base_url, websocket_url
@@ -80,7 +80,7 @@ class AsyncAeroDBClient(ContextGuard, AsyncQuerySource):
 
     async def health(self, *, timeout: float = 5.0) -> AeroDBResponse[HealthStatus]:
         """Ask the server how it is: status, version, services, features."""
-        response = await self._transport.execute(health_call(timeout=timeout))
+        response = await self._transport.execute(prepared_health(timeout))
         self._transport.learn(response.data)
         return response
 

@@ -49,14 +49,18 @@ class HealthStatus:
         return feature in self.features
 
 
-def health_call(*, timeout: float = 5.0) -> Prepared[HealthStatus]:
-    """The call that asks the server how it is. A 503 is an answer, and comes back at once."""
+def prepared_health(timeout: object) -> Prepared[HealthStatus]:
+    """The call of a user, who may have given no time at all."""
     try:
-        limit = seconds("timeout", timeout)
+        return health_call(timeout=seconds("timeout", timeout))
     except (TypeError, ValueError) as problem:
         return AeroDBResponse(error=client_error("INVALID_ARGUMENT", str(problem)))
+
+
+def health_call(*, timeout: float | None = 5.0) -> Call[HealthStatus]:
+    """The call that asks the server how it is. A 503 is an answer, and comes back at once."""
     return Call(
-        "GET", "/health", decode_health, retry=Retry.SAFE, timeout=limit, answers=(_UNWELL,)
+        "GET", "/health", decode_health, retry=Retry.SAFE, timeout=timeout, answers=(_UNWELL,)
     )
 
 

@@ -116,7 +116,9 @@ class Call(Generic[T]):
     on top of the client's own. `decode` gets a response of status 200-299, or of a status in
     `answers`, and is total: it never raises for anything a server can send. `keyed` says that the
     call has an `Idempotency-Key`, the same on all attempts: "given" is in `headers`, "made" is
-    added by the loop, a new one each time the call is carried out.
+    added by the loop, a new one each time the call is carried out. `identity` says who asks: the
+    user of the session, whose 401 may be answered by a refresh, or whoever holds the key, whatever
+    the session is. `secrets` are texts in the body or headers that must show in no error.
     """
 
     __slots__ = (
@@ -124,10 +126,12 @@ class Call(Generic[T]):
         "body",
         "decode",
         "headers",
+        "identity",
         "keyed",
         "method",
         "path",
         "retry",
+        "secrets",
         "timeout",
     )
 
@@ -143,6 +147,8 @@ class Call(Generic[T]):
         timeout: float | None = None,
         answers: tuple[int, ...] = (),
         keyed: Literal["given", "made"] | None = None,
+        identity: Literal["session", "key"] = "session",
+        secrets: tuple[str, ...] = (),
     ) -> None:
         self.method = method
         self.path = path
@@ -153,6 +159,8 @@ class Call(Generic[T]):
         self.timeout = timeout
         self.answers = answers
         self.keyed = keyed
+        self.identity = identity
+        self.secrets = secrets
 
 
 Prepared = Call[T] | AeroDBResponse[T]

@@ -234,7 +234,7 @@ class SessionMachine:
         self.generation += 1
         self._hold(session, life, now)
 
-    def _hold(self, session: Session, life: float, now: float, whole: float | None = None) -> None:
+    def _hold(self, session: Session, life: float, now: float) -> None:
         self.session, self.token = session, session.access_token
         self.error, self._failures, self._blocked_until = None, 0, -math.inf
         self.deadline = self.renew_at = math.inf

@@ -247,7 +247,7 @@ def test_the_codes_are_those_that_are_listed() -> None:
     listed = (
         "NETWORK_ERROR NOT_AUTHENTICATED NO_REFRESH_TOKEN TIMEOUT INVALID_ARGUMENT INSECURE_URL "
         "UNEXPECTED_REDIRECT INVALID_RESPONSE RESPONSE_TOO_LARGE MISSING_FILTER SESSION_EXPIRED "
-        "CLIENT_CLOSED NOT_CONNECTED JOIN_TIMEOUT UNSAFE_LOCATION"
+        "CLIENT_CLOSED NOT_CONNECTED JOIN_TIMEOUT UNSAFE_LOCATION DECODE_ERROR NO_ROWS_AFFECTED"
     )
     assert set(CODES) == set(listed.split())
     assert all(text.endswith(".") and "\n" not in text for text in CODES.values())
