@@ -87,9 +87,10 @@ def _policy(value: Any) -> PasswordPolicy | None:
     if not isinstance(value, dict):
         return None
     least = value.get("min_length")
-    whole = isinstance(least, int) and not isinstance(least, bool)
-    flags = {name: value.get(name) is True for name in PasswordPolicy.__slots__[1:]}
-    return PasswordPolicy(least if whole else PasswordPolicy().min_length, **flags)
+    if not isinstance(least, int) or isinstance(least, bool):
+        least = PasswordPolicy().min_length
+    wanted = ("uppercase", "lowercase", "number", "special")
+    return PasswordPolicy(least, *(value.get(f"require_{kind}") is True for kind in wanted))
 
 
 def _items(value: Any, name: str) -> list[Any] | None:

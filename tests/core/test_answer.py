@@ -51,6 +51,7 @@ def test_a_write_that_was_answered_has_been_carried_out(
     exchange = Exchange("POST", "https://h/t?token=s", retry, "r", 2)
     error = placed(AeroDBError("m", code="DECODE_ERROR"), exchange, status)
     assert error.maybe_applied is carried_out
-    assert (error.status, error.method, error.attempts, error.request_id) == (status, "POST", 2, "r")
+    found = (error.status, error.method, error.attempts, error.request_id)
+    assert found == (status, "POST", 2, "r")
     assert error.url is not None
     assert "token=s" not in error.url

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from aerodb._io.mutex import Mutex
+from aerodb._io.on_asyncio.aside import apart, soon
 from aerodb._io.on_asyncio.client import HttpClient
 from aerodb._io.on_asyncio.colour import ContextGuard, Executable
 from aerodb._io.on_asyncio.primitives import Event, Lock, Queue, Worker, call, pause
@@ -15,12 +17,15 @@ __all__ = [
     "Executable",
     "HttpClient",
     "Lock",
+    "Mutex",
     "Queue",
     "Worker",
+    "apart",
     "call",
     "jitter",
     "monotonic",
     "new_id",
     "pause",
+    "soon",
     "wall_clock",
 ]

@@ -215,6 +215,11 @@ class Worker:
         except Exception:  # noqa: BLE001  # nobody else would hear of it
             logger().exception("worker failed")
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether it may still come to an end: it is not done, and its loop has not ended."""
+        return not (self._task.done() or self._task.get_loop().is_closed())
+
     async def join(self, timeout: float | None) -> bool:
         """Wait until it is done; False if it is not in time, or if it is the caller itself."""
         import asyncio

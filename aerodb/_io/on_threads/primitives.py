@@ -142,6 +142,11 @@ class Worker:
         except Exception:  # noqa: BLE001  # nobody else would hear of it
             logger().exception("worker %s failed", threading.current_thread().name)
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether it may still come to an end."""
+        return self._thread.is_alive()
+
     def join(self, timeout: float | None) -> bool:
         """Wait until it is done; False if it is not in time, or if it is the caller itself."""
         if self._thread is threading.current_thread():

@@ -20,6 +20,7 @@ STATUS = {
     "invalid_api_key": 401,
     "missing_api_key": 401,
     "access_denied": 403,
+    "insufficient_permissions": 403,
     "user_not_found": 404,
     "not_found": 404,
     "method_not_allowed": 405,

@@ -42,14 +42,14 @@ async def send_token(connection: Connection, user_id: UUID, kind: Kind, email: s
 
 
 async def take_token(connection: Connection, token: str, *kinds: Kind) -> dict[str, Any]:
-    """Use up a token; return its user_id, kind and email, or raise invalid_token.
+    """Use up a token; return its user_id, kind, email and the time (now), or raise invalid_token.
 
     The DELETE is what makes it single use: of two at a time only one finds the row.
     """
     row = await one(
         connection,
         "delete from auth.one_time_tokens where token_hash = %s and kind = any(%s) "
-        "and expires_at > now() returning user_id, kind, email",
+        "and expires_at > now() returning user_id, kind, email, now() as now",
         digest(token),
         list(kinds),
     )

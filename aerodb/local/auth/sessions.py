@@ -133,9 +133,7 @@ async def end_session(connection: Connection, session_id: UUID, user_id: UUID) -
     return await run(connection, query, session_id, user_id) > 0
 
 
-async def end_sessions(
-    connection: Connection, user_id: UUID, *, but: UUID | None = None
-) -> None:
+async def end_sessions(connection: Connection, user_id: UUID, *, but: UUID | None = None) -> None:
     """Revoke all sessions of a user, but perhaps one."""
     await run(
         connection,

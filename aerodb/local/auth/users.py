@@ -15,15 +15,11 @@ from aerodb.local.auth.store import Connection, every, one, run
 
 Row = dict[str, Any]
 DEFAULT_ROLE = "authenticated"
-SHOWN = (
-    "id, email, email_confirmed_at, last_sign_in_at, role, raw_user_meta_data, "
-    "raw_app_meta_data, created_at, updated_at"
-)
 INSERT = (
     "insert into auth.users (email, encrypted_password, raw_user_meta_data, raw_app_meta_data, "
     "role, email_confirmed_at) "
     "values (%s, %s, %s, %s, %s, case when %s then now() end) "
-    f"on conflict (email) do nothing returning {SHOWN}"
+    "on conflict (email) do nothing returning *"
 )
 ROLE_CAN_BE_TAKEN = (
     "select exists (select from pg_catalog.pg_roles r where r.rolname = %s "
@@ -71,16 +67,33 @@ async def insert_user(
     )
 
 
+async def lookalike(connection: Connection, email: str, metadata: Mapping[str, Any]) -> Row:
+    """Return what `insert_user` would have returned, and keep nothing.
+
+    PostgreSQL makes it, so that it looks the same down to the order of keys in the metadata.
+    """
+    query = (
+        "select gen_random_uuid() as id, %s as email, null::timestamptz as email_confirmed_at, "
+        "null::timestamptz as last_sign_in_at, %s as role, %s::jsonb as raw_user_meta_data, "
+        "'{}'::jsonb as raw_app_meta_data, now() as created_at, now() as updated_at"
+    )
+    row = await one(connection, query, email, DEFAULT_ROLE, Jsonb(metadata))
+    assert row is not None
+    return row
+
+
 async def user_by_email(connection: Connection, email: str) -> Row | None:
-    """Return the user of an address, with the hash of the password."""
-    query = f"select {SHOWN}, encrypted_password from auth.users where email = %s"
-    return await one(connection, query, email)
+    """Return the user of an address, None if there is none."""
+    return await one(connection, "select * from auth.users where email = %s", email)
 
 
-async def user_by_id(connection: Connection, user_id: UUID) -> Row:
-    """Return a user, with the hash of the password, or raise user_not_found."""
-    query = f"select {SHOWN}, encrypted_password from auth.users where id = %s"
-    row = await one(connection, query, user_id)
+async def user_by_id(connection: Connection, user_id: UUID, *, lock: bool = False) -> Row:
+    """Return a user and the time (now), or raise user_not_found.
+
+    With `lock` it waits for others who change the user, and makes them wait.
+    """
+    query = "select *, now() as now from auth.users where id = %s"
+    row = await one(connection, query + " for no key update" if lock else query, user_id)
     if row is None:
         raise no_such_user()
     return row
@@ -88,7 +101,7 @@ async def user_by_id(connection: Connection, user_id: UUID) -> Row:
 
 async def users_page(connection: Connection, limit: int, offset: int) -> tuple[list[Row], int]:
     """Return some users, the oldest first, and how many there are."""
-    query = f"select {SHOWN} from auth.users order by created_at, id limit %s offset %s"
+    query = "select * from auth.users order by created_at, id limit %s offset %s"
     counted = await one(connection, "select count(*) as total from auth.users")
     assert counted is not None
     return await every(connection, query, limit, offset), counted["total"]
@@ -100,8 +113,8 @@ async def change_user(connection: Connection, user_id: UUID, changes: Mapping[st
         sql.SQL("{} = {}").format(sql.Identifier(name), sql.Placeholder()) for name in changes
     )
     query = sql.SQL(
-        "update auth.users set {}, updated_at = now() where id = {} returning {}"
-    ).format(assignments, sql.Placeholder(), sql.SQL(SHOWN))
+        "update auth.users set {}, updated_at = now() where id = {} returning *"
+    ).format(assignments, sql.Placeholder())
     try:
         cursor = await connection.execute(query, [*changes.values(), user_id])
     except psycopg.errors.UniqueViolation:
@@ -120,7 +133,7 @@ async def signed_in(connection: Connection, user_id: UUID, password_hash: str | 
     """
     query = (
         "update auth.users set last_sign_in_at = now() "
-        f"where id = %s and encrypted_password is not distinct from %s returning {SHOWN}"
+        "where id = %s and encrypted_password is not distinct from %s returning *"
     )
     return await one(connection, query, user_id, password_hash)
 

@@ -16,8 +16,9 @@ CALLS: list[tuple[str, str, str, bytes]] = [
     ("GET", "/rpc/numbers?n=3", "", b"[1, 2, 3]"),
     ("GET", "/rpc/numbers?n=0", "", b"[]"),
     ("GET", "/rpc/numbers?n=5&limit=2&offset=1", "", b"[2, 3]"),
-    ("POST", "/rpc/nothing", "{}", b"null"),  # looked at, so that it runs; the answer is 204 without it
-    ("POST", "/rpc/nothing", "", b"null"),  # looked at, so that it runs; the answer is 204 without it
+    # void: looked at, so that it runs, and then answered by 204 without a body
+    ("POST", "/rpc/nothing", "{}", b"null"),
+    ("POST", "/rpc/nothing", "", b"null"),
     # composite and sets of them
     ("GET", "/rpc/one_customer?wanted=2&select=id,name", "", b'{"id":2,"name":"Ben"}'),
     ("GET", "/rpc/one_customer?wanted=99&select=id", "", b'{"id":null}'),

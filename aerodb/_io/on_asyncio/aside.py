@@ -1,0 +1,32 @@
+"""Doing things where they do not hold up the event loop."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aerodb._io.on_asyncio.primitives import Worker
+
+__all__ = ["apart", "soon"]
+
+
+async def apart(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function that may block, on a thread of its own; await it if it can be awaited."""
+    import asyncio
+
+    if inspect.iscoroutinefunction(function):
+        return await function(*arguments)
+    result = await asyncio.to_thread(function, *arguments)
+    return await result if inspect.isawaitable(result) else result
+
+
+def soon(target: Callable[[], Awaitable[Any]], name: str) -> None:
+    """Run `target` as soon as the running loop gets to it; without one, leave it to others."""
+    import asyncio
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    Worker(target, name)

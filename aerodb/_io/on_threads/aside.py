@@ -1,0 +1,26 @@
+"""Doing things where they do not hold up an event loop: there is none, so here and now."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["apart", "soon"]
+
+
+def apart(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function that may block. A coroutine as result is a mistake, and said to be one."""
+    result = function(*arguments)
+    if inspect.iscoroutine(result):
+        result.close()  # or Python warns that it was never awaited
+        raise TypeError(
+            "the blocking AeroDBClient cannot run an async session store: use plain methods, "
+            "or AsyncAeroDBClient"
+        )
+    return result
+
+
+def soon(target: Callable[[], Any], name: str) -> None:
+    """Run `target` now."""
+    target()
