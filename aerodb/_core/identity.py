@@ -332,11 +332,9 @@ def life_left(session: Session, wall_clock: float) -> float:
 
     A wrong clock costs one refresh, or a 401 that is answered by one: never the session.
     """
-    life = token_life(session)
-    claims = unverified_claims(session.access_token) or {}
-    expires = _number(claims.get("exp"))
+    life, expires = token_life(session), session.expires_at
     if expires is None:
-        expires = session.expires_at
+        expires = _number((unverified_claims(session.access_token) or {}).get("exp"))
     return life if expires is None else min(life, expires - wall_clock)
 
 

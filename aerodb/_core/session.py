@@ -13,13 +13,13 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from aerodb._core.http import find_header
-from aerodb._core.identity import Session
+from aerodb._core.identity import Session, User
 from aerodb.types import AeroDBError
 
 __all__ = [
     "EARLY_SECONDS",
     "TABLE",
-    "Fail",
+    "Grant",
     "Happening",
     "Outcome",
     "Phase",
@@ -110,10 +110,18 @@ def table_text() -> str:
 # --- what a request may do --------------------------------------------------------------------
 
 
-class Use(NamedTuple):
-    """Send it, with this token; None: as nobody, with the key alone."""
+class Grant(NamedTuple):
+    """What requests send along until `renew_at`. A token of None: the key alone."""
 
-    token: str | None
+    token: str | None = None
+    generation: int = 0
+    renew_at: float = math.inf
+
+
+class Use(NamedTuple):
+    """Send it, with what the session grants."""
+
+    grant: Grant
 
 
 class Refresh(NamedTuple):
@@ -128,13 +136,7 @@ class Wait(NamedTuple):
     seconds: float
 
 
-class Fail(NamedTuple):
-    """Send nothing."""
-
-    error: AeroDBError
-
-
-Decision = Use | Refresh | Wait | Fail
+Decision = Use | Refresh | Wait
 
 PATIENCE_SECONDS = 2.0
 """How long a request waits for an early refresh: its token is still good."""
@@ -201,25 +203,28 @@ class SessionMachine:
     Attributes:
         phase: The state.
         session: The tokens, if there are any.
-        generation: Counts sign-ins and sign-outs; a refresh does not change it. Who began under
-            another generation is another person.
+        grant: What a request sends along. Replaced as a whole, so it may be read at any time.
+            Its generation counts sign-ins and sign-outs; a refresh does not change it. Who began
+            under another generation is another person.
         deadline: When the access token ends, on the clock of `now`.
         error: Why the last refresh failed, or the session ended.
     """
 
-    __slots__ = ("_blocked_until", "_failures", "deadline", "error", "generation", "phase",
-                 "renew_at", "session", "token")  # fmt: skip
+    __slots__ = ("_blocked_until", "_failures", "deadline", "error", "grant", "phase", "session")
 
     def __init__(self) -> None:
         self.phase = Phase.SIGNED_OUT
         self.session: Session | None = None
-        self.token: str | None = None
-        self.generation = 0
+        self.grant = Grant()
         self.deadline = math.inf
-        self.renew_at = math.inf
         self.error: AeroDBError | None = None
         self._failures = 0
         self._blocked_until = -math.inf
+
+    @property
+    def generation(self) -> int:
+        """Who the client is, as a number: see `grant`."""
+        return self.grant.generation
 
     def _go(self, event: Happening) -> bool:
         after = TABLE.get((self.phase, event))
@@ -231,35 +236,33 @@ class SessionMachine:
     def adopt(self, session: Session, life: float, now: float) -> None:
         """Be this user from now on. `life` is what is left of the access token."""
         self._go(Happening.TOKENS)
-        self.generation += 1
-        self._hold(session, life, now)
+        self._hold(session, life, now, self.generation + 1)
 
-    def _hold(self, session: Session, life: float, now: float) -> None:
-        self.session, self.token = session, session.access_token
-        self.error, self._failures, self._blocked_until = None, 0, -math.inf
-        self.deadline = self.renew_at = math.inf
+    def _hold(self, session: Session, life: float, now: float, generation: int) -> None:
+        self.session, self.error = session, None
+        self._failures, self._blocked_until = 0, -math.inf
+        self.deadline = renew_at = math.inf
         if session.refresh_token is not None:
             self.deadline = now + life
-            self.renew_at = self.deadline - min(EARLY_SECONDS, EARLY_SHARE * max(life, 0.0))
+            renew_at = self.deadline - min(EARLY_SECONDS, EARLY_SHARE * max(life, 0.0))
+        self.grant = Grant(session.access_token, generation, renew_at)
 
     def decide(self, now: float) -> Decision:
         """What a request that is about to go out does."""
-        if self.session is None or now < self.renew_at:
-            return Use(self.token)
+        if now < self.grant.renew_at:
+            return Use(self.grant)
         alive = now < self.deadline
-        if self.phase is Phase.REFRESHING:
-            return Refresh(PATIENCE_SECONDS if alive else math.inf)
-        if now < self._blocked_until:
-            return Use(self.token) if alive else Wait(self._blocked_until - now)
+        if self.phase is not Phase.REFRESHING and now < self._blocked_until:
+            return Use(self.grant) if alive else Wait(self._blocked_until - now)
         return Refresh(PATIENCE_SECONDS if alive else math.inf)
 
-    def refused(self, token: str, generation: int, now: float) -> Decision | None:
+    def refused(self, used: Grant, now: float) -> Decision | None:
         """What a request does whose token got a 401; None: hand the answer to the caller."""
-        if self.session is None or generation != self.generation:
+        if self.session is None or used.generation != self.generation:
             return None
-        if token != self.token:
+        if used.token != self.grant.token:
             self._go(Happening.OUTDATED)
-            return self.decide(now)
+            return Use(self.grant)
         if self.session.refresh_token is None:
             return None
         if self.phase is not Phase.REFRESHING and now < self._blocked_until:
@@ -278,7 +281,8 @@ class SessionMachine:
         if generation != self.generation or not self._go(Happening.RENEWED):
             return False
         user = session.user or (self.session.user if self.session else None)
-        self._hold(session if session.user is user else session.with_user(user), life, now)
+        session = session if session.user is user else session.with_user(user)
+        self._hold(session, life, now, generation)
         return True
 
     def rejected(self, generation: int, error: AeroDBError) -> bool:
@@ -288,23 +292,21 @@ class SessionMachine:
         self._forget(error)
         return True
 
-    def unreachable(self, generation: int, error: AeroDBError | None, now: float) -> bool:
+    def unreachable(self, generation: int, error: AeroDBError, now: float) -> bool:
         """A refresh failed for a reason that passes: everything is kept, the next one waits."""
-        late = now >= self.deadline
-        event = Happening.UNREACHABLE_LATE if late else Happening.UNREACHABLE
-        if generation != self.generation or not self._go(event):
+        if not self.abandoned(generation, now):
             return False
         self.error = error
-        delay = min(MAX_BACKOFF_SECONDS, BACKOFF_SECONDS * 2 ** min(self._failures, 10))
+        exponent = min(self._failures, 10)  # 2**10 is past the cap; larger powers only cost
         self._failures += 1
-        self._blocked_until = now + delay
+        self._blocked_until = now + min(MAX_BACKOFF_SECONDS, BACKOFF_SECONDS * 2**exponent)
         return True
 
-    def abandoned(self, generation: int, now: float) -> None:
+    def abandoned(self, generation: int, now: float) -> bool:
         """A refresh was broken off and nobody knows how it ended: the next may begin at once."""
         late = now >= self.deadline
-        if generation == self.generation:
-            self._go(Happening.UNREACHABLE_LATE if late else Happening.UNREACHABLE)
+        event = Happening.UNREACHABLE_LATE if late else Happening.UNREACHABLE
+        return generation == self.generation and self._go(event)
 
     def sign_out(self) -> Session | None:
         """Be nobody, whatever is under way; what was held until now."""
@@ -319,15 +321,18 @@ class SessionMachine:
         self._forget(None)
 
     def _forget(self, error: AeroDBError | None) -> None:
-        self.generation += 1
-        self.session = self.token = None
-        self.deadline = self.renew_at = math.inf
-        self.error, self._failures, self._blocked_until = error, 0, -math.inf
+        self.session, self.error = None, error
+        self.deadline = math.inf
+        self.grant = Grant(generation=self.generation + 1)
+        self._failures, self._blocked_until = 0, -math.inf
 
-    def user_updated(self, session: Session) -> None:
-        """The same tokens with another user in them."""
+    def user_updated(self, user: User) -> bool:
+        """The same tokens, with what is now known of the user."""
+        if self.session is None:
+            return False
         self._go(Happening.USER)
-        self.session = session
+        self.session = self.session.with_user(user)
+        return True
 
     def __repr__(self) -> str:
         return f"<SessionMachine {self.phase.value}, generation {self.generation}>"

@@ -18,10 +18,11 @@ from aerodb._core.identity import Session
 from aerodb._io import forks
 from aerodb._io.values import new_id
 
+fcntl: Any
 try:
     import fcntl
 except ImportError:  # Windows: files there are private to the user, and one process is served
-    fcntl = None  # type: ignore[assignment]
+    fcntl = None
 
 __all__ = ["FileSessionStore", "HeldLock", "MemorySessionStore"]
 

@@ -18,6 +18,7 @@ from aerodb.local.keys import Keys
 from aerodb.local.migrations import Migration, run_script
 
 AUTHENTICATOR = "authenticator"
+AUTH_LOGIN = "aerodb_auth"
 _STAMP = "aerodb_internal"
 
 
@@ -32,7 +33,8 @@ def bootstrap(
         with connection.transaction():
             for script in scripts:
                 run_script(connection, script)
-            _set_password(connection, keys.authenticator_password)
+            _set_password(connection, AUTHENTICATOR, keys.authenticator_password)
+            _set_password(connection, AUTH_LOGIN, keys.auth_password)
             connection.execute(
                 sql.SQL("comment on schema {} is {}").format(
                     sql.Identifier(_STAMP), sql.Literal(stamp)
@@ -73,14 +75,14 @@ def _stamp(connection: psycopg.Connection[Any]) -> str | None:
     return row[0] if row else None
 
 
-def _set_password(connection: psycopg.Connection[Any], password: str) -> None:
+def _set_password(connection: psycopg.Connection[Any], role: str, password: str) -> None:
     """Send only the SCRAM verifier: the statement may end up in a log, the password must not."""
     verifier = connection.pgconn.encrypt_password(
-        password.encode(), AUTHENTICATOR.encode(), b"scram-sha-256"
+        password.encode(), role.encode(), b"scram-sha-256"
     )
     connection.execute(
         sql.SQL("alter role {} password {}").format(
-            sql.Identifier(AUTHENTICATOR), sql.Literal(verifier.decode())
+            sql.Identifier(role), sql.Literal(verifier.decode())
         )
     )
 

@@ -24,11 +24,11 @@ from aerodb.local.options import (
     parse_texts,
 )
 from aerodb.local.server import LocalServer
+from aerodb.local.settings import SERVICES
 
 PREFERRED_PORT = 54321
 INTERRUPTED = 128 + signal.SIGINT
 _WATCH_SECONDS = 0.5
-_SERVICES = ("rest",)
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -64,7 +64,7 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     help="Serve this PostgreSQL (>= 14) instead of an embedded one; @FILE reads it from a file.  "
     "[env: AERODB_DATABASE_URL, PGRST_DB_URI]",
 )
-@click.option("--services", default=None, help="Serve only these, comma-separated: rest.")
+@click.option("--services", default=None, help="Serve only these, comma-separated: rest, auth.")
 @click.option("--schema", multiple=True, metavar="FILE.sql", help="Apply once; repeatable.")
 @click.option("--migrations", type=_FOLDER, default=None, help="Apply this folder's *.sql, once.")
 @click.option("--install", is_flag=True, help="Apply them to a foreign database too.")
@@ -82,6 +82,20 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--allow-host", "allow_hosts", multiple=True, help="Answer to this name too.")
 @click.option("--rest-path", default="/rest/v1", help="Where the REST part is; / for the root.")
 @click.option("--require-apikey", is_flag=True, help="Refuse requests without key and token.")
+@click.option("--auth-confirm-email", is_flag=True, help="No sign-in before the address is confirmed.")
+@click.option("--auth-rate-limits", is_flag=True, help="Limit sign-ins, sign-ups and mails.")
+@click.option(
+    "--auth-access-token-ttl",
+    type=click.IntRange(min=1),
+    default=900,
+    help="Seconds that an access token lives.",
+)
+@click.option(
+    "--auth-refresh-token-ttl",
+    type=click.IntRange(min=1),
+    default=30 * 24 * 3600,
+    help="Seconds that a session lives without a refresh.",
+)
 @click.option(
     "--db-config",
     "db_config",
@@ -121,7 +135,6 @@ def make_server(options: Mapping[str, Any], environment: Mapping[str, str]) -> L
     explicit = parse_texts(texts)
     if options["app_settings"]:
         explicit["app_settings"] = parse_app_settings(options["app_settings"])
-    _check_services(options["services"])
     _warn_of_secrets(options)
     host = options["host"] or environment.get("PGRST_SERVER_HOST") or "127.0.0.1"
     return LocalServer(
@@ -135,6 +148,11 @@ def make_server(options: Mapping[str, Any], environment: Mapping[str, str]) -> L
         allow_hosts=options["allow_hosts"],
         rest_path=options["rest_path"],
         require_apikey=options["require_apikey"],
+        services=_services(options["services"]),
+        auth_confirm_email=options["auth_confirm_email"],
+        auth_rate_limits=options["auth_rate_limits"],
+        auth_access_token_ttl=options["auth_access_token_ttl"],
+        auth_refresh_token_ttl=options["auth_refresh_token_ttl"],
         install=options["install"],
         db_config=_db_config(options["db_config"] or environment.get("PGRST_DB_CONFIG")),
         db_pre_config=options["db_pre_config"] or environment.get("PGRST_DB_PRE_CONFIG") or None,
@@ -143,10 +161,12 @@ def make_server(options: Mapping[str, Any], environment: Mapping[str, str]) -> L
     )
 
 
-def _check_services(names: str | None) -> None:
-    for name in (names or "").split(","):
-        if name.strip() and name.strip() not in _SERVICES:
-            raise LocalError(f"--services: {name.strip()!r} is none of {', '.join(_SERVICES)}")
+def _services(text: str | None) -> tuple[str, ...] | None:
+    names = tuple(name.strip() for name in (text or "").split(",") if name.strip())
+    for name in names:
+        if name not in SERVICES:
+            raise LocalError(f"--services: {name!r} is none of {', '.join(SERVICES)}")
+    return names or None
 
 
 def _db_config(text: str | None) -> bool:

@@ -12,6 +12,7 @@ import psycopg
 
 from aerodb.local import migrations
 from aerodb.local.bootstrap import (
+    AUTH_LOGIN,
     AUTHENTICATOR,
     bootstrap,
     prepare_foreign,
@@ -39,8 +40,8 @@ CONNECT_SECONDS = 10
 class Database:
     """A database that is ready to be served.
 
-    `owner` is for migrations and `execute_sql`, `login` for requests. `keys` is None for a foreign
-    database, `url` is what a user may connect to.
+    `owner` is for migrations and `execute_sql`, `login` for requests, `auth` for the auth part:
+    None if it cannot be served. `keys` is None for a foreign database, `url` is for users.
     """
 
     owner: str = field(repr=False)
@@ -49,6 +50,7 @@ class Database:
     rest: RestSettings
     pool: PoolSettings
     keys: Keys | None = None
+    auth: str | None = field(default=None, repr=False)
     cluster: Cluster | None = None
     folder: DataFolder | None = None
     applied: tuple[str, ...] = ()
@@ -129,6 +131,7 @@ def _prepare_embedded(
         rest=rest,
         pool=pool,
         keys=keys,
+        auth=cluster.conninfo(user=AUTH_LOGIN, password=keys.auth_password),
         cluster=cluster,
         folder=folder,
         applied=tuple(applied),

@@ -6,6 +6,7 @@ of mode 0600 that appears whole or not at all.
 
 from __future__ import annotations
 
+import hmac
 import json
 import os
 import secrets
@@ -33,6 +34,12 @@ class Keys:
     jwt_secret: str = field(repr=False)
     superuser_password: str = field(repr=False)
     authenticator_password: str = field(repr=False)
+
+    @property
+    def auth_password(self) -> str:
+        """The password of `aerodb_auth`. It follows from the superuser's, who can do all anyway."""
+        key = self.superuser_password.encode()
+        return hmac.digest(key, b"password of aerodb_auth", "sha256").hex()
 
 
 def new_keys() -> Keys:

@@ -22,7 +22,7 @@ from aerodb.local.hosts import is_loopback
 from aerodb.local.keys import Keys
 from aerodb.local.options import from_keywords
 from aerodb.local.serving import HttpThread, preload
-from aerodb.local.settings import InstanceSettings
+from aerodb.local.settings import SERVICES, InstanceSettings
 
 _ANY_IPV4 = "0.0.0.0"  # noqa: S104 - only with allow_remote, see _check
 _ANY_IPV6 = "::"
@@ -218,6 +218,11 @@ def _schema(entries: Sequence[str | os.PathLike[str]]) -> tuple[str | Path, ...]
 def _check(settings: InstanceSettings) -> None:
     if not settings.rest_path.startswith("/"):
         raise LocalError("The REST path must start with a slash.")
+    for name in settings.services or ():
+        if name not in SERVICES:
+            raise LocalError(f"There is no service {name!r}, only {', '.join(SERVICES)}.")
+    if min(settings.auth_access_token_ttl, settings.auth_refresh_token_ttl) < 1:
+        raise LocalError("Tokens must live for a second at least.")
     if not is_loopback(settings.host) and not settings.allow_remote:
         raise LocalError(
             f"Listening on {settings.host} lets other machines in. This is a development server: "

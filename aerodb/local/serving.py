@@ -14,6 +14,9 @@ import uvicorn
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from aerodb.local.app import Front, unavailable
+from aerodb.local.auth.routes import DEVELOPMENT_PREFIX, PREFIX
+from aerodb.local.auth.service import FEATURES as AUTH_FEATURES
+from aerodb.local.auth.service import AuthService, make_auth_service
 from aerodb.local.cors import CorsPolicy
 from aerodb.local.credentials import Identity, InstanceCredentials, PostgrestCredentials
 from aerodb.local.database import Database
@@ -55,6 +58,7 @@ class HttpThread:
         self._server: uvicorn.Server | None = None
         self._rest_status = "starting"
         self._handler = _rest_handler()
+        self._auth: AuthService | None = None
         self._thread = threading.Thread(target=self._run, name="aerodb-local-http", daemon=True)
 
     def start(self) -> None:
@@ -90,14 +94,14 @@ class HttpThread:
         credentials = make_authenticator(self._settings, self._database)
         async with _opened_pool(self._database.login, self._database) as pool:
             rest = self._rest_service(pool, credentials)
-            if rest is not None:
-                await rest.start()
-                self._rest_status = "ok"
-            try:
+            self._auth = make_auth_service(self._settings, self._database, credentials)
+            async with contextlib.AsyncExitStack() as stack:
+                for service in (rest, self._auth):
+                    if service is not None:
+                        stack.push_async_callback(service.stop)
+                        await service.start()
+                self._rest_status = "starting" if rest is None else "ok"
                 await self._listen(self._front(rest or unavailable))
-            finally:
-                if rest is not None:
-                    await rest.stop()
 
     def _rest_service(
         self, pool: AsyncConnectionPool[Any], authenticate: Authenticate
@@ -111,13 +115,18 @@ class HttpThread:
 
     def _front(self, rest: AsgiApp) -> Front:
         settings, rules = self._settings, self._database.rest
+        mounts = {settings.rest_path: rest}
+        features = FEATURES + (OWN_FEATURES if self._database.bootstrapped else ())
+        if self._auth is not None:
+            mounts |= {PREFIX: self._auth, DEVELOPMENT_PREFIX: self._auth}
+            features += AUTH_FEATURES
         return Front(
-            {settings.rest_path: rest},
+            mounts,
             rest_path=settings.rest_path,
             gate=HostGate(settings.host, settings.allow_hosts),
             cors=CorsPolicy(rules.server_cors_allowed_origins),
             health=self._health,
-            features=FEATURES + (OWN_FEATURES if self._database.bootstrapped else ()),
+            features=features,
             max_body_bytes=rules.max_body_bytes,
             max_url_bytes=rules.max_url_bytes,
             trace_header=rules.server_trace_header,
@@ -143,7 +152,9 @@ class HttpThread:
     def _health(self) -> tuple[str, dict[str, str]]:
         rest = self._rest_status if self._database.healthy else "down"
         whole = "ok" if rest == "ok" else ("starting" if rest == "starting" else "degraded")
-        return whole, {"rest": rest}
+        if self._auth is None:
+            return whole, {"rest": rest}
+        return whole, {"auth": "ok" if self._database.healthy else "down", "rest": rest}
 
 
 class _ReadyServer(uvicorn.Server):

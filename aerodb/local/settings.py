@@ -79,6 +79,9 @@ class PoolSettings:
     db_pool_max_idletime: int = 30
 
 
+SERVICES = ("rest", "auth")
+
+
 @dataclass(frozen=True, slots=True)
 class InstanceSettings:
     """What one running instance is made of, besides its REST dialect.
@@ -102,6 +105,14 @@ class InstanceSettings:
     db_config: bool = True
     """Read settings from the database too (`ALTER ROLE ... SET pgrst.NAME`)."""
     db_pre_config: str | None = None
+    services: tuple[str, ...] | None = None
+    """Which parts to serve, of `rest` and `auth`; None: all that the database allows."""
+    auth_confirm_email: bool = False
+    """Nobody signs in before the address is confirmed."""
+    auth_rate_limits: bool = False
+    auth_access_token_ttl: int = 900
+    auth_refresh_token_ttl: int = 30 * 24 * 3600
+    """Seconds (wire contract §1.4, §2.2)."""
     explicit: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
     """REST and pool settings from flags or keywords: they win over all others."""
     environment: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)

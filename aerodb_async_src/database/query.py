@@ -354,7 +354,11 @@ class AsyncQueryBuilder(QueryBase, Executable[AeroDBResponse[ResultT]], Generic[
             return tally.problem
         verb, options = batch_verb(upsert, on_conflict, ignore_duplicates, default_to_null)
         async for wave in waves(rows, batch_size, concurrency):
-            queries = [self._write(verb, batch, **options) for batch in wave]
+            writes = [self._write(verb, batch, **options) for batch in wave]
+            queries = [
+                write._turn((write._steps, verbs.batch_of, number))
+                for number, write in enumerate(writes, tally.batches)
+            ]
             responses = await execute_together(queries)
             for batch, response in zip(wave, responses, strict=True):
                 tally.add(len(batch), response.error)

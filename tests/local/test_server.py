@@ -82,7 +82,7 @@ def test_health_tells_what_is_there(http: httpx.Client, path: str) -> None:
     assert answer.status_code == 200
     body = answer.json()
     assert (body["status"], body["name"]) == ("ok", "aerodb.local")
-    assert body["services"] == {"rest": "ok"}
+    assert body["services"] == {"auth": "ok", "rest": "ok"}
     assert "rest.postgrest" in body["features"]
     assert re.fullmatch(r"\d+\.\d+\.\d+\S*", body["version"])
     head = http.head(path)
@@ -506,7 +506,7 @@ def test_secrets_are_printed_once_and_logged_nowhere(tmp_path: Path) -> None:
         (["--host", "0.0.0.0"], "lets other machines in"),
         (["--db-tx-end", "never"], "--db-tx-end: 'never' is none of"),
         (["--app-settings", "x"], "not of the form KEY=VALUE"),
-        (["--services", "auth"], "--services: 'auth' is none of rest"),
+        (["--services", "mail"], "--services: 'mail' is none of rest, auth"),
         (["--schema", "missing.sql"], "missing.sql cannot be read"),
     ],
 )

@@ -269,8 +269,9 @@ class Modifiers(Chain):
 
         Args:
             key: 1 to 255 visible ASCII characters, that name one operation for ever: executing the
-                query again, even by another process, gives the answer of the first time. None: each
-                `execute()` makes a key of its own, the same for all its attempts.
+                query again, even by another process, gives the answer of the first time. Batches of
+                `insert_many()` add their number to it. None: each `execute()` makes a key of its
+                own, the same for all its attempts.
         """
         return self._add((self._steps, idempotency_key, key))
 

@@ -15,6 +15,7 @@ from aerodb._core.values import BadValue, describe, kind_of
 __all__ = [
     "Unsent",
     "call_function",
+    "batch_of",
     "count_only",
     "explain",
     "note_use",
@@ -146,6 +147,12 @@ def count_only(plan: Plan, step: Step) -> None:
     counted(plan, (None, None, step[2]))
     plan.head, plan.mode = True, "list"
     plan.limit = plan.offset = None
+
+
+def batch_of(plan: Plan, step: Step) -> None:
+    """The so-many-th batch of an operation: a key that names the operation names each batch."""
+    if plan.idempotency_key is not None:
+        plan.idempotency_key += f".{step[2]}"
 
 
 def one_column(plan: Plan, step: Step) -> None:

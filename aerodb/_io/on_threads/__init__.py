@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aerodb._io.log import logger
 from aerodb._io.mutex import Mutex
 from aerodb._io.on_threads.aside import apart, soon
 from aerodb._io.on_threads.client import HttpClient
@@ -23,6 +24,7 @@ __all__ = [
     "apart",
     "call",
     "jitter",
+    "logger",
     "monotonic",
     "new_id",
     "pause",

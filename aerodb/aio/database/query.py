@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/database/query.py by scripts/generate.py [f3570ed75990]: do not edit
+# GENERATED from aerodb_async_src/database/query.py by scripts/generate.py [ccce92ed6c11]: do not edit
 """The query: verbs that say what comes back, and methods that run it.
 
 Filters, modifiers and everything else that needs no waiting are in `aerodb._core.database`.
@@ -354,7 +354,11 @@ class AsyncQueryBuilder(QueryBase, Executable[AeroDBResponse[ResultT]], Generic[
             return tally.problem
         verb, options = batch_verb(upsert, on_conflict, ignore_duplicates, default_to_null)
         async for wave in waves(rows, batch_size, concurrency):
-            queries = [self._write(verb, batch, **options) for batch in wave]
+            writes = [self._write(verb, batch, **options) for batch in wave]
+            queries = [
+                write._turn((write._steps, verbs.batch_of, number))
+                for number, write in enumerate(writes, tally.batches)
+            ]
             responses = await execute_together(queries)
             for batch, response in zip(wave, responses, strict=True):
                 tally.add(len(batch), response.error)

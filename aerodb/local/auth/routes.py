@@ -48,6 +48,10 @@ class AuthRoutes:
             return
         except Gone:
             return
+        if reply.status == 204:  # RFC 9110 §8.6: without a length
+            await send({"type": "http.response.start", "status": 204, "headers": _HEADERS})
+            await send({"type": "http.response.body", "body": b""})
+            return
         await send_json(send, reply.status, reply.body, _HEADERS, head=head)
 
     async def _reply(self, request: Request) -> Reply:

@@ -11,8 +11,11 @@ from aerodb.local.auth.passwords import PasswordWorkers
 from aerodb.local.auth.routes import AuthRoutes
 from aerodb.local.auth.sessions import Sessions
 from aerodb.local.auth.store import Store
-from aerodb.local.auth.tokens import TokenIssuer
+from aerodb.local.auth.tokens import TokenIssuer, signing_key
+from aerodb.local.credentials import ISSUER
+from aerodb.local.database import Database
 from aerodb.local.replies import Receive, Scope, Send
+from aerodb.local.settings import InstanceSettings
 
 FEATURES = ("auth.reuse-grace",)
 
@@ -35,9 +38,9 @@ class AuthService:
     def __init__(self, conninfo: str, settings: AuthSettings, authenticate: Authenticate) -> None:
         self._store = Store(conninfo)
         self._passwords = PasswordWorkers()
-        issuer = TokenIssuer(settings.signing_key, settings.access_token_ttl)
-        if settings.audience is not None:
-            issuer = TokenIssuer(settings.signing_key, settings.access_token_ttl, settings.audience)
+        issuer = TokenIssuer(
+            settings.signing_key, settings.access_token_ttl, settings.audience or ISSUER
+        )
         self._routes = AuthRoutes(
             Parts(
                 store=self._store,

@@ -176,13 +176,24 @@ def forget_prepared(connection: Connection) -> None:
 
 # --- the exchange --------------------------------------------------------------------------------
 
+_WASH = (b"RESET ROLE", b"RESET ALL", b"DISCARD TEMP")
+"""What SQL that ran for one caller may have left on the session for the next: settings that were
+not local to the transaction, the role among them, and temporary tables (reliability C8)."""
+
 
 async def exchange(
-    connection: Connection, commands: Sequence[Command], *, prepare: bool = True, epoch: int = 0
+    connection: Connection,
+    commands: Sequence[Command],
+    *,
+    prepare: bool = True,
+    epoch: int = 0,
+    wash: bool = False,
 ) -> list[PGresult]:
     """Run all commands in one round trip; the result of each, or `StatementFailed`.
 
     `epoch` names a state of the schema: statements prepared under another one are forgotten.
+    `wash` is for commands that end their transaction: in one of its own, the session then becomes
+    again what it was when the connection was made.
     """
     ready = [_ready(command) for command in commands]
     pgconn = connection.pgconn
@@ -193,14 +204,22 @@ async def exchange(
     try:
         sent = _send(pgconn, prepared if prepare else None, ready, epoch)
         pgconn.pipeline_sync()
+        if wash:
+            for statement in _WASH:
+                pgconn.send_query_params(statement, None)
+            pgconn.pipeline_sync()
         results = await connection.wait(_results(pgconn))
+        washed = await connection.wait(_results(pgconn)) if wash else []
         pgconn.exit_pipeline_mode()
     except BaseException:
         # Interrupted, perhaps with a request to cancel on its way that would hit the statement
         # after this one: the connection is not used again.
         await connection.close()
         raise
-    return _checked(results, sent, prepared)
+    done = _checked(results, sent, prepared)
+    if any(result.status in _FAILED for result in washed):
+        await connection.close()  # the pool makes a new one
+    return done
 
 
 _Ready = tuple[StatementKey, list[Parameter], tuple[int, ...], Preparation]

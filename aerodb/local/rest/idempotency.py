@@ -126,7 +126,7 @@ async def run_once(
         if discards(context.settings, request.preferences):
             await _run(connection, [CHECK_CONSTRAINTS, ROLLBACK], caller)
         else:
-            await _run(connection, [*_keep(key, response, caller), COMMIT], caller)
+            await _run(connection, [*_keep(key, response, caller), COMMIT], caller, wash=True)
         return response
     finally:
         await leave(connection)
@@ -150,11 +150,13 @@ async def _effect(
     return statement_response(request, statement, outcome)
 
 
-async def _run(connection: Connection, commands: list[Command], caller: Caller) -> list[PGresult]:
+async def _run(
+    connection: Connection, commands: list[Command], caller: Caller, *, wash: bool = False
+) -> list[PGresult]:
     """Nothing is prepared: a prepared statement that has become stale fails, and what has failed
     in a transaction cannot be run again in it."""
     try:
-        return await exchange(connection, commands, prepare=False)
+        return await exchange(connection, commands, prepare=False, wash=wash)
     except StatementFailed as failure:
         error = error_of(failure.result)
     raise rest_error(error, authenticated=caller.authenticated)

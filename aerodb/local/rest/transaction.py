@@ -194,12 +194,13 @@ async def run_statement(
         after = (CHECK_CONSTRAINTS, ROLLBACK)
     elif explicit and not decides:
         after = (COMMIT,)
-    results = await _run(connection, [*before, *commands, *after], caller, context)
+    ends = not (discarding or decides)
+    results = await _run(connection, [*before, *commands, *after], caller, context, wash=ends)
     own = results[len(before) : len(before) + len(commands)]
     outcome = outcome_of(own, request, statement, context)
     refusal = refusal_of(outcome, statement)
     if decides:
-        await _run(connection, [ROLLBACK if refusal else COMMIT], caller, context)
+        await _run(connection, [ROLLBACK if refusal else COMMIT], caller, context, wash=True)
     if refusal is not None:
         raise refusal
     return outcome
@@ -261,18 +262,24 @@ _STALE = frozenset({"26000", "0A000"})
 
 
 async def _run(
-    connection: Connection, commands: list[Command], caller: Caller, context: Context
+    connection: Connection,
+    commands: list[Command],
+    caller: Caller,
+    context: Context,
+    *,
+    wash: bool = False,
 ) -> list[PGresult]:
-    prepare = context.settings.db_prepared_statements
+    """`wash` when the commands commit; a transaction that is taken back leaves nothing behind."""
+    prepare, epoch = context.settings.db_prepared_statements, context.epoch
     try:
-        return await exchange(connection, commands, prepare=prepare, epoch=context.epoch)
+        return await exchange(connection, commands, prepare=prepare, epoch=epoch, wash=wash)
     except StatementFailed as failure:
         error = error_of(failure.result)
     await leave(connection)
     if error.code in _STALE and _is_stale(error.message) and len(commands) > 1:
         forget_prepared(connection)
         try:
-            return await exchange(connection, commands, prepare=False)
+            return await exchange(connection, commands, prepare=False, wash=wash)
         except StatementFailed as failure:
             error = error_of(failure.result)
         await leave(connection)

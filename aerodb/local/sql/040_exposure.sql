@@ -9,6 +9,10 @@ declare
     roles constant text := 'anon, authenticated, service_role';
     kind text;
 begin
+    -- What the instance keeps is nobody's, even if somebody exposes it.
+    if schema_name in ('auth', 'aerodb_internal') then
+        return;
+    end if;
     execute format('grant usage on schema %I to %s', schema_name, roles);
     foreach kind in array array['tables', 'sequences', 'routines'] loop
         execute format('grant all on all %s in schema %I to %s', kind, schema_name, roles);

@@ -220,6 +220,15 @@ async def test_the_options_may_say_it(scripted: ScriptedServer, trusted: bool) -
     assert len(seen_by(scripted)) == (3 if trusted else 2)
 
 
+async def test_insert_many_with_one_key_writes_every_row_once(client: AeroDBClient) -> None:
+    keyed = client.from_("notes").idempotency_key("import-1")
+    for _ in range(2):
+        rows = [{"id": number, "title": str(number)} for number in range(1, 26)]
+        report = await keyed.insert_many(rows, batch_size=10)
+        assert report.unwrap().inserted == 25
+    assert (await client.from_("notes").count()).unwrap() == 25
+
+
 @pytest.mark.parametrize("retries", [0, 2])
 async def test_retry_never_and_no_retries_hold_with_a_key(
     scripted: ScriptedServer, retries: int

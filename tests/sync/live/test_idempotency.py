@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/live/test_idempotency.py by scripts/generate.py [379ca06f2db1]: do not edit
+# GENERATED from tests/aio/live/test_idempotency.py by scripts/generate.py [3b2dc36161cb]: do not edit
 """A write with an idempotency key happens once, and is repeated until it is known to have happened
 (wire-contract §1.8, §10 item 7)."""
 
@@ -218,6 +218,15 @@ def test_the_options_may_say_it(scripted: ScriptedServer, trusted: bool) -> None
         response = client.from_("notes").insert({}).idempotency_key().execute()
     assert response.ok is trusted
     assert len(seen_by(scripted)) == (3 if trusted else 2)
+
+
+def test_insert_many_with_one_key_writes_every_row_once(client: AeroDBClient) -> None:
+    keyed = client.from_("notes").idempotency_key("import-1")
+    for _ in range(2):
+        rows = [{"id": number, "title": str(number)} for number in range(1, 26)]
+        report = keyed.insert_many(rows, batch_size=10)
+        assert report.unwrap().inserted == 25
+    assert (client.from_("notes").count()).unwrap() == 25
 
 
 @pytest.mark.parametrize("retries", [0, 2])
