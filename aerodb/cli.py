@@ -13,18 +13,19 @@ Usage: aerodb COMMAND [OPTIONS]
 
 Commands:
   dev        Run an AeroDB on this machine, for development and tests.
+  users      Create, list and delete the users of an AeroDB on this machine.
 
 Options:
   --version  Show the version and exit.
-  --help     Show this message and exit. `aerodb dev --help` shows the options of dev.
+  --help     Show this message and exit. `aerodb COMMAND --help` shows those of a command.
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if words[:1] == ["dev"]:
-        return _dev(words[1:])
+    if words[:1] in (["dev"], ["users"]):
+        return _local(words[0], words[1:])
     if words[:1] in (["--version"], ["-V"]):
         sys.stdout.write(f"aerodb {__version__}\n")
         return 0
@@ -35,16 +36,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 2
 
 
-def _dev(words: list[str]) -> int:
+def _local(command: str, words: list[str]) -> int:
     try:
         from aerodb.local.commands import serve
+        from aerodb.local.users_command import users
     except ModuleNotFoundError as problem:
         text = missing_text(problem)
         if text is None:
             raise
-        sys.stderr.write(f"aerodb dev: {text}")
+        sys.stderr.write(f"aerodb {command}: {text}")
         return 1
-    serve(words, prog_name="aerodb dev")
+    called = {"dev": serve, "users": users}[command]
+    called(words, prog_name=f"aerodb {command}")
     return 0
 
 

@@ -11,16 +11,14 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from aerodb._core.auth import refresh_call, sign_out_call
-from aerodb._core.errors import client_error
 from aerodb._core.identity import (
     AuthChange,
     AuthEvent,
     Session,
     User,
-    key_role,
     life_left,
     same_user,
     token_life,
@@ -29,21 +27,23 @@ from aerodb._core.session import (
     REPEAT_WITHIN_SECONDS,
     Decision,
     Grant,
+    Happening,
     Outcome,
     Refresh,
     SessionMachine,
     Use,
     Wait,
     not_refreshed,
+    nothing_to_refresh,
     outcome_of,
     session_ended,
     session_gone,
 )
-from aerodb._io.on_asyncio import Event, Lock, Mutex, Worker, call, logger, monotonic, wall_clock
+from aerodb._io.on_asyncio import Event, Mutex, Worker, call, logger, monotonic, wall_clock
 from aerodb._io.on_asyncio import pause as sleep
 from aerodb.types import AeroDBError, AeroDBResponse
 
-from ._store import AsyncStoreKeeper
+from ._store import AsyncStoreKeeper, store_problem
 
 if TYPE_CHECKING:
     from ._transport import AsyncTransport
@@ -83,7 +83,7 @@ class _Refreshing:
                 return False
 
 
-class Subscription:
+class AuthSubscription:
     """What `on_auth_state_change` returns."""
 
     __slots__ = ("_keeper", "_listener")
@@ -123,6 +123,11 @@ class AsyncSessionKeeper:
         """What is held in memory."""
         return self._machine.session
 
+    @property
+    def token(self) -> str | None:
+        """The access token that is held in memory."""
+        return self._machine.grant.token
+
     # --- what requests ask ----------------------------------------------------------------
 
     async def grant(self, transport: AsyncTransport, deadline: float) -> Grant | AeroDBError:
@@ -136,7 +141,10 @@ class AsyncSessionKeeper:
             return self._machine.error or session_gone()
         if monotonic() < grant.renew_at:
             return grant
-        return await self._settle(transport, deadline, grant, self._machine.decide)
+        settled: Grant | AeroDBError = await self._settle(
+            transport, deadline, grant, self._machine.decide
+        )
+        return settled
 
     async def granted_again(
         self, transport: AsyncTransport, deadline: float, used: Grant
@@ -146,7 +154,8 @@ class AsyncSessionKeeper:
         def ask(now: float) -> Decision | None:
             return self._machine.refused(used, now)
 
-        return await self._settle(transport, deadline, used, ask)
+        settled: Grant | AeroDBError | None = await self._settle(transport, deadline, used, ask)
+        return settled
 
     async def _settle(
         self,
@@ -162,13 +171,16 @@ class AsyncSessionKeeper:
                 if self._machine.generation != grant.generation:
                     return self._machine.error or session_gone()
                 decision = ask(now)
-                refresh = isinstance(decision, Refresh)
-                flight = self._take_off(transport) if refresh else None
+                flight = (
+                    self._take_off(transport, decision.event)
+                    if isinstance(decision, Refresh)
+                    else None
+                )
             if isinstance(decision, Use):
                 return decision.grant
             if isinstance(decision, Wait):
                 if now + decision.seconds >= deadline:
-                    return not_refreshed(self._machine.error)
+                    return self._machine.error or not_refreshed(None)
                 await sleep(decision.seconds)
             elif flight is None or not isinstance(decision, Refresh):
                 return None
@@ -190,12 +202,12 @@ class AsyncSessionKeeper:
 
     # --- refreshing -----------------------------------------------------------------------
 
-    def _take_off(self, transport: AsyncTransport) -> _Refreshing | None:
+    def _take_off(self, transport: AsyncTransport, event: Happening) -> _Refreshing | None:
         """The flight under way, or a new one. Under the mutex; begins it, and does not wait."""
         flight, generation = self._flight, self._machine.generation
         if flight is not None and flight.generation == generation and not flight.is_over:
             return flight
-        session = self._machine.begin()
+        session = self._machine.begin(event)
         if session is None:
             return None
         made = self._flight = _Refreshing(session, generation)
@@ -215,10 +227,10 @@ class AsyncSessionKeeper:
         while True:
             with self._mutex:
                 session = self._machine.session
-                flight = self._take_off(transport)
+                flight = self._take_off(transport, Happening.DUE)
             if flight is None:
-                return AeroDBResponse(error=_nothing_to_refresh(session))
-            await flight.wait(transport.timeout)
+                return AeroDBResponse(error=nothing_to_refresh(session))
+            await flight.wait(transport.options.timeout)
             if flight.outcome is Outcome.OK:
                 return AeroDBResponse(self._machine.session)
             if flight.outcome is not None or not flight.is_over:
@@ -232,7 +244,11 @@ class AsyncSessionKeeper:
             else:
                 await self._renew_shared(self._store, transport, flight)
         except OSError as failure:
-            self._unreachable(flight, _store_error(failure))
+            self._unreachable(flight, store_problem(failure))
+        except Exception:
+            # a store of the user's own: without an outcome, those who wait would try again at once
+            self._unreachable(flight, store_problem(None))
+            raise
         finally:
             if flight.outcome is None:
                 with self._mutex:
@@ -244,7 +260,7 @@ class AsyncSessionKeeper:
         self, store: AsyncStoreKeeper, transport: AsyncTransport, flight: _Refreshing
     ) -> None:
         """Lock, look whether another process was quicker, and only then refresh (R5)."""
-        release = await store.lock(transport.timeout)
+        release = await store.lock(transport.options.timeout)
         if release is None:
             self._unreachable(flight, not_refreshed(None))
             return
@@ -279,7 +295,7 @@ class AsyncSessionKeeper:
         outcome, fresh = outcome_of(response.error), response.data
         if fresh is not None and outcome is Outcome.OK:
             if fresh.refresh_token is None:  # RFC 6749 §6: the old one stays good
-                fresh = fresh.with_refresh_token(session.refresh_token)
+                fresh = fresh.replace(refresh_token=session.refresh_token)
             if self._renewed(flight, fresh, token_life(fresh), sent):
                 await self._save(flight.generation)
             elif self._machine.session is None:
@@ -287,7 +303,7 @@ class AsyncSessionKeeper:
                 await transport.execute(sign_out_call(fresh))
         elif outcome is Outcome.REJECTED and response.error is not None:
             if self._rejected(flight, session_ended(response.error.message, response.error)):
-                await self._clear(transport.timeout, locked=True)
+                await self._clear(transport.options.timeout, locked=True)
         else:
             self._unreachable(flight, not_refreshed(response.error))
 
@@ -333,9 +349,7 @@ class AsyncSessionKeeper:
             self._machine.adopt(session, life, monotonic())
             self._note("SIGNED_IN")
 
-    async def sign_out(
-        self, transport: AsyncTransport, scope: str
-    ) -> AeroDBResponse[None]:
+    async def sign_out(self, transport: AsyncTransport, scope: str) -> AeroDBResponse[None]:
         """Be nobody, first and whatever happens; then tell the server."""
         if self._store is not None and not self._store.was_read:
             await self._read_store()
@@ -382,7 +396,7 @@ class AsyncSessionKeeper:
             try:
                 session = await store.load()
             except OSError as failure:
-                return _store_error(failure)
+                return store_problem(failure)
             with self._mutex:
                 if session is not None and self._machine.generation == 0:
                     self._machine.adopt(session, life_left(session, wall_clock()), monotonic())
@@ -402,7 +416,7 @@ class AsyncSessionKeeper:
                 if session is None or generation != self._machine.generation:
                     return None
             try:
-                await store.save(session.expiring(wall_clock(), left))
+                await store.save(session, wall_clock() + left)
             except OSError as failure:
                 logger().warning("the session could not be stored: %s", failure)
                 return f"the session could not be stored: {failure}"
@@ -432,14 +446,14 @@ class AsyncSessionKeeper:
         if self._listeners:
             self._events.append((self._listeners, AuthChange(event, self._machine.session)))
 
-    def listen(self, listener: Listener, *, fire_initial: bool) -> Subscription:
+    def listen(self, listener: Listener, *, fire_initial: bool) -> AuthSubscription:
         """Have every change told to `listener`, in order."""
         with self._mutex:
             self._listeners = (*self._listeners, listener)
             if fire_initial:
                 change = AuthChange("INITIAL_SESSION", self._machine.session)
                 self._events.append(((listener,), change))
-        return Subscription(self, listener)
+        return AuthSubscription(self, listener)
 
     def forget(self, listener: Listener) -> None:
         """Tell that one no more."""
@@ -456,7 +470,8 @@ class AsyncSessionKeeper:
                 audience, change = self._events.popleft()
             try:
                 for listener in audience:
-                    await self._tell_one(listener, change)
+                    if listener in self._listeners:
+                        await self._tell_one(listener, change)
             finally:
                 self._busy = 0
 

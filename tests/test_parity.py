@@ -6,11 +6,11 @@ import inspect
 import re
 from typing import Any
 
-import aerodb.aio
-import aerodb.sync
 import pytest
 
 import aerodb
+import aerodb.aio
+import aerodb.sync
 
 IN_ONE_COLOUR = {"__await__", "__enter__", "__exit__", "__aenter__", "__aexit__",
                  "__iter__", "__next__", "__aiter__", "__anext__"}  # fmt: skip

@@ -60,7 +60,13 @@ def prepared_health(timeout: object) -> Prepared[HealthStatus]:
 def health_call(*, timeout: float | None = 5.0) -> Call[HealthStatus]:
     """The call that asks the server how it is. A 503 is an answer, and comes back at once."""
     return Call(
-        "GET", "/health", decode_health, retry=Retry.SAFE, timeout=timeout, answers=(_UNWELL,)
+        "GET",
+        "/health",
+        decode_health,
+        retry=Retry.SAFE,
+        timeout=timeout,
+        answers=(_UNWELL,),
+        identity="key",
     )
 
 

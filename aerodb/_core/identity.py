@@ -129,15 +129,16 @@ class Session:
         """The refresh token itself, if there is one."""
         return None if self._refresh is None else self._refresh.reveal()
 
-    def with_user(self, user: User | None) -> Session:
-        """The same tokens, with what is now known of the user."""
-        return Session(
-            self.access_token,
-            self.refresh_token,
-            expires_in=self.expires_in,
-            expires_at=self.expires_at,
-            user=user,
-        )
+    def replace(self, **changes: Any) -> Session:
+        """A copy with some arguments changed."""
+        arguments: dict[str, Any] = {
+            "access_token": self.access_token,
+            "refresh_token": self.refresh_token,
+            "expires_in": self.expires_in,
+            "expires_at": self.expires_at,
+            "user": self.user,
+        }
+        return Session(**(arguments | changes))
 
     def dump(self) -> str:
         """The session as JSON text, tokens included: for a place that keeps secrets."""
@@ -336,6 +337,17 @@ def life_left(session: Session, wall_clock: float) -> float:
     if expires is None:
         expires = _number((unverified_claims(session.access_token) or {}).get("exp"))
     return life if expires is None else min(life, expires - wall_clock)
+
+
+def same_user(one: Session, other: Session) -> bool:
+    """Whether two sessions are of one user, as far as can be told."""
+    ids = [
+        session.user.id
+        if session.user is not None
+        else (unverified_claims(session.access_token) or {}).get("sub")
+        for session in (one, other)
+    ]
+    return None in ids or ids[0] == ids[1]
 
 
 def key_role(key: str) -> str | None:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from enum import Enum
 from types import MappingProxyType
 from typing import NamedTuple
 
+from aerodb._core.errors import client_error
 from aerodb._core.http import find_header
 from aerodb._core.identity import Session, User
 from aerodb.types import AeroDBError
@@ -27,7 +29,11 @@ __all__ = [
     "SessionMachine",
     "Use",
     "Wait",
+    "not_refreshed",
+    "nothing_to_refresh",
     "outcome_of",
+    "session_ended",
+    "session_gone",
     "table_text",
     "worth_renewing",
 ]
@@ -117,6 +123,9 @@ class Grant(NamedTuple):
     generation: int = 0
     renew_at: float = math.inf
 
+    def __repr__(self) -> str:
+        return f"<Grant of generation {self.generation}, token hidden>"
+
 
 class Use(NamedTuple):
     """Send it, with what the session grants."""
@@ -128,6 +137,12 @@ class Refresh(NamedTuple):
     """Refresh first. `patience` bounds the wait if the old token may serve meanwhile."""
 
     patience: float = math.inf
+    event: Happening = Happening.DUE
+
+    @property
+    def is_early(self) -> bool:
+        """Whether the old token is still good."""
+        return self.patience < math.inf
 
 
 class Wait(NamedTuple):
@@ -175,6 +190,41 @@ def outcome_of(error: AeroDBError | None) -> Outcome:
     if error.status == 401 or (error.status in {400, 403, 404} and error.code in _TERMINAL):
         return Outcome.REJECTED
     return Outcome.UNREACHABLE
+
+
+def session_ended(why: str, error: AeroDBError | None = None) -> AeroDBError:
+    """What calls answer whose session was ended by the server."""
+    made = client_error("SESSION_EXPIRED", f"the session has ended: {why}", hint="sign in again")
+    return made if error is None else replace(made, status=error.status, details=error.code)
+
+
+def session_gone() -> AeroDBError:
+    """What a call answers that may go out as its user only, who is gone."""
+    return client_error(
+        "NOT_AUTHENTICATED",
+        "the user of this call is signed out, or another one by now",
+        hint="sign in again; with as_user(), make a new client from a new token",
+    )
+
+
+def nothing_to_refresh(session: Session | None) -> AeroDBError:
+    """What an asked-for refresh answers if there is nothing to do it with."""
+    if session is None:
+        return client_error("NOT_AUTHENTICATED", "nobody is signed in", hint="sign in first")
+    return client_error(
+        "NO_REFRESH_TOKEN",
+        "the session holds no refresh token",
+        hint="give set_session() or as_user() the refresh token too, or sign in",
+    )
+
+
+def not_refreshed(error: AeroDBError | None) -> AeroDBError:
+    """What calls answer whose token has expired while no newer one can be had. It passes."""
+    if error is None:
+        made = client_error("TIMEOUT", "the session was not refreshed in time")
+        return replace(made, retryable=True)
+    message = f"the session could not be refreshed: {error.message}"
+    return replace(error, message=message, maybe_applied=False, attempts=0)
 
 
 _NO_RENEWAL = frozenset({"invalid_credentials", "session_revoked", "invalid_api_key"})
@@ -267,13 +317,13 @@ class SessionMachine:
             return None
         if self.phase is not Phase.REFRESHING and now < self._blocked_until:
             return Wait(self._blocked_until - now)
-        return Refresh()
+        return Refresh(event=Happening.REFUSED)
 
-    def begin(self, *, refused: bool = False) -> Session | None:
+    def begin(self, event: Happening = Happening.DUE) -> Session | None:
         """Begin a refresh; the session to do it with, or None if there is nothing to refresh."""
         if self.session is None or self.session.refresh_token is None:
             return None
-        self._go(Happening.REFUSED if refused else Happening.DUE)
+        self._go(event)
         return self.session
 
     def renewed(self, session: Session, generation: int, life: float, now: float) -> bool:
@@ -281,7 +331,7 @@ class SessionMachine:
         if generation != self.generation or not self._go(Happening.RENEWED):
             return False
         user = session.user or (self.session.user if self.session else None)
-        session = session if session.user is user else session.with_user(user)
+        session = session if session.user is user else session.replace(user=user)
         self._hold(session, life, now, generation)
         return True
 
@@ -331,7 +381,7 @@ class SessionMachine:
         if self.session is None:
             return False
         self._go(Happening.USER)
-        self.session = self.session.with_user(user)
+        self.session = self.session.replace(user=user)
         return True
 
     def __repr__(self) -> str:

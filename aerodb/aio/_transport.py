@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/_transport.py by scripts/generate.py [759934a09efb]: do not edit
+# GENERATED from aerodb_async_src/_transport.py by scripts/generate.py [38bef33cc75b]: do not edit
 """The one loop over HTTP: authorise, gate, send, decode, retry.
 
 Every operation of every service is a `Call` carried out here. What to do next is decided by
@@ -16,6 +16,7 @@ from aerodb._core.health import IDEMPOTENCY_KEYS, HealthStatus, health_call
 from aerodb._core.http import AnyCall, Call, Prepared, RawResponse, Request, Retry, TransportError
 from aerodb._core.options import ClientOptions
 from aerodb._core.retry import GiveUp, RetryBudget, Wait, decide, effective_retry
+from aerodb._core.session import Grant, session_gone, worth_renewing
 from aerodb._core.url import BaseUrl, redirect_target, url_problem
 from aerodb._io.on_asyncio import (
     ByteStream,
@@ -27,6 +28,8 @@ from aerodb._io.on_asyncio import (
     wall_clock,
 )
 from aerodb.types import AeroDBError, AeroDBResponse, ResponseMeta
+
+from ._session import AsyncSessionKeeper
 
 T = TypeVar("T")
 
@@ -44,7 +47,10 @@ class _Flight:
         "call",
         "deadline",
         "doubtful",
+        "ended",
+        "grant",
         "key",
+        "replayed",
         "request_id",
         "retry",
         "started",
@@ -60,6 +66,9 @@ class _Flight:
         self.attempts = 0
         self.doubtful = False
         self.retry = call.retry
+        self.grant: Grant | None = None
+        self.replayed = False
+        self.ended: AeroDBError | None = None
         self.key = new_id().encode("ascii") if call.keyed == "made" else None
 
     def exchange(self, base: BaseUrl, headers: ClientHeaders) -> Exchange:
@@ -72,14 +81,28 @@ class _Flight:
             self.attempts,
             self.timeout,
             self.doubtful,
-            headers.secrets(),
+            (*headers.secrets(self.token), *self.call.secrets),
         )
+
+    @property
+    def token(self) -> str | None:
+        """The session's token that the next attempt carries."""
+        return None if self.grant is None else self.grant.token
 
 
 class AsyncTransport:
     """Carries out calls over one pool of connections, as one identity."""
 
-    __slots__ = ("_base", "_budget", "_headers", "_http", "_keys_honoured", "_options")
+    __slots__ = (
+        "_base",
+        "_budget",
+        "_headers",
+        "_http",
+        "_keys_honoured",
+        "_options",
+        "_view_closed",
+        "session",
+    )
 
     def __init__(
         self,
@@ -87,17 +110,47 @@ class AsyncTransport:
         headers: ClientHeaders,
         options: ClientOptions,
         http: HttpClient,
+        *,
+        session: AsyncSessionKeeper | None = None,
+        budget: RetryBudget | None = None,
     ) -> None:
         self._base = base
         self._headers = headers
         self._options = options
         self._http = http
-        self._budget = RetryBudget(options.retry_budget)
+        self._budget = RetryBudget(options.retry_budget) if budget is None else budget
         self._keys_honoured = options.idempotency_keys
+        self._view_closed: bool | None = None  # None: this one owns the connections
+        self.session = AsyncSessionKeeper() if session is None else session
+
+    def view(
+        self,
+        *,
+        headers: ClientHeaders | None = None,
+        options: ClientOptions | None = None,
+        session: AsyncSessionKeeper | None = None,
+    ) -> AsyncTransport:
+        """The same connections and retry budget, as somebody else or with other settings."""
+        made = AsyncTransport(
+            self._base,
+            self._headers if headers is None else headers,
+            self._options if options is None else options,
+            self._http,
+            session=self.session if session is None else session,
+            budget=self._budget,
+        )
+        if made._keys_honoured is None:
+            made._keys_honoured = self._keys_honoured
+        made._view_closed = False
+        return made
 
     @property
     def base(self) -> BaseUrl:
         return self._base
+
+    @property
+    def options(self) -> ClientOptions:
+        return self._options
 
     @property
     def max_url_bytes(self) -> int:
@@ -155,7 +208,7 @@ class AsyncTransport:
             meta.request_id,
             meta.attempts,
             timeout,
-            secrets=self._headers.secrets(),
+            secrets=(*self._headers.secrets(self.session.token), *call.secrets),
         )
 
     async def _fly(
@@ -164,8 +217,11 @@ class AsyncTransport:
         """Attempt until there is an answer, or nothing more may be tried."""
         refusal = self._refusal(flight.call)
         if refusal is not None:
-            return failed(placed(refusal, flight.exchange(self._base, self._headers)), (), 0.0)
+            return self._ended(refusal, flight)
         while True:
+            refusal = await self._authorise(flight)
+            if refusal is not None:
+                return self._ended(refusal, flight)
             flight.attempts += 1
             outcome = await self._attempt(flight, stream=stream)
             if not isinstance(outcome, TransportError) and self._is_answer(flight.call, outcome):
@@ -173,6 +229,10 @@ class AsyncTransport:
                 return outcome
             assert not isinstance(outcome, ByteStream)  # a stream that is no answer was read
             error = self._read_failure(flight, outcome)
+            if isinstance(outcome, RawResponse) and self._asks_renewal(flight, outcome, error):
+                if await self._renew(flight):
+                    continue
+                error = flight.ended or error
             sent = outcome.sent if isinstance(outcome, TransportError) else True
             verdict = self._verdict(flight, error, sent)
             if verdict == _NOT_REPEATABLE and await self._key_protects(flight):
@@ -183,6 +243,41 @@ class AsyncTransport:
                 return failed(error, heads, monotonic() - flight.started)
             flight.doubtful = flight.doubtful or error.maybe_applied
             await pause(verdict.seconds)
+
+    async def _authorise(self, flight: _Flight) -> AeroDBError | None:
+        """Get what the next attempt sends along; why it must not be made, if so."""
+        if flight.call.identity != "session" or flight.replayed:
+            return None
+        granted = await self.session.grant(self, flight.deadline)
+        if isinstance(granted, AeroDBError):
+            return granted
+        if flight.grant is not None and flight.grant.generation != granted.generation:
+            return session_gone()  # a repetition must not go out as somebody else
+        flight.grant = granted
+        return None
+
+    def _asks_renewal(self, flight: _Flight, answer: RawResponse, error: AeroDBError) -> bool:
+        """Whether this 401 is to be answered by a newer token (wire-contract §2.5)."""
+        if flight.replayed or flight.token is None:
+            return False
+        return worth_renewing(flight.call.path, answer.status, answer.raw_headers, error.code)
+
+    async def _renew(self, flight: _Flight) -> bool:
+        """Get a newer token for the one replay; False if there is none to be had."""
+        assert flight.grant is not None
+        granted = await self.session.granted_again(self, flight.deadline, flight.grant)
+        flight.replayed = True
+        if isinstance(granted, AeroDBError):
+            flight.ended = placed(granted, flight.exchange(self._base, self._headers), 401)
+        elif granted is not None:
+            flight.grant = granted
+            return True
+        return False
+
+    def _ended(self, problem: AeroDBError, flight: _Flight) -> AeroDBResponse[Any]:
+        """The answer of a call that may not go out, or not again."""
+        error = placed(problem, flight.exchange(self._base, self._headers))
+        return failed(error, (), monotonic() - flight.started)
 
     def _verdict(self, flight: _Flight, error: AeroDBError, sent: bool) -> Wait | GiveUp:
         return decide(
@@ -235,7 +330,9 @@ class AsyncTransport:
         """The request. Headers are named in no frame that waits: tools that show the local
         variables of a traceback would show the key (reliability S1)."""
         call = flight.call
-        headers = self._headers.for_call(call, access_token=None, request_id=flight.request_id)
+        headers = self._headers.for_call(
+            call, access_token=flight.token, request_id=flight.request_id
+        )
         if flight.key is not None:
             headers.append((b"Idempotency-Key", flight.key))
         return Request(call.method, self._base.origin, target, headers, call.body)
@@ -283,11 +380,17 @@ class AsyncTransport:
 
     def _refusal(self, call: Call[Any]) -> AeroDBError | None:
         """What would not get through is not sent."""
+        if self._view_closed:
+            hint = "make a new one from the client that it came from"
+            return client_error("CLIENT_CLOSED", "this view of a client is closed", hint=hint)
         problem = url_problem(self._base, call.path, limit=self._options.max_url_bytes)
         if problem is None:
             return None
         return client_error("INVALID_ARGUMENT", problem)
 
     async def close(self) -> None:
-        """Close the pool; calls fail with CLIENT_CLOSED from then on."""
-        await self._http.close()
+        """Close the pool; calls fail with CLIENT_CLOSED from then on. A view has no pool."""
+        if self._view_closed is None:
+            await self._http.close()
+        else:
+            self._view_closed = True

@@ -82,7 +82,9 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--allow-host", "allow_hosts", multiple=True, help="Answer to this name too.")
 @click.option("--rest-path", default="/rest/v1", help="Where the REST part is; / for the root.")
 @click.option("--require-apikey", is_flag=True, help="Refuse requests without key and token.")
-@click.option("--auth-confirm-email", is_flag=True, help="No sign-in before the address is confirmed.")
+@click.option(
+    "--auth-confirm-email", is_flag=True, help="No sign-in before the address is confirmed."
+)
 @click.option("--auth-rate-limits", is_flag=True, help="Limit sign-ins, sign-ups and mails.")
 @click.option(
     "--auth-access-token-ttl",

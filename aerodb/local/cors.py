@@ -33,7 +33,10 @@ class CorsPolicy:
         """Tell whether a page of `origin` may call; `host` is the request's own Host header."""
         if self._origins is not None:
             return "*" in self._origins or origin in self._origins
-        parts = urlsplit(origin)
+        try:
+            parts = urlsplit(origin)
+        except ValueError:
+            return False
         if parts.scheme not in ("http", "https"):
             return False
         return parts.netloc.lower() == host.lower() or is_loopback(parts.hostname or "")

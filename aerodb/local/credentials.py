@@ -22,6 +22,7 @@ from aerodb.local.settings import RestSettings
 
 ISSUER = "aerodb"
 SERVICE_ROLE = "service_role"
+LOGIN_ROLE = "authenticator"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +38,17 @@ class Identity:
 
 
 class PostgrestCredentials:
-    """PostgREST's rules: a Bearer token or nothing."""
+    """PostgREST's rules: a Bearer token or nothing.
 
-    def __init__(self, settings: RestSettings) -> None:
+    `refused_roles` are roles that no token may name although the login role could become them.
+    """
+
+    def __init__(
+        self, settings: RestSettings, *, refused_roles: frozenset[str] = frozenset()
+    ) -> None:
         self._settings = settings
+        # SET ROLE takes this for no role: the statement would run as the login role itself.
+        self._refused_roles = refused_roles | {"none"}
         self._reader: tokens.TokenReader | None = None
         if settings.jwt_secret is not None:
             self._reader = tokens.TokenReader(
@@ -76,7 +84,8 @@ class PostgrestCredentials:
                 headers=(("WWW-Authenticate", "Bearer"),),
             )
         allowed = self._settings.allowed_roles
-        if allowed is not None and role not in allowed and role != anonymous:
+        outside = allowed is not None and role not in allowed and role != anonymous
+        if outside or role in self._refused_roles:
             raise RestError(403, "42501", f'permission denied to set role "{role}"')
         return Identity(role, claims, authenticated=role != anonymous)
 
@@ -92,7 +101,8 @@ class InstanceCredentials:
         self._own_issuer = settings.jwt_secret is None
         self._reader = tokens.TokenReader(tokens.load_keys(own, is_base64=encoded))
         self._require_apikey = require_apikey
-        self._roles = PostgrestCredentials(settings)
+        # The login role is for what the instance itself has to do (reliability J6).
+        self._roles = PostgrestCredentials(settings, refused_roles=frozenset({LOGIN_ROLE}))
 
     def authenticate(self, headers: Mapping[str, str]) -> Identity:
         """Return the identity that `headers` (lower-case names) prove, or raise RestError."""

@@ -18,6 +18,7 @@ import weakref
 from pathlib import Path
 
 from aerodb.local.errors import LocalError
+from aerodb.local.postgres.private import write_private
 
 TAKEOVER_SECONDS = 15.0
 EXIT_SECONDS = 0.5  # a process that was killed needs a moment until its files are closed
@@ -34,8 +35,9 @@ class DataFolder:
         else:
             self.path = Path(path).expanduser().absolute()
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with contextlib.suppress(FileExistsError), open(self.path / ".gitignore", "x") as ignore:
-            ignore.write("*\n")
+            _refuse_open(self.path)
+        with contextlib.suppress(FileExistsError):
+            write_private(self.path / ".gitignore", "*\n")
         self._owner_lock, self.server_lock = self._take_locks()
         _locked.add(self)
 
@@ -85,6 +87,16 @@ class DataFolder:
     def _open(self, name: str) -> int:
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
         return os.open(self.path / name, flags, 0o600)
+
+
+def _refuse_open(path: Path) -> None:
+    """Whoever may write here may put another file in the place of the keys (reliability D7)."""
+    mode = path.stat().st_mode
+    if mode & 0o002:
+        raise LocalError(
+            f"Everybody may write to the data folder {path}: close it (chmod 700), or choose a "
+            "folder of your own."
+        )
 
 
 def _try_lock(descriptor: int, seconds: float) -> bool:

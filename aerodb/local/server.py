@@ -218,16 +218,24 @@ def _schema(entries: Sequence[str | os.PathLike[str]]) -> tuple[str | Path, ...]
 def _check(settings: InstanceSettings) -> None:
     if not settings.rest_path.startswith("/"):
         raise LocalError("The REST path must start with a slash.")
-    for name in settings.services or ():
-        if name not in SERVICES:
-            raise LocalError(f"There is no service {name!r}, only {', '.join(SERVICES)}.")
-    if min(settings.auth_access_token_ttl, settings.auth_refresh_token_ttl) < 1:
-        raise LocalError("Tokens must live for a second at least.")
+    _check_services(settings)
     if not is_loopback(settings.host) and not settings.allow_remote:
         raise LocalError(
             f"Listening on {settings.host} lets other machines in. This is a development server: "
             "say --allow-remote (allow_remote=True) if that is meant."
         )
+
+
+def _check_services(settings: InstanceSettings) -> None:
+    for name in settings.services or ():
+        if name not in SERVICES:
+            raise LocalError(f"There is no service {name!r}, only {', '.join(SERVICES)}.")
+    if settings.services is not None and "rest" not in settings.services:
+        raise LocalError("The service rest cannot be left out.")
+    if "auth" in (settings.services or ()) and settings.database_url is not None:
+        raise LocalError("The service auth needs the instance's own database.")
+    if min(settings.auth_access_token_ttl, settings.auth_refresh_token_ttl) < 1:
+        raise LocalError("Tokens must live for a second at least.")
 
 
 def _listen(host: str, port: int) -> socket.socket:

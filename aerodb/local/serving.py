@@ -152,9 +152,10 @@ class HttpThread:
     def _health(self) -> tuple[str, dict[str, str]]:
         rest = self._rest_status if self._database.healthy else "down"
         whole = "ok" if rest == "ok" else ("starting" if rest == "starting" else "degraded")
-        if self._auth is None:
-            return whole, {"rest": rest}
-        return whole, {"auth": "ok" if self._database.healthy else "down", "rest": rest}
+        services = {"rest": rest}
+        if self._auth is not None:
+            services["auth"] = "ok" if self._database.healthy else "down"
+        return whole, services
 
 
 class _ReadyServer(uvicorn.Server):

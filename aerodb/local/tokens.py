@@ -10,6 +10,8 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import math
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -32,6 +34,7 @@ _FAMILIES = {
 _KNOWN = frozenset(name for family in _FAMILIES.values() for name in family)
 _NO_KEY = "No suitable key was found to decode the JWT"
 _WRONG_KEYS = "None of the keys was able to decode the JWT"
+_BASE64URL = re.compile(r"[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*")
 _UNSECURED = "JWT is unsecured but expected 'alg' was not 'none'"
 
 
@@ -104,23 +107,54 @@ def decode(token: str, keys: Sequence[VerificationKey]) -> dict[str, Any]:
     parts = token.split(".")
     if len(parts) != 3:
         raise _invalid("PGRST301", f"Expected 3 parts in JWT; got {len(parts)}")
+    if not _BASE64URL.fullmatch(token):
+        raise _invalid("PGRST301", "JWT cryptographic operation failed")
     payload = _verified_payload(token, _header(parts[0]), keys)
-    try:
-        claims = json.loads(payload, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
-        claims = None
-    if not isinstance(claims, dict):
+    claims = _object(payload)
+    if claims is None:
         raise _invalid("PGRST303", "Parsing claims failed")
     return claims
+
+
+def _object(raw: bytes) -> dict[str, Any] | None:
+    """The JSON object that `raw` is in UTF-8, None for all else.
+
+    A name that stands twice is refused: who reads the first and who reads the last of them would
+    see different tokens (reliability J5, RFC 7519 §4).
+    """
+    try:
+        value = json.loads(
+            raw.decode("utf-8"),
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+            object_pairs_hook=_unambiguous,
+        )
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands twice")
+    return found
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"{text} does not fit")
+    return value
 
 
 def _header(part: str) -> dict[str, Any]:
     try:
         raw = base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)
-        header = json.loads(raw)
-    except (ValueError, RecursionError):
-        header = None
-    if not isinstance(header, dict):
+    except ValueError:
+        raw = b""
+    header = _object(raw)
+    if header is None:
         raise _invalid("PGRST301", "JWT cryptographic operation failed")
     algorithm = header.get("alg")
     if algorithm == "none":

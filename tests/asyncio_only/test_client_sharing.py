@@ -46,6 +46,15 @@ def descriptors() -> int:
     return len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
 
 
+async def arrival(server: ScriptedServer) -> None:
+    """Wait until a request has come in."""
+    for _ in range(3000):
+        if server.seen:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("no request came")
+
+
 async def ask(client: AsyncAeroDBClient, number: int, table: str = "slow") -> None:
     """One call of one of three kinds; its answer must be its own."""
     if number % 3 == 0:
@@ -97,8 +106,7 @@ async def test_cancelling_between_two_attempts(scripted: ScriptedServer) -> None
         head(503, [("Retry-After", "20"), ("Content-Length", "0")]))])  # fmt: skip
     async with AsyncAeroDBClient(url_of(scripted), KEY) as client:
         task = asyncio.create_task(client.from_("t").insert({"a": 1}).execute())
-        while not scripted.seen:
-            await asyncio.sleep(0.01)
+        await arrival(scripted)
         await asyncio.sleep(0.05)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -117,8 +125,7 @@ async def test_the_key_is_in_no_frame_of_a_cancelled_call(
         silent = client.from_("silent")
         for query in (silent.select(), silent.insert({"a": "x" * size})):
             task = asyncio.create_task(query.execute())
-            while not scripted.seen:
-                await asyncio.sleep(0.01)
+            await arrival(scripted)
             scripted.seen.clear()
             task.cancel()
             with pytest.raises(asyncio.CancelledError) as caught:
@@ -133,12 +140,16 @@ async def test_the_key_is_in_no_frame_of_a_cancelled_call(
 async def test_the_key_is_in_no_frame_of_a_blocked_upload() -> None:
     """The request's head is sent, its body does not get away: nobody reads it."""
     listener = socket.create_server(("127.0.0.1", 0))
+    listener.setblocking(False)
+    loop = asyncio.get_running_loop()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     with listener:
         async with AsyncAeroDBClient(url, KEY) as client:
-            query = client.from_("t").insert({"a": "x" * 30_000_000})
+            query = client.from_("t").insert({"a": "x" * 16_000_000})
             task = asyncio.create_task(query.execute())
-            await asyncio.sleep(0.5)
+            connection, _ = await loop.sock_accept(listener)
+            assert await loop.sock_recv(connection, 4) == b"POST"
+            await asyncio.sleep(0.1)  # until all buffers on the way are full
             task.cancel()
             with pytest.raises(asyncio.CancelledError) as caught:
                 await task
@@ -146,6 +157,7 @@ async def test_the_key_is_in_no_frame_of_a_blocked_upload() -> None:
             frames = [frame for frame in told.stack if frame.filename != __file__]
             assert any(frame.name == "_flush" for frame in frames)
             assert KEY not in "".join(traceback.StackSummary.from_list(frames).format())
+            connection.close()
 
 
 def test_twenty_loops_one_after_another(scripted: ScriptedServer) -> None:
@@ -197,9 +209,8 @@ def test_eight_threads_with_a_loop_each(scripted: ScriptedServer) -> None:
 
 async def test_with_names_the_right_class(scripted: ScriptedServer) -> None:
     client = AsyncAeroDBClient(url_of(scripted), KEY)
-    with pytest.raises(TypeError, match=r"async with.*aerodb\.AeroDBClient"):
-        with client:  # type: ignore[attr-defined]  # that is the mistake
-            pass
+    with pytest.raises(TypeError, match=r"async with.*aerodb\.AeroDBClient"), client:  # that is the mistake
+        pass
     await client.close()
 
 

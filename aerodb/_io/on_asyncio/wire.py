@@ -124,7 +124,9 @@ class Wire(asyncio.Protocol):
         held, self._outbox = self._outbox, []
         if len(held) > 1 and sum(map(len, held)) <= _HOLD:
             held = [b"".join(held)]
-        for buffer in held:
+        held.reverse()
+        while held:  # no frame that waits holds the head: it has the key in it (reliability S1)
+            buffer = held.pop()
             if len(buffer) <= _PART:
                 self._send(buffer)
                 if not self._writable:

@@ -80,9 +80,10 @@ class Wire:
         held, self._outbox = self._outbox, []
         if sum(map(len, held)) <= _HOLD:
             held = [b"".join(held)]
+        held.reverse()
         try:
-            for buffer in held:
-                self._send(memoryview(buffer))
+            while held:  # no frame that waits holds the head: it has the key in it (reliability S1)
+                self._send(memoryview(held.pop()))
         except TimeoutError:
             raise timed_out("answer", sent=self.sent) from None
         except OSError:

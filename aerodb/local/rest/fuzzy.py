@@ -24,13 +24,14 @@ DEFAULT_MINIMUM = 0.33
 class FuzzySet:
     """An immutable set of strings that can be searched for the nearest ones."""
 
-    __slots__ = ("_entries", "_index", "_norms", "_originals")
+    __slots__ = ("_entries", "_index", "_longest", "_norms", "_originals")
 
     def __init__(self, candidates: Iterable[str]) -> None:
         self._originals: dict[str, str] = {}
         for candidate in reversed(list(candidates)):
             self._originals.setdefault(candidate.lower(), candidate)
         self._entries = list(self._originals)
+        self._longest = max(map(len, self._entries), default=0)
         self._index: dict[int, dict[str, list[tuple[int, int]]]] = {}
         self._norms: dict[int, list[float]] = {}
         for size in GRAM_SIZES:
@@ -52,6 +53,8 @@ class FuzzySet:
         key = text.lower()
         if key in self._originals:
             return [(1.0, self._originals[key])]
+        if self._longest < minimum * len(key):
+            return []  # no score reaches more than the ratio of the lengths: do not even look
         for size in GRAM_SIZES:
             found = [pair for pair in self._ranked(key, size) if pair[0] >= minimum]
             if found:

@@ -34,6 +34,7 @@ from aerodb.local.rest.responses import (
     error_response,
     info_response,
     root_response,
+    sendable,
     statement_response,
 )
 from aerodb.local.rest.schema_cache import SchemaCache
@@ -92,7 +93,8 @@ class RestService:
             response = error_response(self._with_retry_hint(error))
         except _Gone:
             return
-        await _send(send, self._traced(response, scope), scope["method"] == "HEAD")
+        complete = sendable(self._traced(response, scope))
+        await _send(send, complete, scope["method"] == "HEAD")
 
     # --- the request -------------------------------------------------------------------------
 
@@ -117,7 +119,8 @@ class RestService:
 
     async def _answer(self, http: HttpRequest, scope: Scope) -> Response:
         started = perf_counter()
-        caller = self._authenticate(dict(http.headers))
+        # Of several headers of one name the first counts, here as everywhere.
+        caller = self._authenticate(dict(reversed(http.headers)))
         loaded = self._cache.current
         if loaded is None:
             message = "Could not query the database for the schema cache. Retrying."

@@ -146,7 +146,7 @@ def _is_body(body: dict[str, Any]) -> bool:
 
 def _is_control(control: dict[str, Any]) -> bool:
     status, headers = control.get("status"), control.get("headers")
-    if isinstance(status, bool) or not isinstance(status, int) or not 100 <= status <= 599:
+    if isinstance(status, bool) or not isinstance(status, int) or not 200 <= status <= 599:
         return False
     if not isinstance(headers, dict):
         return False

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import IntEnum
+from functools import lru_cache
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -71,14 +72,14 @@ class Reader:
     def found(self) -> Message:
         """What stands at the position, as a message."""
         here = self.text[self.position : self.position + 1]
-        return Kind.FOUND, quote(here) if here else ""
+        return Kind.FOUND, _quoted(here) if here else ""
 
     def character(self, wanted: str) -> str:
         """Exactly this character."""
         if self.text.startswith(wanted, self.position):
             self.take(1)
             return wanted
-        raise self.fail(self.found(), (Kind.EXPECTED, quote(wanted)))
+        raise self.fail(self.found(), (Kind.EXPECTED, _quoted(wanted)))
 
     def word(self, wanted: str) -> str:
         """Exactly this word; a part of it counts as input taken."""
@@ -90,7 +91,7 @@ class Reader:
         while text[start + matched : start + matched + 1] == wanted[matched]:
             matched += 1
         there = text[start + matched : start + matched + 1]
-        messages = ((Kind.FOUND, quote(there) if there else ""), (Kind.EXPECTED, quote(wanted)))
+        messages = ((Kind.FOUND, _quoted(there) if there else ""), (Kind.EXPECTED, _quoted(wanted)))
         if not matched:
             raise self.fail(*messages)
         self.position = start + matched
@@ -292,6 +293,10 @@ def _escape(character: str, quote_mark: str) -> str:
 def quote(text: str) -> str:
     """In double quotes, control and non-ASCII characters escaped as PostgREST prints them."""
     return '"' + "".join(_escape(character, '"') for character in text) + '"'
+
+
+_quoted = lru_cache(maxsize=512)(quote)
+"""For single characters and the words of the grammar: a parse fails at them again and again."""
 
 
 def quote_character(character: str) -> str:

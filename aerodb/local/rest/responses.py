@@ -32,6 +32,19 @@ class Response:
 
 
 VARY: Header = ("Vary", "Accept, Prefer, Range")
+_BODILESS = frozenset({204, 304})
+_FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "upgrade"})
+_LONGEST_LOCATION = 32 * 1024
+"""A `Content-Location` may be three times as long as the URL, and clients read lines of 64 KiB."""
+
+
+def sendable(response: Response) -> Response:
+    """The answer without a body, and without its length, where HTTP has none for the status
+    (RFC 9110 §6.4.1): functions may choose any status."""
+    if response.status not in _BODILESS:
+        return response
+    kept = tuple(pair for pair in response.headers if pair[0].lower() != "content-length")
+    return Response(response.status, kept)
 
 
 def statement_response(request: Request, statement: Statement, outcome: Outcome) -> Response:
@@ -57,7 +70,9 @@ def _read(request: Request, statement: Statement, outcome: Outcome) -> Response:
     status, ranged, body = _ranged(request, outcome)
     canonical = request.query.canonical
     location = f"/{statement.target.name}{'?' if canonical else ''}{canonical}"
-    headers = [ranged, ("Content-Location", _header_text(location))]
+    headers = [ranged]
+    if len(location) <= _LONGEST_LOCATION:
+        headers.append(("Content-Location", _header_text(location)))
     if not request.headers_only:
         headers.append(_length(body))
     headers += _content_headers(request, statement)
@@ -227,7 +242,7 @@ def _guc_headers(value: bytes | None) -> tuple[Header, ...]:
     if not isinstance(items, list):
         raise refusal
     every: list[Any] = items  # pyright: ignore[reportUnknownVariableType]
-    return tuple(_guc_header(item, refusal) for item in every)
+    return _without_framing(_guc_header(item, refusal) for item in every)
 
 
 def _guc_header(item: Any, refusal: RestError) -> Header:
@@ -238,7 +253,12 @@ def _guc_header(item: Any, refusal: RestError) -> Header:
         raise refusal
     if not _NAME.fullmatch(name) or _UNPRINTABLE.search(value):
         raise refusal  # would split the response
-    return name, _header_text(value)
+    return name, _header_text(value.strip())
+
+
+def _without_framing(headers: Iterable[Header]) -> tuple[Header, ...]:
+    """Where an answer ends is for the server to say: another length would break the connection."""
+    return tuple(header for header in headers if header[0].lower() not in _FRAMING)
 
 
 # --- answers without a statement -----------------------------------------------------------------
@@ -290,8 +310,8 @@ def error_response(error: RestError) -> Response:
         _length(body),
         ("Proxy-Status", _printable(f"PostgREST; error={error.code}")),
     ]
-    headers += (
-        (name, _printable(_header_text(value)))
+    headers += _without_framing(
+        (name, _printable(_header_text(value)).strip())
         for name, value in error.headers
         if _NAME.fullmatch(name)
     )

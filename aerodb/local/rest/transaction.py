@@ -3,7 +3,8 @@
 A read, or a write that nothing can take back, is one network round trip: the statements between two
 synchronisation points are a transaction of their own. A write whose result decides about it
 (`object+json`, PUT, `max-affected`) needs an explicit transaction and a second round trip. Every
-setting is local to the transaction, so nothing is left on the connection behind it.
+setting of ours is local to the transaction; what other SQL has left on the session is washed away
+after the commit.
 """
 
 from __future__ import annotations

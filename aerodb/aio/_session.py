@@ -1,0 +1,482 @@
+# GENERATED from aerodb_async_src/_session.py by scripts/generate.py [374413dbf293]: do not edit
+"""Keeps a client's session: grants tokens to requests, refreshes them once for everybody.
+
+`SessionMachine` decides; this waits. The machine is touched only under the mutex, which is never
+held across a wait. A refresh is a flight with a worker of its own: no caller that is cancelled
+takes it down, and callers on any thread or event loop may wait for it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from aerodb._core.auth import refresh_call, sign_out_call
+from aerodb._core.identity import (
+    AuthChange,
+    AuthEvent,
+    Session,
+    User,
+    life_left,
+    same_user,
+    token_life,
+)
+from aerodb._core.session import (
+    REPEAT_WITHIN_SECONDS,
+    Decision,
+    Grant,
+    Happening,
+    Outcome,
+    Refresh,
+    SessionMachine,
+    Use,
+    Wait,
+    not_refreshed,
+    nothing_to_refresh,
+    outcome_of,
+    session_ended,
+    session_gone,
+)
+from aerodb._io.on_asyncio import Event, Mutex, Worker, call, logger, monotonic, wall_clock
+from aerodb._io.on_asyncio import pause as sleep
+from aerodb.types import AeroDBError, AeroDBResponse
+
+from ._store import AsyncStoreKeeper, store_problem
+
+if TYPE_CHECKING:
+    from ._transport import AsyncTransport
+
+Listener = Callable[[AuthChange], Any]
+
+
+class _Refreshing:
+    """One refresh on its way, and who waits for it."""
+
+    __slots__ = ("done", "error", "generation", "outcome", "pid", "session", "worker")
+
+    def __init__(self, session: Session, generation: int) -> None:
+        self.session = session
+        self.generation = generation
+        self.outcome: Outcome | None = None
+        self.error: AeroDBError | None = None
+        self.done = Event()
+        self.worker: Worker | None = None
+        self.pid = os.getpid()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, or will never: its loop or process is gone."""
+        lost = self.worker is None or not self.worker.is_alive or self.pid != os.getpid()
+        return lost or self.done.is_set()
+
+    async def wait(self, seconds: float) -> bool:
+        """Wait for its end; False if that did not come in time."""
+        until = monotonic() + seconds
+        while True:
+            left = until - monotonic()
+            # in slices, as a worker whose event loop is thrown away says no goodbye
+            if await self.done.wait(max(0.0, min(left, 1.0))) or self.is_over:
+                return True
+            if left <= 1.0:
+                return False
+
+
+class AuthSubscription:
+    """What `on_auth_state_change` returns."""
+
+    __slots__ = ("_keeper", "_listener")
+
+    def __init__(self, keeper: AsyncSessionKeeper, listener: Listener) -> None:
+        self._keeper = keeper
+        self._listener = listener
+
+    def unsubscribe(self) -> None:
+        """Call the callback no more. May be called again, and from within the callback."""
+        self._keeper.forget(self._listener)
+
+
+class AsyncSessionKeeper:
+    """The session of one client, shared by all its tasks and threads.
+
+    Args:
+        store: Where the session is kept beyond this object.
+        required: Never be anybody but the user: without a session, calls answer an error.
+    """
+
+    __slots__ = ("_busy", "_events", "_flight", "_listeners", "_machine", "_mutex", "_required",
+                 "_store")  # fmt: skip
+
+    def __init__(self, store: Any = None, *, required: bool = False) -> None:
+        self._machine = SessionMachine()
+        self._mutex = Mutex()
+        self._flight: _Refreshing | None = None
+        self._store = None if store is None else AsyncStoreKeeper(store)
+        self._required = required
+        self._listeners: tuple[Listener, ...] = ()
+        self._events: deque[tuple[tuple[Listener, ...], AuthChange]] = deque()
+        self._busy = 0
+
+    @property
+    def session(self) -> Session | None:
+        """What is held in memory."""
+        return self._machine.session
+
+    @property
+    def token(self) -> str | None:
+        """The access token that is held in memory."""
+        return self._machine.grant.token
+
+    # --- what requests ask ----------------------------------------------------------------
+
+    async def grant(self, transport: AsyncTransport, deadline: float) -> Grant | AeroDBError:
+        """What a request that is about to go out sends along, or why it must not go."""
+        if self._store is not None and not self._store.was_read:
+            problem = await self._read_store()
+            if problem is not None:
+                return problem
+        grant = self._machine.grant
+        if grant.token is None and self._required:
+            return self._machine.error or session_gone()
+        if monotonic() < grant.renew_at:
+            return grant
+        settled: Grant | AeroDBError = await self._settle(
+            transport, deadline, grant, self._machine.decide
+        )
+        return settled
+
+    async def granted_again(
+        self, transport: AsyncTransport, deadline: float, used: Grant
+    ) -> Grant | AeroDBError | None:
+        """After a 401: what to replay the request with; None if the 401 is the answer (§2.5)."""
+
+        def ask(now: float) -> Decision | None:
+            return self._machine.refused(used, now)
+
+        settled: Grant | AeroDBError | None = await self._settle(transport, deadline, used, ask)
+        return settled
+
+    async def _settle(
+        self,
+        transport: AsyncTransport,
+        deadline: float,
+        grant: Grant,
+        ask: Callable[[float], Decision | None],
+    ) -> Any:
+        """Wait until `ask` has an answer that ends the waiting."""
+        while True:
+            with self._mutex:
+                now = monotonic()
+                if self._machine.generation != grant.generation:
+                    return self._machine.error or session_gone()
+                decision = ask(now)
+                flight = (
+                    self._take_off(transport, decision.event)
+                    if isinstance(decision, Refresh)
+                    else None
+                )
+            if isinstance(decision, Use):
+                return decision.grant
+            if isinstance(decision, Wait):
+                if now + decision.seconds >= deadline:
+                    return self._machine.error or not_refreshed(None)
+                await sleep(decision.seconds)
+            elif flight is None or not isinstance(decision, Refresh):
+                return None
+            elif not await flight.wait(min(decision.patience, deadline - now)):
+                in_time = monotonic() < min(deadline, self._machine.deadline)
+                return grant if in_time and decision.is_early else not_refreshed(None)
+            elif flight.outcome is not None:
+                return self._after(flight, early=decision.is_early)
+
+    def _after(self, flight: _Refreshing, *, early: bool) -> Grant | AeroDBError:
+        """What a request does when the refresh that it waited for has ended."""
+        grant = self._machine.grant
+        if grant.generation != flight.generation:
+            return flight.error or session_gone()
+        unexpired = early and monotonic() < self._machine.deadline
+        if flight.outcome is Outcome.OK or unexpired:
+            return grant
+        return flight.error or session_gone()
+
+    # --- refreshing -----------------------------------------------------------------------
+
+    def _take_off(self, transport: AsyncTransport, event: Happening) -> _Refreshing | None:
+        """The flight under way, or a new one. Under the mutex; begins it, and does not wait."""
+        flight, generation = self._flight, self._machine.generation
+        if flight is not None and flight.generation == generation and not flight.is_over:
+            return flight
+        session = self._machine.begin(event)
+        if session is None:
+            return None
+        made = self._flight = _Refreshing(session, generation)
+
+        async def fly() -> None:
+            await self._fly(transport, made)
+
+        made.worker = Worker(fly, "aerodb-session-refresh")
+        return made
+
+    async def refresh(self, transport: AsyncTransport) -> AeroDBResponse[Session]:
+        """Refresh now, or join the refresh that is under way."""
+        if self._store is not None and not self._store.was_read:
+            problem = await self._read_store()
+            if problem is not None:
+                return AeroDBResponse(error=problem)
+        while True:
+            with self._mutex:
+                session = self._machine.session
+                flight = self._take_off(transport, Happening.DUE)
+            if flight is None:
+                return AeroDBResponse(error=nothing_to_refresh(session))
+            await flight.wait(transport.options.timeout)
+            if flight.outcome is Outcome.OK:
+                return AeroDBResponse(self._machine.session)
+            if flight.outcome is not None or not flight.is_over:
+                return AeroDBResponse(error=flight.error or not_refreshed(None))
+
+    async def _fly(self, transport: AsyncTransport, flight: _Refreshing) -> None:
+        """The worker's part."""
+        try:
+            if self._store is None:
+                await self._renew(transport, flight, flight.session)
+            else:
+                await self._renew_shared(self._store, transport, flight)
+        except OSError as failure:
+            self._unreachable(flight, store_problem(failure))
+        except Exception:
+            # a store of the user's own: without an outcome, those who wait would try again at once
+            self._unreachable(flight, store_problem(None))
+            raise
+        finally:
+            if flight.outcome is None:
+                with self._mutex:
+                    self._machine.abandoned(flight.generation, monotonic())
+            flight.done.set()
+        await self.tell()
+
+    async def _renew_shared(
+        self, store: AsyncStoreKeeper, transport: AsyncTransport, flight: _Refreshing
+    ) -> None:
+        """Lock, look whether another process was quicker, and only then refresh (R5)."""
+        release = await store.lock(transport.options.timeout)
+        if release is None:
+            self._unreachable(flight, not_refreshed(None))
+            return
+        try:
+            stored = await store.load()
+            if stored is None and store.was_written:
+                self._rejected(flight, session_ended("it was signed out by another process"))
+            elif stored is None or stored == flight.session:
+                await self._renew(transport, flight, flight.session)
+            elif not same_user(stored, flight.session):
+                self.adopt_unsaved(stored, life_left(stored, wall_clock()))
+                flight.outcome, flight.error = Outcome.REJECTED, session_gone()
+            elif life_left(stored, wall_clock()) > 1.0:
+                self._renewed(flight, stored, life_left(stored, wall_clock()), monotonic())
+            else:
+                await self._renew(transport, flight, stored)
+        finally:
+            release()
+
+    async def _renew(
+        self, transport: AsyncTransport, flight: _Refreshing, session: Session
+    ) -> None:
+        """Spend the refresh token, and conclude from the answer."""
+        call = refresh_call(session.refresh_token or "")
+        sent = monotonic()
+        response = await transport.execute(call)
+        error = response.error
+        lost = error is not None and error.maybe_applied and error.retryable
+        if lost and monotonic() - sent < REPEAT_WITHIN_SECONDS:
+            sent = monotonic()
+            response = await transport.execute(call)
+        outcome, fresh = outcome_of(response.error), response.data
+        if fresh is not None and outcome is Outcome.OK:
+            if fresh.refresh_token is None:  # RFC 6749 §6: the old one stays good
+                fresh = fresh.replace(refresh_token=session.refresh_token)
+            if self._renewed(flight, fresh, token_life(fresh), sent):
+                await self._save(flight.generation)
+            elif self._machine.session is None:
+                # signed out meanwhile: what was just given out must not outlive that
+                await transport.execute(sign_out_call(fresh))
+        elif outcome is Outcome.REJECTED and response.error is not None:
+            if self._rejected(flight, session_ended(response.error.message, response.error)):
+                await self._clear(transport.options.timeout, locked=True)
+        else:
+            self._unreachable(flight, not_refreshed(response.error))
+
+    def _renewed(self, flight: _Refreshing, session: Session, life: float, now: float) -> bool:
+        with self._mutex:
+            applied = self._machine.renewed(session, flight.generation, life, now)
+            if applied:
+                self._note("TOKEN_REFRESHED")
+            else:
+                flight.error = session_gone()
+            flight.outcome = Outcome.OK if applied else Outcome.REJECTED
+        return applied
+
+    def _rejected(self, flight: _Refreshing, error: AeroDBError) -> bool:
+        with self._mutex:
+            applied = self._machine.rejected(flight.generation, error)
+            flight.outcome, flight.error = Outcome.REJECTED, error
+            if applied:
+                self._note("SIGNED_OUT")
+        return applied
+
+    def _unreachable(self, flight: _Refreshing, error: AeroDBError) -> None:
+        with self._mutex:
+            if self._machine.unreachable(flight.generation, error, monotonic()):
+                self._note("REFRESH_FAILED")
+            flight.outcome, flight.error = Outcome.UNREACHABLE, error
+
+    # --- who the client is ----------------------------------------------------------------
+
+    async def adopt(self, session: Session, life: float, now: float) -> str | None:
+        """Be this user from now on; what went wrong with keeping the session, if anything."""
+        with self._mutex:
+            self._machine.adopt(session, life, now)
+            self._note("SIGNED_IN")
+            generation = self._machine.generation
+        problem = await self._save(generation)
+        await self.tell()
+        return problem
+
+    def adopt_unsaved(self, session: Session, life: float) -> None:
+        """Be this user, whose session comes out of the store, or belongs to nobody else."""
+        with self._mutex:
+            self._machine.adopt(session, life, monotonic())
+            self._note("SIGNED_IN")
+
+    async def sign_out(self, transport: AsyncTransport, scope: str) -> AeroDBResponse[None]:
+        """Be nobody, first and whatever happens; then tell the server."""
+        if self._store is not None and not self._store.was_read:
+            await self._read_store()
+        with self._mutex:
+            held = self._machine.sign_out()
+            if held is not None:
+                self._note("SIGNED_OUT")
+        await self._clear(REPEAT_WITHIN_SECONDS)
+        try:
+            if held is None:
+                return AeroDBResponse()
+            return await transport.execute(sign_out_call(held, scope))
+        finally:
+            await self.tell()
+
+    async def user_updated(self, user: User, generation: int) -> None:
+        """Take note of what is now known of the user."""
+        with self._mutex:
+            same = generation == self._machine.generation
+            if same and self._machine.user_updated(user):
+                self._note("USER_UPDATED")
+        await self._save(generation)
+        await self.tell()
+
+    @property
+    def generation(self) -> int:
+        """Changes with every sign-in and sign-out."""
+        return self._machine.generation
+
+    def close(self) -> None:
+        """Forget the tokens; what the store has stays there."""
+        with self._mutex:
+            self._machine.close()
+
+    # --- the store ------------------------------------------------------------------------
+
+    async def _read_store(self) -> AeroDBError | None:
+        """Take over what the store has, once."""
+        store = self._store
+        assert store is not None
+        async with store.turn:
+            if store.was_read:
+                return None
+            try:
+                session = await store.load()
+            except OSError as failure:
+                return store_problem(failure)
+            with self._mutex:
+                if session is not None and self._machine.generation == 0:
+                    self._machine.adopt(session, life_left(session, wall_clock()), monotonic())
+                    self._note("INITIAL_SESSION")
+            store.was_read = True
+        await self.tell()
+        return None
+
+    async def _save(self, generation: int) -> str | None:
+        """Keep the session, unless it is another one by now."""
+        store = self._store
+        if store is None:
+            return None
+        async with store.turn:
+            with self._mutex:
+                session, left = self._machine.session, self._machine.deadline - monotonic()
+                if session is None or generation != self._machine.generation:
+                    return None
+            try:
+                await store.save(session, wall_clock() + left)
+            except OSError as failure:
+                logger().warning("the session could not be stored: %s", failure)
+                return f"the session could not be stored: {failure}"
+        return None
+
+    async def _clear(self, timeout: float, *, locked: bool = False) -> None:
+        """Empty the store, after who holds its lock: that one may be about to write."""
+        store = self._store
+        if store is None:
+            return
+        try:
+            release = None if locked else await store.lock(timeout)
+            try:
+                async with store.turn:
+                    if self._machine.session is None:
+                        await store.clear()
+            finally:
+                if release is not None:
+                    release()
+        except OSError as failure:
+            logger().warning("the stored session could not be removed: %s", failure)
+
+    # --- listeners ------------------------------------------------------------------------
+
+    def _note(self, event: AuthEvent) -> None:
+        """Queue an event. Under the mutex; `tell` delivers it later."""
+        if self._listeners:
+            self._events.append((self._listeners, AuthChange(event, self._machine.session)))
+
+    def listen(self, listener: Listener, *, fire_initial: bool) -> AuthSubscription:
+        """Have every change told to `listener`, in order."""
+        with self._mutex:
+            self._listeners = (*self._listeners, listener)
+            if fire_initial:
+                change = AuthChange("INITIAL_SESSION", self._machine.session)
+                self._events.append(((listener,), change))
+        return AuthSubscription(self, listener)
+
+    def forget(self, listener: Listener) -> None:
+        """Tell that one no more."""
+        with self._mutex:
+            self._listeners = tuple(one for one in self._listeners if one is not listener)
+
+    async def tell(self) -> None:
+        """Deliver what is queued, unless another does; never under a lock (features §3.11)."""
+        while self._events:
+            with self._mutex:
+                if self._busy == os.getpid() or not self._events:
+                    return
+                self._busy = os.getpid()
+                audience, change = self._events.popleft()
+            try:
+                for listener in audience:
+                    if listener in self._listeners:
+                        await self._tell_one(listener, change)
+            finally:
+                self._busy = 0
+
+    async def _tell_one(self, listener: Listener, change: AuthChange) -> None:
+        try:
+            await call(listener, change)
+        except Exception:  # noqa: BLE001  # a listener's failure is its own
+            logger().exception("a listener to auth changes failed")
