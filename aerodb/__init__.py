@@ -15,7 +15,17 @@ from aerodb._version import __version__
 if TYPE_CHECKING:
     from aerodb._core.database import Range, col, embed
     from aerodb._core.health import HealthStatus
+    from aerodb._core.identity import (
+        AuthChange,
+        AuthData,
+        Page,
+        PasswordPolicy,
+        Session,
+        SessionInfo,
+        User,
+    )
     from aerodb._core.options import ClientOptions
+    from aerodb._io.session_file import FileSessionStore, MemorySessionStore, SessionStore
     from aerodb.aio.client import AsyncAeroDBClient
     from aerodb.sync.client import AeroDBClient
     from aerodb.types import AeroDBAPIError, AeroDBError, AeroDBResponse, ResponseMeta
@@ -26,10 +36,20 @@ __all__ = [
     "AeroDBError",
     "AeroDBResponse",
     "AsyncAeroDBClient",
+    "AuthChange",
+    "AuthData",
     "ClientOptions",
+    "FileSessionStore",
     "HealthStatus",
+    "MemorySessionStore",
+    "Page",
+    "PasswordPolicy",
     "Range",
     "ResponseMeta",
+    "Session",
+    "SessionInfo",
+    "SessionStore",
+    "User",
     "__version__",
     "col",
     "embed",
@@ -41,10 +61,20 @@ _HOMES = {
     "AeroDBError": "aerodb.types",
     "AeroDBResponse": "aerodb.types",
     "AsyncAeroDBClient": "aerodb.aio.client",
+    "AuthChange": "aerodb._core.identity",
+    "AuthData": "aerodb._core.identity",
     "ClientOptions": "aerodb._core.options",
+    "FileSessionStore": "aerodb._io.session_file",
     "HealthStatus": "aerodb._core.health",
+    "MemorySessionStore": "aerodb._io.session_file",
+    "Page": "aerodb._core.identity",
+    "PasswordPolicy": "aerodb._core.identity",
     "Range": "aerodb._core.database",
     "ResponseMeta": "aerodb.types",
+    "Session": "aerodb._core.identity",
+    "SessionInfo": "aerodb._core.identity",
+    "SessionStore": "aerodb._io.session_file",
+    "User": "aerodb._core.identity",
     "col": "aerodb._core.database",
     "embed": "aerodb._core.database",
 }

@@ -7,15 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, Generic, TypeVar, overload
 
 __all__ = ["AeroDBAPIError", "AeroDBError", "AeroDBResponse", "ResponseMeta"]
 
 T_co = TypeVar("T_co", covariant=True)
 D = TypeVar("D")
-
-_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +94,7 @@ class ResponseMeta:
     """
 
     status: int | None = None
-    headers: Mapping[str, str] = field(default_factory=lambda: _NO_HEADERS, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     attempts: int = 0
     elapsed: float = 0.0
     request_id: str | None = None

@@ -232,7 +232,8 @@ class AsyncTransport:
             if isinstance(outcome, RawResponse) and self._asks_renewal(flight, outcome, error):
                 if await self._renew(flight):
                     continue
-                error = flight.ended or error
+                if flight.ended is not None:
+                    return failed(flight.ended, (), monotonic() - flight.started)
             sent = outcome.sent if isinstance(outcome, TransportError) else True
             verdict = self._verdict(flight, error, sent)
             if verdict == _NOT_REPEATABLE and await self._key_protects(flight):
@@ -246,8 +247,11 @@ class AsyncTransport:
 
     async def _authorise(self, flight: _Flight) -> AeroDBError | None:
         """Get what the next attempt sends along; why it must not be made, if so."""
-        if flight.call.identity != "session" or flight.replayed:
+        if flight.call.identity != "session":
             return None
+        if flight.replayed and flight.grant is not None:
+            same = self.session.generation == flight.grant.generation
+            return None if same else session_gone()
         granted = await self.session.grant(self, flight.deadline)
         if isinstance(granted, AeroDBError):
             return granted
@@ -391,6 +395,7 @@ class AsyncTransport:
     async def close(self) -> None:
         """Close the pool; calls fail with CLIENT_CLOSED from then on. A view has no pool."""
         if self._view_closed is None:
+            self.session.close()
             await self._http.close()
         else:
             self._view_closed = True

@@ -99,7 +99,16 @@ def is_jwt_shaped(token: str) -> bool:
 class ClientHeaders:
     """The headers that a client sends along, encoded once. Its repr shows no value."""
 
-    __slots__ = ("_json", "_key", "_key_bearer", "_names", "_plain", "_user_bearer")
+    __slots__ = (
+        "_given",
+        "_json",
+        "_key",
+        "_key_bearer",
+        "_names",
+        "_plain",
+        "_user_bearer",
+        "_version",
+    )
 
     def __init__(
         self,
@@ -114,6 +123,8 @@ class ClientHeaders:
             raise (ValueError if isinstance(headers, Mapping) else TypeError)(problem)
         client = f"aerodb-py/{version}".encode("ascii")
         base: HeaderList = [(b"User-Agent", client), (b"X-Client-Info", client)]
+        self._version = version
+        self._given = dict(headers or {})
         self._key = key
         self._key_bearer: bytes | None = None
         if key is not None:
@@ -126,6 +137,23 @@ class ClientHeaders:
         self._plain = _override(base, own)
         self._json = _override([(b"Content-Type", b"application/json"), *base], own)
         self._names = frozenset(name.lower() for name, _ in self._json) | {b"x-request-id"}
+
+    @property
+    def key(self) -> Secret | None:
+        """The key that is sent along."""
+        return self._key
+
+    def replace(
+        self, *, key: Secret | None = None, headers: Mapping[str, str] | None = None
+    ) -> ClientHeaders:
+        """The same with another key, or with more headers on top of those given."""
+        added = {name.lower() for name in headers or {}}
+        kept = {name: text for name, text in self._given.items() if name.lower() not in added}
+        return ClientHeaders(
+            version=self._version,
+            key=self._key if key is None else key,
+            headers={**kept, **(headers or {})},
+        )
 
     def secrets(self, access_token: str | None = None) -> tuple[str, ...]:
         """Return what must show in no error: for `Exchange.secrets`, when there is one."""

@@ -48,6 +48,11 @@ class HealthStatus:
         """Whether the server lists a feature, for example `idempotency-key`."""
         return feature in self.features
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A read-only view of a mapping can neither be pickled nor copied.
+        plain = (self.status, self.version, self.name, dict(self.services), self.features)
+        return _remade, plain
+
 
 def prepared_health(timeout: object) -> Prepared[HealthStatus]:
     """The call of a user, who may have given no time at all."""
@@ -118,6 +123,16 @@ def health_from_body(body: bytes) -> HealthStatus | None:
         _read_services(services if isinstance(services, dict) else {}),
         _read_features(features if isinstance(features, list) else []),
     )
+
+
+def _remade(
+    status: str,
+    version: str | None,
+    name: str | None,
+    services: dict[str, str],
+    features: frozenset[str],
+) -> HealthStatus:
+    return HealthStatus(status, version, name, MappingProxyType(services), features)
 
 
 def _read_services(services: dict[str, Any]) -> Mapping[str, str]:

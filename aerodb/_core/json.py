@@ -27,7 +27,7 @@ from aerodb._core.values import (
     text_of,
 )
 
-__all__ = ["MAX_DEPTH", "BadJSON", "dumps", "loads"]
+__all__ = ["MAX_DEPTH", "BadJSON", "dumps", "load_decoder", "loads"]
 
 MAX_DEPTH = 128
 _MAX_DIGITS = 131_072  # of PostgreSQL's numeric, before the decimal point
@@ -351,6 +351,12 @@ def _deepest(brackets: bytes) -> int:
         depth += 1 if bracket in b"[{" else -1
         deepest = max(deepest, depth)
     return deepest
+
+
+def load_decoder() -> None:
+    """Look for the faster decoder now, not at the first answer (see `_io.forks.loading`)."""
+    if not _fast_known:
+        _find_fast()
 
 
 def _find_fast() -> Callable[[bytes], Any] | None:

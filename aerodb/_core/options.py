@@ -47,6 +47,8 @@ class ClientOptions:
         idempotency_keys: Whether the server honours `Idempotency-Key`, so that a write that has
             one may be repeated after a failure that leaves its effect in doubt. None: as the
             server itself says in `/health`, which is asked when it first matters.
+        session_store: Where the session is kept beyond this client: a `FileSessionStore`, or
+            anything with its methods `load`, `save` and `clear`. None: in memory only.
     """
 
     __slots__ = (
@@ -61,6 +63,7 @@ class ClientOptions:
         "proxy",
         "retries",
         "retry_budget",
+        "session_store",
         "timeout",
         "trust_env",
         "verify",
@@ -80,6 +83,7 @@ class ClientOptions:
     trust_env: bool
     http2: bool
     idempotency_keys: bool | None
+    session_store: Any
 
     def __init__(
         self,
@@ -98,6 +102,7 @@ class ClientOptions:
         trust_env: bool = True,
         http2: bool = False,
         idempotency_keys: bool | None = None,
+        session_store: Any = None,
     ) -> None:
         budget = None if retry_budget is None else _count("retry_budget", retry_budget, 0, 10**6)
         keys = None if idempotency_keys is None else _flag("idempotency_keys", idempotency_keys)
@@ -116,6 +121,7 @@ class ClientOptions:
             ("trust_env", _flag("trust_env", trust_env)),
             ("http2", _flag("http2", http2)),
             ("idempotency_keys", keys),
+            ("session_store", _store(session_store)),
         ):
             object.__setattr__(self, name, value)
 
@@ -206,6 +212,12 @@ def _verify(value: Any) -> Any:
     return path
 
 
+def _store(value: Any) -> Any:
+    if value is None or all(callable(getattr(value, n, None)) for n in ("load", "save", "clear")):
+        return value
+    raise TypeError(f"session_store must have load(), save() and clear(), not be {_kind(value)}")
+
+
 def _proxy(value: object) -> str | None:
     if value is None:
         return None
@@ -216,6 +228,15 @@ def _proxy(value: object) -> str | None:
     if not value.isprintable() or any(ch in value for ch in ' \\"'):
         raise ValueError("proxy must have no space, backslash or control character")
     return value
+
+
+def checked_options(options: object) -> ClientOptions:
+    """The options of a client: those that were given, or the defaults."""
+    if options is None:
+        return _DEFAULTS
+    if not isinstance(options, ClientOptions):
+        raise TypeError(f"options must be ClientOptions(...) or None, not {_kind(options)}")
+    return options
 
 
 def _shown(value: object) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import socket
 from collections.abc import Iterable, Sequence
 from typing import Any
+
+importlib.import_module("encodings.idna")  # getaddrinfo would load it later: see `forks.loading`
 
 Address = tuple[socket.AddressFamily, Any]
 """A family and what `connect` takes."""

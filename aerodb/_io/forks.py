@@ -4,12 +4,19 @@ The sockets belong to the parent: two processes reading one connection get each 
 (reliability X4). A child lets go of them without a byte, makes its own locks and starts with
 nothing in flight. `os.register_at_fork` does that at once; `HttpClient` looks at the process
 number as well, for forks that do not pass through Python.
+
+Modules that are loaded late are loaded under `loading()`, and a fork waits for that: a child that
+is made while another thread loads a module would wait for that thread, which it does not have.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
+import threading
 import weakref
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from typing import Protocol
 
 
@@ -23,6 +30,8 @@ class Inherited(Protocol):
 _alive: weakref.WeakSet[Inherited] = weakref.WeakSet()
 graveyard: list[object] = []
 """The parent's objects in a child. Kept, so that no finalizer touches what the parent uses."""
+_loading = threading.RLock()
+_forks_wait = False
 
 
 def watch(client: Inherited) -> None:
@@ -30,7 +39,39 @@ def watch(client: Inherited) -> None:
     _alive.add(client)
 
 
+@contextmanager
+def loading() -> Generator[None, None, None]:
+    """Load modules in here; no fork happens meanwhile."""
+    with _loading:
+        _let_forks_wait()
+        yield
+
+
+def _let_forks_wait() -> None:
+    """Once, before anything is loaded.
+
+    `logging` locks itself before a fork too, and modules that are loaded ask it for loggers. The
+    hook that was set last runs first: so ours comes after its, and waits before that lock is held.
+    """
+    global _forks_wait
+    if not _forks_wait and hasattr(os, "register_at_fork"):
+        importlib.import_module("logging")
+        os.register_at_fork(before=_before, after_in_parent=_in_parent)
+        _forks_wait = True
+
+
+def _before() -> None:
+    _loading.acquire()
+
+
+def _in_parent() -> None:
+    with suppress(RuntimeError):  # the hooks were set while the fork was under way
+        _loading.release()
+
+
 def _in_child() -> None:
+    global _loading
+    _loading = threading.RLock()
     for client in list(_alive):
         client.reset_after_fork()
 

@@ -12,7 +12,7 @@ import stat
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from aerodb._core.identity import Session
 from aerodb._io import forks
@@ -24,11 +24,28 @@ try:
 except ImportError:  # Windows: files there are private to the user, and one process is served
     fcntl = None
 
-__all__ = ["FileSessionStore", "HeldLock", "MemorySessionStore"]
+__all__ = ["FileSessionStore", "HeldLock", "MemorySessionStore", "SessionStore"]
 
 _PRIVATE = 0o600
 _MAX_BYTES = 256 * 1024
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+
+
+class SessionStore(Protocol):
+    """Where a session is kept beyond one client. Methods may be `async` for the async client.
+
+    A store that several processes share also has `try_lock`, as `FileSessionStore` does: without
+    it two of them may spend one refresh token, which ends the session.
+    """
+
+    def load(self) -> Any:
+        """The `Session` that is kept, or None."""
+
+    def save(self, session: Session) -> Any:
+        """Keep this session; `session.dump()` is its text."""
+
+    def clear(self) -> Any:
+        """Keep none."""
 
 
 class MemorySessionStore:

@@ -13,6 +13,7 @@ from typing import cast
 
 from aerodb._core.http import TransportError
 from aerodb._core.http_settings import HttpSettings
+from aerodb._io import forks
 
 _made: dict[tuple[object, ...], ssl.SSLContext] = {}
 
@@ -61,7 +62,8 @@ def _make(
 
 def _system_context(trust_env: bool) -> ssl.SSLContext:
     """What the system trusts, and certifi's bundle, which httpx brings along."""
-    import certifi
+    with forks.loading():
+        import certifi
 
     # OpenSSL reads SSL_CERT_FILE by itself when it loads the system's paths; where the
     # environment must not count, the bundle alone is used.

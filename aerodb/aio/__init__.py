@@ -1,10 +1,17 @@
-# GENERATED from aerodb_async_src/__init__.py by scripts/generate.py [85a3f9405897]: do not edit
+# GENERATED from aerodb_async_src/__init__.py by scripts/generate.py [ec7a378d3ffc]: do not edit
 """Everything of one colour: the names are the same in both, the module path tells which it is."""
 
 from __future__ import annotations
 
 from aerodb.types import AeroDBAPIError, AeroDBError, AeroDBResponse, ResponseMeta
 
+from ._changes import AuthSubscription
+from .auth import AsyncAuthAdmin as AsyncAuthAdmin
+from .auth import AsyncAuthAdmin as AuthAdmin
+from .auth import AsyncAuthClient as AsyncAuthClient
+from .auth import AsyncAuthClient as AuthClient
+from .auth import AsyncAuthEvents as AsyncAuthEvents
+from .auth import AsyncAuthEvents as AuthEvents
 from .client import AsyncAeroDBClient as AeroDBClient
 from .client import AsyncAeroDBClient as AsyncAeroDBClient
 from .database import AsyncDatabaseClient as AsyncDatabaseClient
@@ -19,6 +26,10 @@ __all__ = [
     "AeroDBClient",
     "AeroDBError",
     "AeroDBResponse",
+    "AuthAdmin",
+    "AuthClient",
+    "AuthEvents",
+    "AuthSubscription",
     "DatabaseClient",
     "QueryBuilder",
     "ResponseMeta",

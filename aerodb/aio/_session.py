@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/_session.py by scripts/generate.py [374413dbf293]: do not edit
+# GENERATED from aerodb_async_src/_session.py by scripts/generate.py [4a46dd3a1b39]: do not edit
 """Keeps a client's session: grants tokens to requests, refreshes them once for everybody.
 
 `SessionMachine` decides; this waits. The machine is touched only under the mutex, which is never
@@ -8,8 +8,6 @@ takes it down, and callers on any thread or event loop may wait for it.
 
 from __future__ import annotations
 
-import os
-from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -39,62 +37,16 @@ from aerodb._core.session import (
     session_ended,
     session_gone,
 )
-from aerodb._io.on_asyncio import Event, Mutex, Worker, call, logger, monotonic, wall_clock
+from aerodb._io.on_asyncio import Mutex, Worker, logger, monotonic, wall_clock
 from aerodb._io.on_asyncio import pause as sleep
 from aerodb.types import AeroDBError, AeroDBResponse
 
+from ._changes import AsyncChanges
+from ._refreshing import AsyncRefreshing
 from ._store import AsyncStoreKeeper, store_problem
 
 if TYPE_CHECKING:
     from ._transport import AsyncTransport
-
-Listener = Callable[[AuthChange], Any]
-
-
-class _Refreshing:
-    """One refresh on its way, and who waits for it."""
-
-    __slots__ = ("done", "error", "generation", "outcome", "pid", "session", "worker")
-
-    def __init__(self, session: Session, generation: int) -> None:
-        self.session = session
-        self.generation = generation
-        self.outcome: Outcome | None = None
-        self.error: AeroDBError | None = None
-        self.done = Event()
-        self.worker: Worker | None = None
-        self.pid = os.getpid()
-
-    @property
-    def is_over(self) -> bool:
-        """Whether it has ended, or will never: its loop or process is gone."""
-        lost = self.worker is None or not self.worker.is_alive or self.pid != os.getpid()
-        return lost or self.done.is_set()
-
-    async def wait(self, seconds: float) -> bool:
-        """Wait for its end; False if that did not come in time."""
-        until = monotonic() + seconds
-        while True:
-            left = until - monotonic()
-            # in slices, as a worker whose event loop is thrown away says no goodbye
-            if await self.done.wait(max(0.0, min(left, 1.0))) or self.is_over:
-                return True
-            if left <= 1.0:
-                return False
-
-
-class AuthSubscription:
-    """What `on_auth_state_change` returns."""
-
-    __slots__ = ("_keeper", "_listener")
-
-    def __init__(self, keeper: AsyncSessionKeeper, listener: Listener) -> None:
-        self._keeper = keeper
-        self._listener = listener
-
-    def unsubscribe(self) -> None:
-        """Call the callback no more. May be called again, and from within the callback."""
-        self._keeper.forget(self._listener)
 
 
 class AsyncSessionKeeper:
@@ -105,18 +57,15 @@ class AsyncSessionKeeper:
         required: Never be anybody but the user: without a session, calls answer an error.
     """
 
-    __slots__ = ("_busy", "_events", "_flight", "_listeners", "_machine", "_mutex", "_required",
-                 "_store")  # fmt: skip
+    __slots__ = ("_flight", "_machine", "_mutex", "_required", "_store", "changes")
 
     def __init__(self, store: Any = None, *, required: bool = False) -> None:
         self._machine = SessionMachine()
         self._mutex = Mutex()
-        self._flight: _Refreshing | None = None
+        self._flight: AsyncRefreshing | None = None
         self._store = None if store is None else AsyncStoreKeeper(store)
         self._required = required
-        self._listeners: tuple[Listener, ...] = ()
-        self._events: deque[tuple[tuple[Listener, ...], AuthChange]] = deque()
-        self._busy = 0
+        self.changes = AsyncChanges()
 
     @property
     def session(self) -> Session | None:
@@ -132,7 +81,7 @@ class AsyncSessionKeeper:
 
     async def grant(self, transport: AsyncTransport, deadline: float) -> Grant | AeroDBError:
         """What a request that is about to go out sends along, or why it must not go."""
-        if self._store is not None and not self._store.was_read:
+        if self._store is not None and self._store.is_unread():
             problem = await self._read_store()
             if problem is not None:
                 return problem
@@ -190,7 +139,7 @@ class AsyncSessionKeeper:
             elif flight.outcome is not None:
                 return self._after(flight, early=decision.is_early)
 
-    def _after(self, flight: _Refreshing, *, early: bool) -> Grant | AeroDBError:
+    def _after(self, flight: AsyncRefreshing, *, early: bool) -> Grant | AeroDBError:
         """What a request does when the refresh that it waited for has ended."""
         grant = self._machine.grant
         if grant.generation != flight.generation:
@@ -202,7 +151,7 @@ class AsyncSessionKeeper:
 
     # --- refreshing -----------------------------------------------------------------------
 
-    def _take_off(self, transport: AsyncTransport, event: Happening) -> _Refreshing | None:
+    def _take_off(self, transport: AsyncTransport, event: Happening) -> AsyncRefreshing | None:
         """The flight under way, or a new one. Under the mutex; begins it, and does not wait."""
         flight, generation = self._flight, self._machine.generation
         if flight is not None and flight.generation == generation and not flight.is_over:
@@ -210,7 +159,7 @@ class AsyncSessionKeeper:
         session = self._machine.begin(event)
         if session is None:
             return None
-        made = self._flight = _Refreshing(session, generation)
+        made = self._flight = AsyncRefreshing(session, generation)
 
         async def fly() -> None:
             await self._fly(transport, made)
@@ -218,12 +167,27 @@ class AsyncSessionKeeper:
         made.worker = Worker(fly, "aerodb-session-refresh")
         return made
 
+    async def absence(self) -> AeroDBError | None:
+        """Why there is no user, if there is none."""
+        problem = await self._read_store()
+        if problem is None and self._machine.session is None:
+            return self._machine.error or nothing_to_refresh(None)
+        return problem
+
+    async def ensure(self, transport: AsyncTransport, least: float) -> AeroDBResponse[Session]:
+        """The session, refreshed first if its token lives less than `least` seconds."""
+        problem = await self.absence()
+        if problem is not None:
+            return AeroDBResponse(error=problem)
+        if monotonic() + least < self._machine.deadline:
+            return AeroDBResponse(self._machine.session)
+        return await self.refresh(transport)
+
     async def refresh(self, transport: AsyncTransport) -> AeroDBResponse[Session]:
         """Refresh now, or join the refresh that is under way."""
-        if self._store is not None and not self._store.was_read:
-            problem = await self._read_store()
-            if problem is not None:
-                return AeroDBResponse(error=problem)
+        problem = await self.absence()
+        if problem is not None:
+            return AeroDBResponse(error=problem)
         while True:
             with self._mutex:
                 session = self._machine.session
@@ -236,7 +200,7 @@ class AsyncSessionKeeper:
             if flight.outcome is not None or not flight.is_over:
                 return AeroDBResponse(error=flight.error or not_refreshed(None))
 
-    async def _fly(self, transport: AsyncTransport, flight: _Refreshing) -> None:
+    async def _fly(self, transport: AsyncTransport, flight: AsyncRefreshing) -> None:
         """The worker's part."""
         try:
             if self._store is None:
@@ -254,10 +218,10 @@ class AsyncSessionKeeper:
                 with self._mutex:
                     self._machine.abandoned(flight.generation, monotonic())
             flight.done.set()
-        await self.tell()
+        await self.changes.tell()
 
     async def _renew_shared(
-        self, store: AsyncStoreKeeper, transport: AsyncTransport, flight: _Refreshing
+        self, store: AsyncStoreKeeper, transport: AsyncTransport, flight: AsyncRefreshing
     ) -> None:
         """Lock, look whether another process was quicker, and only then refresh (R5)."""
         release = await store.lock(transport.options.timeout)
@@ -266,7 +230,7 @@ class AsyncSessionKeeper:
             return
         try:
             stored = await store.load()
-            if stored is None and store.was_written:
+            if stored is None and store.was_written and not store.is_behind:
                 self._rejected(flight, session_ended("it was signed out by another process"))
             elif stored is None or stored == flight.session:
                 await self._renew(transport, flight, flight.session)
@@ -281,7 +245,7 @@ class AsyncSessionKeeper:
             release()
 
     async def _renew(
-        self, transport: AsyncTransport, flight: _Refreshing, session: Session
+        self, transport: AsyncTransport, flight: AsyncRefreshing, session: Session
     ) -> None:
         """Spend the refresh token, and conclude from the answer."""
         call = refresh_call(session.refresh_token or "")
@@ -307,7 +271,7 @@ class AsyncSessionKeeper:
         else:
             self._unreachable(flight, not_refreshed(response.error))
 
-    def _renewed(self, flight: _Refreshing, session: Session, life: float, now: float) -> bool:
+    def _renewed(self, flight: AsyncRefreshing, session: Session, life: float, now: float) -> bool:
         with self._mutex:
             applied = self._machine.renewed(session, flight.generation, life, now)
             if applied:
@@ -317,7 +281,7 @@ class AsyncSessionKeeper:
             flight.outcome = Outcome.OK if applied else Outcome.REJECTED
         return applied
 
-    def _rejected(self, flight: _Refreshing, error: AeroDBError) -> bool:
+    def _rejected(self, flight: AsyncRefreshing, error: AeroDBError) -> bool:
         with self._mutex:
             applied = self._machine.rejected(flight.generation, error)
             flight.outcome, flight.error = Outcome.REJECTED, error
@@ -325,7 +289,7 @@ class AsyncSessionKeeper:
                 self._note("SIGNED_OUT")
         return applied
 
-    def _unreachable(self, flight: _Refreshing, error: AeroDBError) -> None:
+    def _unreachable(self, flight: AsyncRefreshing, error: AeroDBError) -> None:
         with self._mutex:
             if self._machine.unreachable(flight.generation, error, monotonic()):
                 self._note("REFRESH_FAILED")
@@ -340,7 +304,7 @@ class AsyncSessionKeeper:
             self._note("SIGNED_IN")
             generation = self._machine.generation
         problem = await self._save(generation)
-        await self.tell()
+        await self.changes.tell()
         return problem
 
     def adopt_unsaved(self, session: Session, life: float) -> None:
@@ -351,8 +315,7 @@ class AsyncSessionKeeper:
 
     async def sign_out(self, transport: AsyncTransport, scope: str) -> AeroDBResponse[None]:
         """Be nobody, first and whatever happens; then tell the server."""
-        if self._store is not None and not self._store.was_read:
-            await self._read_store()
+        await self._read_store()
         with self._mutex:
             held = self._machine.sign_out()
             if held is not None:
@@ -363,7 +326,7 @@ class AsyncSessionKeeper:
                 return AeroDBResponse()
             return await transport.execute(sign_out_call(held, scope))
         finally:
-            await self.tell()
+            await self.changes.tell()
 
     async def user_updated(self, user: User, generation: int) -> None:
         """Take note of what is now known of the user."""
@@ -372,7 +335,7 @@ class AsyncSessionKeeper:
             if same and self._machine.user_updated(user):
                 self._note("USER_UPDATED")
         await self._save(generation)
-        await self.tell()
+        await self.changes.tell()
 
     @property
     def generation(self) -> int:
@@ -389,9 +352,10 @@ class AsyncSessionKeeper:
     async def _read_store(self) -> AeroDBError | None:
         """Take over what the store has, once."""
         store = self._store
-        assert store is not None
+        if store is None or not store.is_unread():
+            return None
         async with store.turn:
-            if store.was_read:
+            if not store.is_unread():
                 return None
             try:
                 session = await store.load()
@@ -402,7 +366,7 @@ class AsyncSessionKeeper:
                     self._machine.adopt(session, life_left(session, wall_clock()), monotonic())
                     self._note("INITIAL_SESSION")
             store.was_read = True
-        await self.tell()
+        await self.changes.tell()
         return None
 
     async def _save(self, generation: int) -> str | None:
@@ -439,44 +403,6 @@ class AsyncSessionKeeper:
         except OSError as failure:
             logger().warning("the stored session could not be removed: %s", failure)
 
-    # --- listeners ------------------------------------------------------------------------
-
     def _note(self, event: AuthEvent) -> None:
-        """Queue an event. Under the mutex; `tell` delivers it later."""
-        if self._listeners:
-            self._events.append((self._listeners, AuthChange(event, self._machine.session)))
-
-    def listen(self, listener: Listener, *, fire_initial: bool) -> AuthSubscription:
-        """Have every change told to `listener`, in order."""
-        with self._mutex:
-            self._listeners = (*self._listeners, listener)
-            if fire_initial:
-                change = AuthChange("INITIAL_SESSION", self._machine.session)
-                self._events.append(((listener,), change))
-        return AuthSubscription(self, listener)
-
-    def forget(self, listener: Listener) -> None:
-        """Tell that one no more."""
-        with self._mutex:
-            self._listeners = tuple(one for one in self._listeners if one is not listener)
-
-    async def tell(self) -> None:
-        """Deliver what is queued, unless another does; never under a lock (features §3.11)."""
-        while self._events:
-            with self._mutex:
-                if self._busy == os.getpid() or not self._events:
-                    return
-                self._busy = os.getpid()
-                audience, change = self._events.popleft()
-            try:
-                for listener in audience:
-                    if listener in self._listeners:
-                        await self._tell_one(listener, change)
-            finally:
-                self._busy = 0
-
-    async def _tell_one(self, listener: Listener, change: AuthChange) -> None:
-        try:
-            await call(listener, change)
-        except Exception:  # noqa: BLE001  # a listener's failure is its own
-            logger().exception("a listener to auth changes failed")
+        """Queue a change to be told. Under the mutex."""
+        self.changes.note(AuthChange(event, self._machine.session))

@@ -34,11 +34,11 @@ class DataFolder:
             self.path = Path(tempfile.mkdtemp(prefix="aerodb-data-"))
         else:
             self.path = Path(path).expanduser().absolute()
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _refuse_open(self.path)
-        with contextlib.suppress(FileExistsError):
-            write_private(self.path / ".gitignore", "*\n")
-        self._owner_lock, self.server_lock = self._take_locks()
+        try:
+            self._prepare()
+            self._owner_lock, self.server_lock = self._take_locks()
+        except OSError as problem:
+            raise LocalError(f"The data folder {self.path} cannot be used: {problem}") from None
         _locked.add(self)
 
     @property
@@ -59,6 +59,13 @@ class DataFolder:
         for lock in locks:
             if lock >= 0:
                 os.close(lock)
+
+    def _prepare(self) -> None:
+        if not self.temporary:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _refuse_open(self.path)
+        with contextlib.suppress(FileExistsError):
+            write_private(self.path / ".gitignore", "*\n")
 
     def _take_locks(self) -> tuple[int, int]:
         """Take the owner's lock, or fail at once; then wait for the server's.

@@ -1,10 +1,17 @@
-# GENERATED from aerodb_async_src/__init__.py by scripts/generate.py [eed99d6d9d5d]: do not edit
+# GENERATED from aerodb_async_src/__init__.py by scripts/generate.py [d6c2021701e7]: do not edit
 """Everything of one colour: the names are the same in both, the module path tells which it is."""
 
 from __future__ import annotations
 
 from aerodb.types import AeroDBAPIError, AeroDBError, AeroDBResponse, ResponseMeta
 
+from ._changes import AuthSubscription
+from .auth import AuthAdmin as AuthAdmin
+from .auth import AuthAdmin as AuthAdmin
+from .auth import AuthClient as AuthClient
+from .auth import AuthClient as AuthClient
+from .auth import AuthEvents as AuthEvents
+from .auth import AuthEvents as AuthEvents
 from .client import AeroDBClient as AeroDBClient
 from .client import AeroDBClient as AeroDBClient
 from .database import DatabaseClient as DatabaseClient
@@ -19,6 +26,10 @@ __all__ = [
     "AeroDBClient",
     "AeroDBError",
     "AeroDBResponse",
+    "AuthAdmin",
+    "AuthClient",
+    "AuthEvents",
+    "AuthSubscription",
     "DatabaseClient",
     "QueryBuilder",
     "ResponseMeta",

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/_store.py by scripts/generate.py [300d983efb1d]: do not edit
+# GENERATED from aerodb_async_src/_store.py by scripts/generate.py [52e8834a6ae0]: do not edit
 """One client's way to the store that keeps its session."""
 
 from __future__ import annotations
@@ -36,18 +36,26 @@ class StoreKeeper:
         turn: One at a time: a session must not be written after it was to be removed.
         was_read: Whether memory is as new as the store was at the start.
         was_written: Whether there is a session in the store as far as this client knows.
+        is_behind: Whether the store may hold a session that was spent: writing failed.
     """
 
-    __slots__ = ("_store", "turn", "was_read", "was_written")
+    __slots__ = ("_store", "is_behind", "turn", "was_read", "was_written")
 
     def __init__(self, store: Any) -> None:
         self._store = store
         self.turn = Lock()
         self.was_read = False
         self.was_written = False
+        self.is_behind = False
+
+    def is_unread(self) -> bool:
+        """Whether the store may know more than memory does."""
+        return not self.was_read
 
     def load(self) -> Session | None:
-        """What the store has."""
+        """What the store has, unless memory is known to be newer."""
+        if self.is_behind:
+            return None
         session: Session | None = apart(self._store.load)
         self.was_written = self.was_written or session is not None
         return session
@@ -56,13 +64,15 @@ class StoreKeeper:
         """Keep a session. `expires_at` is by this machine's clock, which its readers share."""
         if expires_at < math.inf:
             session = session.replace(expires_at=expires_at)
+        self.was_read = self.is_behind = True
         apart(self._store.save, session)
-        self.was_read = self.was_written = True
+        self.was_written, self.is_behind = True, False
 
     def clear(self) -> None:
         """Keep none."""
         self.was_read, self.was_written = True, False
         apart(self._store.clear)
+        self.is_behind = False
 
     def lock(self, timeout: float) -> Callable[[], None] | None:
         """Be the only process that changes the stored session; None if others took too long."""

@@ -1,8 +1,9 @@
-# GENERATED from aerodb_async_src/client.py by scripts/generate.py [9c9d27825c10]: do not edit
+# GENERATED from aerodb_async_src/client.py by scripts/generate.py [c65539c37639]: do not edit
 """The client: composes the services over one transport, opens and closes it."""
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from typing import Any, NoReturn, Self
@@ -10,18 +11,21 @@ from typing import Any, NoReturn, Self
 from aerodb._core.headers import ClientHeaders, clean_key
 from aerodb._core.health import HealthStatus, prepared_health
 from aerodb._core.http_settings import HttpSettings
-from aerodb._core.options import ClientOptions
+from aerodb._core.identity import Session, life_left
+from aerodb._core.options import ClientOptions, checked_options
 from aerodb._core.url import parse_base_url, websocket_url
-from aerodb._io.on_threads import ContextGuard, HttpClient
+from aerodb._io.on_threads import ContextGuard, HttpClient, wall_clock
 from aerodb._version import __version__
 from aerodb.types import AeroDBResponse
 
+from ._session import SessionKeeper
 from ._transport import Transport
+from .auth import AuthClient
 from .database import QuerySource
 
 
 class AeroDBClient(ContextGuard, QuerySource):
-    """Talks to one AeroDB: database queries, health.
+    """Talks to one AeroDB: auth, database queries, health.
 
     Args:
         url: Where AeroDB answers, `https://...`; plain http only for this machine.
@@ -50,14 +54,16 @@ class AeroDBClient(ContextGuard, QuerySource):
         options: ClientOptions | None = None,
         http_client: Any = None,
     ) -> None:
-        options = ClientOptions() if options is None else options
+        options = checked_options(options)
         base = parse_base_url(url, allow_insecure=options.allow_insecure)
         self._realtime_url = websocket_url(
             base, realtime_url, allow_insecure=options.allow_insecure
         )
         client_headers = ClientHeaders(version=__version__, key=clean_key(key), headers=headers)
         http = HttpClient(_http_settings(options), client=http_client)
-        self._transport = Transport(base, client_headers, options, http)
+        session = SessionKeeper(options.session_store)
+        self._headers = client_headers
+        self._transport = Transport(base, client_headers, options, http, session=session)
         self._source = (self._transport, schema)
         self._closed = False
 
@@ -78,6 +84,75 @@ class AeroDBClient(ContextGuard, QuerySource):
             raise ValueError(f"{prefix}URL is not set: set it to your AeroDB's URL, or pass url=")
         return cls(**arguments)
 
+    @property
+    def auth(self) -> AuthClient:
+        """Signing up, in and out; the session; users."""
+        return AuthClient(self._transport, self._headers.key)
+
+    def as_user(self, access_token: str, refresh_token: str | None = None) -> Self:
+        """A client that acts as this user, over the same connections.
+
+        It never acts as anybody else: not as this client's user, and not by the key alone once
+        its session has ended. Without a refresh token it is not renewed; a server's 401 is the
+        answer then. It costs next to nothing: make one for each request that is served.
+
+        Raises:
+            ValueError, TypeError: a token that cannot be sent.
+        """
+        session = Session(access_token, refresh_token)
+        keeper = SessionKeeper(required=True)
+        life = math.inf if refresh_token is None else life_left(session, wall_clock())
+        keeper.adopt_unsaved(session, life)
+        return self._view(self._transport.view(session=keeper), self._headers)
+
+    def as_service(self, key: str) -> Self:
+        """A client that acts by this key and has no user, over the same connections.
+
+        Raises:
+            ValueError, TypeError: a key that cannot be sent.
+        """
+        headers = self._headers.replace(key=clean_key(key))
+        transport = self._transport.view(headers=headers, session=SessionKeeper())
+        return self._view(transport, headers)
+
+    def with_options(
+        self,
+        *,
+        schema: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        retries: int | None = None,
+        max_url_bytes: int | None = None,
+        idempotency_keys: bool | None = None,
+    ) -> Self:
+        """The same client with other settings: same connections, same session.
+
+        What is not given stays. `headers` come on top of those that the client has. What belongs
+        to the connections (TLS, proxy, limits) needs a client of its own.
+        """
+        given = {
+            "timeout": timeout,
+            "retries": retries,
+            "max_url_bytes": max_url_bytes,
+            "idempotency_keys": idempotency_keys,
+        }
+        changes = {name: value for name, value in given.items() if value is not None}
+        options = self._transport.options.replace(**changes) if changes else None
+        own = self._headers.replace(headers=headers) if headers else self._headers
+        return self._view(self._transport.view(headers=own, options=options), own, schema)
+
+    def _view(
+        self, transport: Transport, headers: ClientHeaders, schema: str | None = None
+    ) -> Self:
+        """A client over the same connections; closing it closes only itself."""
+        made = object.__new__(type(self))
+        made._realtime_url = self._realtime_url
+        made._headers = headers
+        made._transport = transport
+        made._source = (transport, self._source[1] if schema is None else schema)
+        made._closed = False
+        return made
+
     def health(self, *, timeout: float = 5.0) -> AeroDBResponse[HealthStatus]:
         """Ask the server how it is: status, version, services, features."""
         response = self._transport.execute(prepared_health(timeout))
@@ -90,7 +165,10 @@ class AeroDBClient(ContextGuard, QuerySource):
         return self._closed
 
     def close(self) -> None:
-        """Close all connections. May be called more than once, and from any task or thread."""
+        """Close all connections. May be called more than once, and from any task or thread.
+
+        A view (`as_user`, `as_service`, `with_options`) closes itself only.
+        """
         self._closed = True
         self._transport.close()
 

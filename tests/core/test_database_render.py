@@ -174,12 +174,21 @@ REFUSED: list[tuple[Bare, str]] = [
     (t.order("a,b"), "one column"),
     (t.order("a", True, desc=True), "contradict"),
     (t.order("-a", ascending=True), "direction"),
+    (t.order("a", "b"), "ascending"),  # type: ignore[arg-type]
+    (t.order("a", "desc"), "ascending"),  # type: ignore[arg-type]
+    (t.order("a", 0), "ascending"),  # type: ignore[arg-type]
+    (t.order("a", desc="no"), "desc"),  # type: ignore[arg-type]
+    (t.order("a", nulls_first="no"), "nulls_first"),  # type: ignore[arg-type]
     (t.limit(-1), "-1"),
     (t.limit(True), "True"),
     (t.limit(10**30), "1000"),
     (t.limit("5"), "5"),  # type: ignore[arg-type]
     (t.range(5, 2), "5-2"),
     (t.select(5), "5"),
+    (t.select(["a", "b"]), "list"),
+    (table(""), "empty"),
+    (table("t", "User"), "row type"),
+    (table("t", 5), "row type"),
     (t.select(col("a").cast("int); drop")), "cast"),
     (t.select(count="all"), "all"),
     (t.timeout(0), "timeout"),

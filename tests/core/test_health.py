@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 
 import pytest
 from hypothesis import given
@@ -24,6 +26,12 @@ FULL = {
 def response(body: object, status: int = 200) -> RawResponse:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     return RawResponse(status, [], raw)
+
+
+def test_a_report_travels() -> None:
+    health = health_from_body(json.dumps(FULL).encode())
+    assert health is not None
+    assert pickle.loads(pickle.dumps(health)) == health == copy.deepcopy(health)
 
 
 def test_the_call() -> None:

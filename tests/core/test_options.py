@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from aerodb import AeroDBClient
 from aerodb._core.options import ClientOptions
+from aerodb._io.session_file import FileSessionStore
 
 DEFAULTS: dict[str, Any] = {
     "timeout": 30.0,
@@ -28,6 +30,7 @@ DEFAULTS: dict[str, Any] = {
     "trust_env": True,
     "http2": False,
     "idempotency_keys": None,
+    "session_store": None,
 }
 OTHERS: dict[str, Any] = {
     "timeout": 1.5,
@@ -44,6 +47,7 @@ OTHERS: dict[str, Any] = {
     "trust_env": False,
     "http2": True,
     "idempotency_keys": True,
+    "session_store": FileSessionStore("/session"),
 }
 
 
@@ -160,3 +164,9 @@ def test_options_travel() -> None:
     assert pickle.loads(pickle.dumps(options)) == options
     assert copy.copy(options) is options
     assert copy.deepcopy(options) is options
+
+
+@pytest.mark.parametrize("given", [{"timeout": 3}, 3, ClientOptions])
+def test_a_client_says_what_options_are(given: Any) -> None:
+    with pytest.raises(TypeError, match="options must be ClientOptions"):
+        AeroDBClient("http://localhost", options=given)

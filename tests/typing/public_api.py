@@ -33,6 +33,10 @@ class User:
 Rows = list[dict[str, Any]]
 
 
+def name_of(row: dict[str, Any]) -> str:
+    return str(row["name"])
+
+
 def blocking() -> None:
     with AeroDBClient("https://db.example.com", "key", options=ClientOptions(timeout=5)) as client:
         response = client.from_("users").select("id", "name").eq("id", 1).execute()
@@ -45,6 +49,7 @@ def blocking() -> None:
         typed = client.from_("todos", Todo).select("*").gt("id", 3).order("id").limit(3)
         assert_type(typed.execute().unwrap(), list[Todo])
         assert_type(client.from_("users", User).select("*").single().execute().unwrap(), User)
+        assert_type(client.from_("users", name_of).select("name").execute().unwrap(), list[str])
         maybe = client.from_("users", User).select("*").maybe_single().execute()
         assert_type(maybe.unwrap(), User | None)
         assert_type(client.from_("users", User).select("*").first().unwrap(), User | None)

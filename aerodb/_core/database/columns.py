@@ -135,7 +135,12 @@ def _select_item(item: Any) -> str:
         return _SPACE.sub(_squeeze, item.strip()) if not _IDENTIFIER(item) else item
     render = getattr(item, "select_text", None)
     if render is None:
-        raise BadValue(f"select: {describe(item)} was given, expected a str, col() or embed()")
+        raise BadValue(
+            f"select: {describe(item)} was given, expected a str, col() or embed()",
+            hint="Names are arguments of their own: select(*names)."
+            if isinstance(item, list | tuple)
+            else None,
+        )
     text: str = render()
     return text
 

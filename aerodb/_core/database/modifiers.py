@@ -48,6 +48,9 @@ def assign(plan: Plan, step: Step) -> None:
 def order(plan: Plan, step: Step) -> None:
     """Apply `order`."""
     _, _, column, ascending, desc, nulls_first, table = step
+    _check_flag(ascending, "ascending")
+    _check_flag(desc, "desc")
+    _check_flag(nulls_first, "nulls_first")
     if ascending is not None and desc is not None and ascending is desc:
         raise BadValue("order: ascending= and desc= contradict each other")
     up = ascending if desc is None else not desc
@@ -57,6 +60,15 @@ def order(plan: Plan, step: Step) -> None:
         column, up = column[1:], False
     term = order_term(column, up is not False, nulls_first)
     plan.add_order(f"{encoded_key(table)[0]}.order" if table else "order", term)
+
+
+def _check_flag(value: Any, what: str) -> None:
+    """Only True and False are directions: `"desc"` and a second column would count as true."""
+    if value is not None and value is not True and value is not False:
+        raise BadValue(
+            f"order: {what}: {describe(value)} was given, expected True or False",
+            hint="order() takes one column, call it once for each; descending is desc=True.",
+        )
 
 
 def limit(plan: Plan, step: Step) -> None:

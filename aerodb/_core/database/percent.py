@@ -43,9 +43,9 @@ def segment(name: object, what: str, refused: str) -> str:
         return name
     if not isinstance(name, str):
         raise BadValue(f"{what}: {type(name).__name__} was given, expected a str")
-    bad = (
-        not name or name in (".", "..") or any(c < " " or c == "\x7f" or c in refused for c in name)
-    )
+    if not name:
+        raise BadValue(f"{what}: an empty str was given, expected a name")
+    bad = name in (".", "..") or any(c < " " or c == "\x7f" or c in refused for c in name)
     if bad:
         raise BadValue(f"{what}: {name!a} was given, expected a name without any of {refused}")
     return percent(name)

@@ -12,6 +12,7 @@ from aerodb._core.database.decode import Decoder
 from aerodb._core.database.encode import array_literal, scalar_text
 from aerodb._core.database.percent import percent, segment
 from aerodb._core.database.plan import Plan, Step
+from aerodb._core.database.rows import is_row_type
 from aerodb._core.database.verbs import note_use
 from aerodb._core.http import Call, Prepared, Retry
 from aerodb._core.retry import effective_retry
@@ -133,9 +134,10 @@ def _check_write(plan: Plan) -> None:
 
 
 def _row_type(plan: Plan) -> Any:
-    if plan.verb == "rpc" and plan.mode == "value":
-        return plan.returns
-    return plan.row_type
+    found = plan.returns if plan.verb == "rpc" and plan.mode == "value" else plan.row_type
+    if found is not None and not is_row_type(found):
+        raise BadValue(f"row type: {describe(found)} was given, expected a class or a function")
+    return found
 
 
 def _method(plan: Plan) -> str:

@@ -15,7 +15,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from aerodb.types import AeroDBError
 
-__all__ = ["DecodeFailure", "converter", "type_name"]
+__all__ = ["DecodeFailure", "converter", "is_row_type", "type_name"]
 
 Convert = Callable[[Any], Any]
 
@@ -48,6 +48,11 @@ def type_name(row_type: Any) -> str:
     """A row type for a message."""
     name: str = getattr(row_type, "__name__", "")
     return name if name and get_origin(row_type) is None else repr(row_type)
+
+
+def is_row_type(value: Any) -> bool:
+    """Whether rows can be made of it: a class, a function, `list[int]`, `int | None`, an alias."""
+    return callable(value) or get_origin(value) is not None or hasattr(value, "__value__")
 
 
 def converter(row_type: Any) -> Convert | None:

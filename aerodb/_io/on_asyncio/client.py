@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from aerodb._core.http import RawResponse, Request
 from aerodb._core.http_settings import HttpSettings
+from aerodb._core.json import load_decoder
 from aerodb._io import forks
 from aerodb._io.failures import client_closed
 from aerodb._io.foreign import check_extras, library_of, used_before_fork
@@ -74,10 +75,12 @@ class HttpClient:
         return self._start() if engine is None else engine
 
     def _start(self) -> Engine:
-        from asyncio import get_running_loop
+        with forks.loading():
+            from asyncio import get_running_loop
 
-        from aerodb._io.on_asyncio.engine import Engine
+            from aerodb._io.on_asyncio.engine import Engine
 
+            load_decoder()
         with self._lock:
             if self._closed:
                 raise client_closed()

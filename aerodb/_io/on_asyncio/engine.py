@@ -13,9 +13,9 @@ from typing import Any
 
 from aerodb._core.http import Origin, RawResponse, Request, TransportError
 from aerodb._core.http_settings import HttpSettings
+from aerodb._io import forks
 from aerodb._io.bodies import Collector
 from aerodb._io.failures import client_closed, timed_out
-from aerodb._io.forks import graveyard
 from aerodb._io.heads import has_body, refuse_upgrade
 from aerodb._io.on_asyncio.direct import DirectPool
 from aerodb._io.on_asyncio.gate import Gate
@@ -40,7 +40,8 @@ class Engine:
         self._user: Route = None
         self._closed = False
         if library is not None:
-            from aerodb._io.on_asyncio.through_httpx import UserRoute
+            with forks.loading():
+                from aerodb._io.on_asyncio.through_httpx import UserRoute
 
             self._user = UserRoute(settings, client, library)
         self._end = _close_with_the_loop(self._direct, self._proxied)
@@ -143,7 +144,8 @@ class Engine:
         if proxy is None and not self._settings.http2:
             return self._direct
         if proxy not in self._proxied:
-            from aerodb._io.on_asyncio.through_httpx import OwnRoute
+            with forks.loading():
+                from aerodb._io.on_asyncio.through_httpx import OwnRoute
 
             self._proxied[proxy] = OwnRoute(self._settings, proxy)
         return self._proxied[proxy]
@@ -166,7 +168,7 @@ class Engine:
 
     def bury(self) -> None:
         """In a forked child: let go of all that is the parent's, and finalize nothing."""
-        graveyard.append((self, self._direct.abandon()))
+        forks.graveyard.append((self, self._direct.abandon()))
 
 
 def _left(deadline: float) -> float:

@@ -11,9 +11,9 @@ from typing import Any
 
 from aerodb._core.http import Origin, RawResponse, Request, TransportError
 from aerodb._core.http_settings import HttpSettings
+from aerodb._io import forks
 from aerodb._io.bodies import Collector
 from aerodb._io.failures import client_closed
-from aerodb._io.forks import graveyard
 from aerodb._io.heads import has_body, refuse_upgrade
 from aerodb._io.on_threads.direct import DirectPool
 from aerodb._io.on_threads.gate import Gate, Permit
@@ -36,7 +36,8 @@ class Engine:
         self._user: Route = None
         self._closed = False
         if library is not None:
-            from aerodb._io.on_threads.through_httpx import UserRoute
+            with forks.loading():
+                from aerodb._io.on_threads.through_httpx import UserRoute
 
             self._user = UserRoute(settings, client, library)
 
@@ -102,7 +103,8 @@ class Engine:
             return self._direct
         routes = self._proxied
         if proxy not in routes:
-            from aerodb._io.on_threads.through_httpx import OwnRoute
+            with forks.loading():
+                from aerodb._io.on_threads.through_httpx import OwnRoute
 
             routes.setdefault(proxy, OwnRoute(self._settings, proxy))
         return routes[proxy]
@@ -132,7 +134,7 @@ class Engine:
     def abandon(self) -> None:
         """In a forked child: let go of all that is the parent's."""
         self._direct.abandon()
-        graveyard.append(self)
+        forks.graveyard.append(self)
 
 
 def earliest(deadline: float | None, idle_timeout: float | None) -> float:

@@ -1,9 +1,9 @@
-# GENERATED from aerodb_async_src/database/client.py by scripts/generate.py [58d101fe0c24]: do not edit
+# GENERATED from aerodb_async_src/database/client.py by scripts/generate.py [50b9a901bd57]: do not edit
 """Where queries begin."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, overload
 
 from aerodb._core.database import verbs
@@ -30,6 +30,11 @@ class AsyncQuerySource:
 
     @overload
     def from_(self, table: str, row_type: type[RowT]) -> AsyncQueryBuilder[RowT, list[RowT]]: ...
+
+    @overload
+    def from_(
+        self, table: str, row_type: Callable[[dict[str, Any]], RowT]
+    ) -> AsyncQueryBuilder[RowT, list[RowT]]: ...
 
     def from_(self, table: str, row_type: Any = None) -> Any:
         """Begin a query on a table or view.

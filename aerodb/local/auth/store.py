@@ -19,6 +19,11 @@ _IDLE_SECONDS = 60.0
 _CLOSE_SECONDS = 3.0
 
 
+async def _check(connection: Connection) -> None:
+    """Raise if the connection broke while it lay unused; the pool then takes another one."""
+    await connection.execute("")
+
+
 class Store:
     """A pool of connections as `aerodb_auth` (sql/070_auth_tables.sql), opened when first used."""
 
@@ -31,7 +36,7 @@ class Store:
                 "application_name": "aerodb.local auth",
                 "row_factory": dict_row,
             },
-            check=AsyncConnectionPool.check_connection,
+            check=_check,
             min_size=0,
             max_size=_CONNECTIONS,
             max_idle=_IDLE_SECONDS,

@@ -65,9 +65,18 @@ class ConnectionLost(Exception):
 _PERCENT = re.compile("%(%|s)")
 
 
-@lru_cache(maxsize=1024)
+_LONGEST_KEPT = 20_000
+"""Longer statements are neither remembered nor prepared: a client could fill the memory with them,
+the server's more than this process's."""
+
+
 def numbered(sql: str) -> str:
     """`%s` to `$1`, `$2`, ..., and `%%` to `%`."""
+    return _numbered(sql) if len(sql) <= _LONGEST_KEPT else _numbered.__wrapped__(sql)
+
+
+@lru_cache(maxsize=1024)
+def _numbered(sql: str) -> str:
     count = 0
 
     def replace(match: re.Match[str]) -> str:
@@ -250,7 +259,8 @@ def _send(
     for key, values, formats, preparation in ready:
         sql, types = key
         name: bytes | None = None
-        if prepared is not None and preparation is not Preparation.NEVER:
+        kept = preparation is not Preparation.NEVER and len(sql) <= _LONGEST_KEPT
+        if prepared is not None and kept:
             name = prepared.name_of(key)
             at_once = preparation is Preparation.AT_ONCE
             if name is None and (at_once or prepared.worth_preparing(key)):

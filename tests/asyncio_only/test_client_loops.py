@@ -209,7 +209,7 @@ def test_eight_threads_with_a_loop_each(scripted: ScriptedServer) -> None:
 
 async def test_with_names_the_right_class(scripted: ScriptedServer) -> None:
     client = AsyncAeroDBClient(url_of(scripted), KEY)
-    with pytest.raises(TypeError, match=r"async with.*aerodb\.AeroDBClient"), client:  # that is the mistake
+    with pytest.raises(TypeError, match=r"async with.*aerodb\.AeroDBClient"), client:
         pass
     await client.close()
 

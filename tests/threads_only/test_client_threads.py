@@ -116,12 +116,12 @@ def test_a_dropped_client_warns_and_leaves_nothing_behind(scripted: ScriptedServ
     ask(client, 0)
     with pytest.warns(ResourceWarning, match="unclosed AeroDB client"):
         del client
-        gc.collect()
+    gc.collect()
     until(lambda: scripted.now_open == 0)
 
 
 async def test_async_with_names_the_right_class(scripted: ScriptedServer) -> None:
-    client = AeroDBClient(url_of(scripted), KEY)
+    client: Any = AeroDBClient(url_of(scripted), KEY)
     with pytest.raises(TypeError, match=r"AsyncAeroDBClient"):
         async with client:
             pass
@@ -172,6 +172,7 @@ print("fine")
 """
 
 BUSY_FORK = """
+import logging  # as every server does; the first fork comes while the threads load the rest
 stop = threading.Event()
 wrong = []
 def work(name):
@@ -207,7 +208,6 @@ STORM = """
 signal.signal(signal.SIGALRM, signal.default_int_handler)
 chance = random.Random(int(sys.argv[4]))
 hits = 0
-leaks = []
 ask(client, 0)
 for number in range(120):
     try:

@@ -1,0 +1,371 @@
+# SOURCE OF TRUTH of both twins: edit here, then run scripts/generate.py
+"""Signing up, in and out; the session; users, for who holds the service key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Self
+
+from aerodb._core import auth
+from aerodb._core.auth import SignOutScope
+from aerodb._core.errors import client_error
+from aerodb._core.headers import token_problem
+from aerodb._core.http import Prepared
+from aerodb._core.identity import (
+    AuthChange,
+    AuthData,
+    AuthEvent,
+    Page,
+    PasswordPolicy,
+    Session,
+    SessionInfo,
+    User,
+    key_role,
+    life_left,
+    token_life,
+)
+from aerodb._core.options import seconds
+from aerodb._core.redact import Secret
+from aerodb._io.on_asyncio import Queue, monotonic, soon, wall_clock
+from aerodb.types import AeroDBResponse
+
+from ._changes import AuthSubscription
+from ._session import AsyncSessionKeeper
+from ._transport import AsyncTransport
+
+_MAX_EVENTS = 1000
+_NOT_ADOPTED = (
+    "the client holds a service key, so it stays who it is: use "
+    "client.as_user(data.session.access_token) to act as this user"
+)
+
+
+class AsyncAuthEvents:
+    """The changes of a session, one after another: `async for change in client.auth.auth_events()`.
+
+    It begins with `INITIAL_SESSION`, and ends when it is closed. A reader that is 1,000 changes
+    behind misses the newest.
+    """
+
+    __slots__ = ("_closed", "_queue", "_subscription")
+
+    def __init__(self, keeper: AsyncSessionKeeper) -> None:
+        self._queue: Queue[AuthChange | None] = Queue(_MAX_EVENTS)
+        self._closed = False
+        self._queue.put_nowait(AuthChange("INITIAL_SESSION", keeper.session))
+        self._subscription = keeper.changes.listen(self._queue.put_nowait, None)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> AuthChange:
+        change = None if self._closed else await self._queue.get(None)
+        if change is None:
+            self._closed = True
+            raise StopAsyncIteration
+        return change
+
+    def close(self) -> None:
+        """End the iteration, also one that waits."""
+        self._subscription.unsubscribe()
+        self._closed = True
+        self._queue.put_nowait(None)
+
+
+class AsyncAuthClient:
+    """Who this client is. Answers are `AeroDBResponse`s; nothing here raises for a failure.
+
+    The session is in memory, unless `ClientOptions(session_store=...)` says otherwise. It is
+    refreshed when a request needs it: before it expires, or after a 401, once for everybody.
+    """
+
+    __slots__ = ("_key", "_transport")
+
+    def __init__(self, transport: AsyncTransport, key: Secret | None) -> None:
+        self._transport = transport
+        self._key = key
+
+    # --- signing up, in and out -----------------------------------------------------------
+
+    async def sign_up(
+        self, email: str, password: str, metadata: Mapping[str, Any] | None = None
+    ) -> AeroDBResponse[AuthData]:
+        """Make a user. Without a session in the answer, the address has to be confirmed first."""
+        call = auth.sign_up_call(email, password, metadata)
+        del password  # what shows local variables of a traceback must not show it
+        return await self._signed_in(call)
+
+    async def sign_in(self, email: str, password: str) -> AeroDBResponse[AuthData]:
+        """Be this user from now on: every later request is theirs."""
+        call = auth.sign_in_call(email, password)
+        del password
+        return await self._signed_in(call)
+
+    sign_in_with_password = sign_in
+
+    async def _signed_in(self, call: Prepared[AuthData]) -> AeroDBResponse[AuthData]:
+        sent = monotonic()
+        response = await self._transport.execute(call)
+        session = None if response.data is None else response.data.session
+        if session is None:
+            return response
+        if self._holds_service_key():
+            return _warned(response, _NOT_ADOPTED)
+        problem = await self._keeper.adopt(session, token_life(session), sent)
+        return response if problem is None else _warned(response, problem)
+
+    async def sign_out(self, scope: SignOutScope = "local") -> AeroDBResponse[None]:
+        """Be nobody again: `local` ends this session, `global` all of the user's, `others` all
+        but this one. This client forgets its session first, whatever the server answers."""
+        if scope == "others":
+            session = self._keeper.session
+            if session is None:
+                return AeroDBResponse(error=_nobody())
+            return await self._transport.execute(auth.sign_out_call(session, scope))
+        return await self._keeper.sign_out(self._transport, scope)
+
+    # --- the session ----------------------------------------------------------------------
+
+    def get_session(self) -> Session | None:
+        """The session in memory. A stored one is there after the first request, or after
+        `ensure_session()`."""
+        return self._keeper.session
+
+    async def set_session(
+        self, access_token: str, refresh_token: str | None = None, *, verify: bool = False
+    ) -> AeroDBResponse[Session]:
+        """Be the user of these tokens. With `verify`, the server is asked first."""
+        if self._holds_service_key():
+            return AeroDBResponse(error=client_error("INVALID_ARGUMENT", _NOT_ADOPTED))
+        problem = token_problem(access_token, "access_token")
+        if problem is None and refresh_token is not None:
+            problem = token_problem(refresh_token, "refresh_token")
+        if problem is not None:
+            return AeroDBResponse(error=client_error("INVALID_ARGUMENT", problem))
+        session = Session(access_token, refresh_token)
+        if verify:
+            asked = await self._transport.execute(auth.get_user_call(access_token))
+            if asked.error is not None:
+                return AeroDBResponse(error=asked.error, meta=asked.meta)
+            session = session.replace(user=asked.data)
+        problem = await self._keeper.adopt(session, life_left(session, wall_clock()), monotonic())
+        response = AeroDBResponse(session)
+        return response if problem is None else _warned(response, problem)
+
+    async def ensure_session(self, *, min_ttl: float = 30.0) -> AeroDBResponse[Session]:
+        """The session, refreshed first if its token lives less than `min_ttl` seconds."""
+        least = seconds("min_ttl", min_ttl, zero=True)
+        return await self._keeper.ensure(self._transport, least)
+
+    async def refresh_session(self, refresh_token: str | None = None) -> AeroDBResponse[Session]:
+        """Get new tokens now; with a refresh token given, those of that session."""
+        if refresh_token is None:
+            return await self._keeper.refresh(self._transport)
+        if self._holds_service_key():
+            return AeroDBResponse(error=client_error("INVALID_ARGUMENT", _NOT_ADOPTED))
+        sent = monotonic()
+        response = await self._transport.execute(auth.refresh_call(refresh_token))
+        session = response.data
+        if session is None:
+            return response
+        if session.refresh_token is None:
+            session = session.replace(refresh_token=refresh_token)
+        problem = await self._keeper.adopt(session, token_life(session), sent)
+        kept = AeroDBResponse(session, meta=response.meta)
+        return kept if problem is None else _warned(kept, problem)
+
+    def on_auth_state_change(
+        self, callback: Callable[[AuthEvent, Session | None], Any], *, fire_initial: bool = True
+    ) -> AuthSubscription:
+        """Have `callback` told of every change, in order, and of the present state to begin with.
+
+        It may call this client; what it raises is logged and hurts nobody else.
+        """
+        if not callable(callback):
+            raise TypeError(f"callback must be callable, not {type(callback).__name__}")
+
+        def listener(change: AuthChange) -> Any:
+            return callback(change.event, change.session)
+
+        initial = AuthChange("INITIAL_SESSION", self._keeper.session) if fire_initial else None
+        changes = self._keeper.changes
+        subscription = changes.listen(listener, initial)
+        if initial is not None:
+            soon(changes.tell, "aerodb-auth-events")
+        return subscription
+
+    def auth_events(self) -> AsyncAuthEvents:
+        """The same changes, to iterate over."""
+        return AsyncAuthEvents(self._keeper)
+
+    # --- the user -------------------------------------------------------------------------
+
+    async def get_user(self, access_token: str | None = None) -> AeroDBResponse[User]:
+        """Who the server says the user is, of the session or of the token given."""
+        if access_token is None and (problem := await self._keeper.absence()) is not None:
+            return AeroDBResponse(error=problem)
+        return await self._transport.execute(auth.get_user_call(access_token))
+
+    async def update_user(
+        self, *, email: str | None = None, metadata: Mapping[str, Any] | None = None
+    ) -> AeroDBResponse[User]:
+        """Change the user's address or metadata; `metadata` replaces what was there."""
+        if (problem := await self._keeper.absence()) is not None:
+            return AeroDBResponse(error=problem)
+        generation = self._keeper.generation
+        response = await self._transport.execute(auth.update_user_call(email, metadata))
+        if response.data is not None:
+            await self._keeper.user_updated(response.data, generation)
+        return response
+
+    async def change_password(
+        self, current_password: str, new_password: str
+    ) -> AeroDBResponse[None]:
+        """Change the user's password. The server ends the user's other sessions."""
+        call = auth.change_password_call(current_password, new_password)
+        del current_password, new_password
+        if (problem := await self._keeper.absence()) is not None:
+            return AeroDBResponse(error=problem)
+        return await self._transport.execute(call)
+
+    async def reset_password_for_email(self, email: str) -> AeroDBResponse[None]:
+        """Have a mail sent with which the password can be set anew."""
+        return await self._transport.execute(auth.forgot_password_call(email))
+
+    async def confirm_password_reset(self, token: str, new_password: str) -> AeroDBResponse[None]:
+        """Set the password, with the token of the mail. All sessions of the user end."""
+        call = auth.reset_password_call(token, new_password)
+        del token, new_password
+        return await self._transport.execute(call)
+
+    async def verify_email(self, token: str) -> AeroDBResponse[User | None]:
+        """Confirm the address, with the token of the mail."""
+        return await self._transport.execute(auth.verify_email_call(token))
+
+    async def resend_verification(self, email: str) -> AeroDBResponse[None]:
+        """Have the mail sent again with which an address is confirmed."""
+        return await self._transport.execute(auth.resend_verification_call(email))
+
+    async def get_password_policy(self) -> AeroDBResponse[PasswordPolicy]:
+        """What the server asks of a password."""
+        return await self._transport.execute(auth.password_policy_call())
+
+    async def list_sessions(self) -> AeroDBResponse[list[SessionInfo]]:
+        """The user's sessions, on all devices."""
+        if (problem := await self._keeper.absence()) is not None:
+            return AeroDBResponse(error=problem)
+        return await self._transport.execute(auth.list_sessions_call())
+
+    async def revoke_session(self, session_id: str) -> AeroDBResponse[None]:
+        """End one of the user's sessions."""
+        if (problem := await self._keeper.absence()) is not None:
+            return AeroDBResponse(error=problem)
+        return await self._transport.execute(auth.revoke_session_call(session_id))
+
+    # --- the rest -------------------------------------------------------------------------
+
+    @property
+    def admin(self) -> AsyncAuthAdmin:
+        """All users, for who holds the service key."""
+        return AsyncAuthAdmin(self._transport, self._key)
+
+    @property
+    def _keeper(self) -> AsyncSessionKeeper:
+        return self._transport.session
+
+    def _holds_service_key(self) -> bool:
+        return self._key is not None and key_role(self._key.reveal()) == "service_role"
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._keeper.session!r}>"
+
+
+class AsyncAuthAdmin:
+    """Users, by the service key alone: whoever is signed in makes no difference."""
+
+    __slots__ = ("_key", "_transport")
+
+    def __init__(self, transport: AsyncTransport, key: Secret | None) -> None:
+        self._transport = transport
+        self._key = key
+
+    async def list_users(self, *, page: int = 1, per_page: int = 50) -> AeroDBResponse[Page[User]]:
+        """A page of the users; `total` says how many there are."""
+        return await self._execute(auth.list_users_call(page, per_page))
+
+    async def get_user(self, user_id: str) -> AeroDBResponse[User]:
+        """One user."""
+        return await self._execute(auth.get_user_by_id_call(user_id))
+
+    async def create_user(
+        self,
+        email: str,
+        password: str | None = None,
+        *,
+        metadata: Mapping[str, Any] | None = None,
+        app_metadata: Mapping[str, Any] | None = None,
+        role: str | None = None,
+        email_verified: bool | None = None,
+    ) -> AeroDBResponse[User]:
+        """Make a user, without signing in."""
+        call = auth.create_user_call(
+            email,
+            password,
+            metadata=metadata,
+            app_metadata=app_metadata,
+            role=role,
+            email_verified=email_verified,
+        )
+        del password
+        return await self._execute(call)
+
+    async def update_user(
+        self,
+        user_id: str,
+        *,
+        email: str | None = None,
+        password: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        app_metadata: Mapping[str, Any] | None = None,
+        role: str | None = None,
+        email_verified: bool | None = None,
+    ) -> AeroDBResponse[User]:
+        """Change a user; what is not given stays."""
+        call = auth.update_user_by_id_call(
+            user_id,
+            email=email,
+            password=password,
+            metadata=metadata,
+            app_metadata=app_metadata,
+            role=role,
+            email_verified=email_verified,
+        )
+        del password
+        return await self._execute(call)
+
+    async def delete_user(self, user_id: str) -> AeroDBResponse[None]:
+        """Remove a user, and end all their sessions."""
+        return await self._execute(auth.delete_user_call(user_id))
+
+    async def _execute(self, call: Prepared[Any]) -> AeroDBResponse[Any]:
+        if self._key is None or key_role(self._key.reveal()) == "anon":
+            error = client_error(
+                "NOT_AUTHENTICATED",
+                "managing users needs the service key",
+                hint="make a client with the secret key, or use client.as_service(key)",
+            )
+            return AeroDBResponse(error=error)
+        return await self._transport.execute(call)
+
+
+def _nobody() -> Any:
+    return client_error("NOT_AUTHENTICATED", "nobody is signed in", hint="sign in first")
+
+
+def _warned(response: AeroDBResponse[Any], warning: str) -> AeroDBResponse[Any]:
+    meta = replace(response.meta, warnings=(*response.meta.warnings, warning))
+    return replace(response, meta=meta)
+
+
+AsyncAuthClient.__module__ = AsyncAuthAdmin.__module__ = "aerodb"

@@ -1,0 +1,653 @@
+# GENERATED from tests/aio/test_auth.py by scripts/generate.py [4b695ada0078]: do not edit
+"""Sessions, against a server over real sockets: refresh, replay, races, identities, stores."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from collections.abc import Iterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aerodb import AuthChange, FileSessionStore, MemorySessionStore, Session
+from aerodb._core.options import ClientOptions
+from aerodb._io.on_threads import Worker, pause
+from aerodb.sync import AeroDBClient
+from tests.support.scripted import ScriptedServer, reset, wait
+from tests.support.token_desk import USER, TokenDesk, refusal, reply
+
+SOON = 20.0
+EMAIL, PASSWORD = "ada@example.com", "correct horse"
+PUBLISHABLE, SECRET = "aero_pk_test", "aero_sk_test"
+
+
+@pytest.fixture
+def scripted() -> Iterator[ScriptedServer]:
+    with ScriptedServer() as server:
+        yield server
+
+
+@pytest.fixture
+def desk(scripted: ScriptedServer) -> TokenDesk:
+    return TokenDesk(scripted)
+
+
+def make(scripted: ScriptedServer, key: str | None = PUBLISHABLE, **options: Any) -> AeroDBClient:
+    given = ClientOptions(trust_env=False, **options)
+    return AeroDBClient(f"http://127.0.0.1:{scripted.port}", key, options=given)
+
+
+@pytest.fixture
+def client(scripted: ScriptedServer) -> Iterator[AeroDBClient]:
+    with make(scripted) as made:
+        yield made
+
+
+def notes(client: AeroDBClient) -> Any:
+    return client.from_("notes").select().execute()
+
+
+# --- the seed's flow ---------------------------------------------------------------------------
+
+
+def test_sign_in_then_every_request_is_authorised_and_renewed_on_401(
+    client: AeroDBClient, desk: TokenDesk
+) -> None:
+    before = notes(client)
+    signed_in = (client.auth.sign_in(EMAIL, PASSWORD)).unwrap()
+    assert signed_in.user is not None
+    assert signed_in.user.email == EMAIL
+    assert (notes(client)).unwrap() == [{"bearer": "Bearer access1"}]
+    desk.expire()
+    renewed = notes(client)
+    assert renewed.unwrap() == [{"bearer": "Bearer access2"}]
+    assert renewed.meta.attempts == 2
+    assert desk.refreshes == 1
+    assert (client.auth.sign_out()).ok
+    assert client.auth.get_session() is None
+    assert before.unwrap() == (notes(client)).unwrap() == [{"bearer": None}]
+
+
+def test_credentials_go_without_a_bearer_and_the_key_goes_always(
+    client: AeroDBClient, desk: TokenDesk, scripted: ScriptedServer
+) -> None:
+    client.auth.sign_in(EMAIL, PASSWORD)
+    client.auth.sign_in(EMAIL, PASSWORD)
+    client.auth.refresh_session()
+    assert [seen.header("authorization") for seen in scripted.seen] == [None, None, None]
+    assert {seen.header("apikey") for seen in scripted.seen} == {PUBLISHABLE}
+
+
+def test_wrong_password_keeps_who_was_signed_in(
+    client: AeroDBClient, desk: TokenDesk, scripted: ScriptedServer
+) -> None:
+    client.auth.sign_in(EMAIL, PASSWORD)
+    held = client.auth.get_session()
+    scripted.on("/auth/login", refusal(401, "invalid_credentials"))
+    refused = client.auth.sign_in(EMAIL, "wrong")
+    assert refused.error is not None
+    assert refused.error.code == "invalid_credentials"
+    assert client.auth.get_session() is held
+    assert desk.refreshes == 0
+
+
+# --- signing up --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("body", [{"user": USER}, USER, {"data": {"user": USER}}])
+def test_signing_up_without_tokens_awaits_confirmation(
+    client: AeroDBClient, scripted: ScriptedServer, body: Any
+) -> None:
+    heard: list[Any] = []
+    client.auth.on_auth_state_change(lambda *change: heard.append(change), fire_initial=False)
+    scripted.on("/auth/signup", reply(201, body))
+    data = (client.auth.sign_up(EMAIL, PASSWORD, {"name": "Ada"})).unwrap()
+    assert data.confirmation_required
+    assert data.session is None
+    assert data.user is not None
+    assert data.user.id == USER["id"]
+    assert json.loads(scripted.seen[0].body)["metadata"] == {"name": "Ada"}
+    assert client.auth.get_session() is None
+    assert heard == []
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_signing_up_with_tokens_signs_in(
+    client: AeroDBClient, desk: TokenDesk, scripted: ScriptedServer, nested: bool
+) -> None:
+    access, refresh = desk.open()
+    tokens = {"access_token": access, "refresh_token": refresh}
+    body = {"user": USER, "session": tokens} if nested else {"user": USER, **tokens}
+    scripted.on("/auth/signup", reply(201, body))
+    data = (client.auth.sign_up(EMAIL, PASSWORD)).unwrap()
+    assert not data.confirmation_required
+    assert data.user is not None
+    assert (notes(client)).unwrap() == [{"bearer": f"Bearer {access}"}]
+
+
+# --- replay (wire-contract §2.5) ---------------------------------------------------------------
+
+
+def test_a_server_that_always_says_401_is_asked_twice(
+    client: AeroDBClient, desk: TokenDesk
+) -> None:
+    client.auth.sign_in(EMAIL, PASSWORD)
+    desk.always_401 = True
+    for call in range(1, 6):
+        answer = notes(client)
+        assert answer.error is not None
+        assert answer.error.code == "token_expired"
+        assert answer.meta.attempts == 2
+        assert desk.refreshes == call
+    assert len(desk.bearers()) == 10
+    assert client.auth.get_session() is not None
+
+
+@pytest.mark.parametrize("code", ["invalid_credentials", "session_revoked", "invalid_api_key"])
+def test_401s_that_no_newer_token_would_help(
+    client: AeroDBClient, desk: TokenDesk, scripted: ScriptedServer, code: str
+) -> None:
+    client.auth.sign_in(EMAIL, PASSWORD)
+    scripted.on("/rest/v1/notes", refusal(401, code))
+    answer = notes(client)
+    assert answer.error is not None
+    assert (answer.error.code, answer.meta.attempts, desk.refreshes) == (code, 1, 0)
+
+
+@pytest.mark.parametrize("status", [400, 403])
+def test_other_refusals_are_no_reason_to_refresh(
+    client: AeroDBClient, desk: TokenDesk, scripted: ScriptedServer, status: int
+) -> None:
+    client.auth.sign_in(EMAIL, PASSWORD)
+    scripted.on("/rest/v1/notes", refusal(status, "42501"))
+    answer = notes(client)
+    assert answer.error is not None
+    assert (answer.error.status, answer.meta.attempts, desk.refreshes) == (status, 1, 0)
+
+
+def test_a_write_is_replayed_with_the_same_body_and_request_id(
+    client: AeroDBClient, desk: TokenDesk, scripted: ScriptedServer
+) -> None:
+    client.auth.sign_in(EMAIL, PASSWORD)
+    desk.expire()
+    assert (client.from_("notes").insert({"text": "once"}).execute()).ok
+    sent = [seen for seen in scripted.seen if seen.method == "POST" and "/rest/" in seen.target]
+    assert len(sent) == 2
+    assert len({seen.body for seen in sent}) == 1
+    assert len({seen.header("x-request-id") for seen in sent}) == 1
+    assert [seen.header("authorization") for seen in sent] == ["Bearer access1", "Bearer access2"]
+
+
+def test_without_a_refresh_token_the_401_is_the_answer(
+    client: AeroDBClient, desk: TokenDesk
+) -> None:
+    access, _ = desk.open()
+    assert (client.auth.set_session(access)).ok
+    desk.expire()
+    answer = notes(client)
+    assert answer.error is not None
+    assert (answer.error.code, answer.meta.attempts, desk.refreshes) == ("token_expired", 1, 0)
+    refreshed = client.auth.refresh_session()
+    assert refreshed.error is not None
+    assert refreshed.error.code == "NO_REFRESH_TOKEN"
+
+
+def test_a_token_about_to_expire_is_renewed_before_it_is_sent(
+    client: AeroDBClient, desk: TokenDesk, scripted: ScriptedServer
+) -> None:
+    access, refresh = desk.open()
+    tokens = {"access_token": access, "refresh_token": refresh, "expires_in": 0}
+    scripted.on("/auth/login", reply(200, {**tokens, "user": USER}))
+    client.auth.sign_in(EMAIL, PASSWORD)
+    assert (notes(client)).unwrap() == [{"bearer": "Bearer access2"}]
+    assert (desk.refreshes, desk.refused) == (1, 0)
+    session = client.auth.get_session()
+    assert session is not None
+    assert session.user is not None
+
+
+# --- refreshes that fail -----------------------------------------------------------------------
+
+
+def test_a_network_blip_never_signs_out(client: AeroDBClient, desk: TokenDesk) -> None:
+    heard: list[str] = []
+    client.auth.on_auth_state_change(lambda event, session: heard.append(event))
+    client.auth.sign_in(EMAIL, PASSWORD)
+    held = client.auth.get_session()
+    # each of the first two is sent once more, as its answer may have been lost
+    desk.failing = [[reset()], [reset()], reply(503), reply(503), reply(500),
+                    reply(404), refusal(429, "rate_limit_exceeded")]  # fmt: skip
+    while desk.failing:
+        failed = client.auth.refresh_session()
+        assert failed.error is not None
+        assert client.auth.get_session() is held
+    assert (client.auth.refresh_session()).ok
+    assert "SIGNED_OUT" not in heard
+    assert heard.count("REFRESH_FAILED") == 5
+    assert (notes(client)).unwrap() == [{"bearer": "Bearer access2"}]
+
+
+def test_a_lost_answer_is_asked_for_once_more_with_the_same_token(
+    client: AeroDBClient, desk: TokenDesk, scripted: ScriptedServer
+) -> None:
+    client.auth.sign_in(EMAIL, PASSWORD)
+    desk.failing = [[reset()]]
+    assert (client.auth.refresh_session()).ok
+    spent = [seen.body for seen in scripted.seen if seen.target == "/auth/refresh"]
+    assert len(spent) == 2
+    assert spent[0] == spent[1]
+
+
+def test_after_a_failure_the_call_says_why_and_the_session_stays(
+    scripted: ScriptedServer, desk: TokenDesk
+) -> None:
+    with make(scripted, timeout=0.5) as client:
+        client.auth.sign_in(EMAIL, PASSWORD)
+        desk.expire()
+        desk.failing = [reply(503)] * 2
+        answer = notes(client)
+        assert answer.error is not None
+        assert "could not be refreshed" in answer.error.message
+        assert answer.error.retryable
+        assert not answer.error.maybe_applied
+        # the next attempt has to wait for a second: longer than this call may take
+        again = notes(client)
+        assert again.error is not None
+        assert "could not be refreshed" in again.error.message
+        assert client.auth.get_session() is not None
+    assert desk.refreshes == 0
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (401, "invalid_refresh_token"),
+        (401, "refresh_token_reused"),
+        (401, "session_expired"),
+        (401, "something_new"),
+        (400, "session_revoked"),
+        (403, "user_not_found"),
+        (400, "invalid_grant"),
+    ],
+)
+def test_a_rejected_refresh_ends_the_session_once(
+    client: AeroDBClient, desk: TokenDesk, scripted: ScriptedServer, status: int, code: str
+) -> None:
+    heard: list[str] = []
+    client.auth.sign_in(EMAIL, PASSWORD)
+    client.auth.on_auth_state_change(lambda *c: heard.append(c[0]), fire_initial=False)
+    scripted.on("/auth/refresh", refusal(status, code))
+    desk.expire()
+    answer = notes(client)
+    assert answer.error is not None
+    assert answer.error.code == "SESSION_EXPIRED"
+    assert client.auth.get_session() is None
+    assert heard == ["SIGNED_OUT"]
+
+
+# --- signing out -------------------------------------------------------------------------------
+
+
+def test_signing_out_clears_first_whatever_the_server_says(
+    client: AeroDBClient, desk: TokenDesk, scripted: ScriptedServer
+) -> None:
+    client.auth.sign_in(EMAIL, PASSWORD)
+    scripted.on("/auth/logout", reply(500, {"error": "broken", "code": "internal_error"}))
+    answer = client.auth.sign_out("global")
+    assert answer.error is not None
+    assert answer.error.code == "internal_error"
+    assert client.auth.get_session() is None
+    seen = scripted.seen[-1]
+    assert (seen.target, seen.header("authorization")) == (
+        "/auth/logout?scope=global",
+        "Bearer access1",
+    )
+    assert json.loads(seen.body) == {"refresh_token": "refresh1"}
+    assert (client.auth.sign_out()).ok
+    assert scripted.seen[-1] is seen
+
+
+def test_signing_out_the_others_keeps_this_one(
+    client: AeroDBClient, desk: TokenDesk, scripted: ScriptedServer
+) -> None:
+    client.auth.sign_in(EMAIL, PASSWORD)
+    assert (client.auth.sign_out("others")).ok
+    assert scripted.seen[-1].target == "/auth/logout?scope=others"
+    assert client.auth.get_session() is not None
+
+
+def test_signing_out_wins_every_race_with_a_refresh(
+    scripted: ScriptedServer, desk: TokenDesk, tmp_path: Path
+) -> None:
+    seed = random.randrange(2**32)
+    chance = random.Random(seed)
+    with make(scripted, session_store=FileSessionStore(tmp_path / "session")) as client:
+        for turn in range(200):
+            client.auth.sign_in(EMAIL, PASSWORD)
+            desk.expire()
+            desk.delay = chance.uniform(0.0, 0.004)
+
+            def ask() -> None:
+                notes(client)
+
+            worker = Worker(ask, "asks")
+            pause(chance.uniform(0.0, 0.008))
+            client.auth.sign_out()
+            assert worker.join(SOON)
+            assert client.auth.get_session() is None, (seed, turn)
+            assert not (tmp_path / "session").exists(), (seed, turn)
+            assert (notes(client)).unwrap() == [{"bearer": None}], (seed, turn)
+    assert desk.reused == 0
+
+
+def test_a_call_that_began_as_a_user_does_not_go_out_as_nobody(
+    client: AeroDBClient, desk: TokenDesk
+) -> None:
+    client.auth.sign_in(EMAIL, PASSWORD)
+    desk.expire()
+    desk.delay = 0.3
+    answers: list[Any] = []
+
+    def ask() -> None:
+        answers.append(notes(client))
+
+    worker = Worker(ask, "asks")
+    while not desk.refreshes:
+        pause(0.005)
+    client.auth.sign_out()
+    assert worker.join(SOON)
+    assert answers[0].error.code == "NOT_AUTHENTICATED"
+    assert desk.bearers() == ["Bearer access1"]
+
+
+# --- identities (features §3, 1-5) -------------------------------------------------------------
+
+
+def test_a_client_with_a_service_key_stays_who_it_is(
+    scripted: ScriptedServer, desk: TokenDesk
+) -> None:
+    with make(scripted, SECRET) as client:
+        answer = client.auth.sign_in(EMAIL, PASSWORD)
+        data = answer.unwrap()
+        assert data.session is not None
+        assert "as_user" in answer.meta.warnings[0]
+        assert client.auth.get_session() is None
+        assert (notes(client)).unwrap() == [{"bearer": None}]
+        refused = client.auth.set_session(data.session.access_token)
+        assert refused.error is not None
+        assert refused.error.code == "INVALID_ARGUMENT"
+        user = client.as_user(data.session.access_token)
+        assert (notes(user)).unwrap() == [{"bearer": "Bearer access1"}]
+        assert (notes(client)).unwrap() == [{"bearer": None}]
+
+
+def test_views_share_connections_and_nothing_else(
+    client: AeroDBClient, desk: TokenDesk, scripted: ScriptedServer
+) -> None:
+    one, other = client.as_user("token-one"), client.as_user("token-other")
+    client.auth.sign_in(EMAIL, PASSWORD)
+    for _ in range(3):
+        assert (notes(one)).unwrap() == [{"bearer": "Bearer token-one"}]
+        assert (notes(other)).unwrap() == [{"bearer": "Bearer token-other"}]
+        assert (notes(client)).unwrap() == [{"bearer": "Bearer access1"}]
+    one.close()
+    closed = notes(one)
+    assert closed.error is not None
+    assert closed.error.code == "CLIENT_CLOSED"
+    assert one.is_closed
+    assert not client.is_closed
+    assert (notes(other)).ok
+    assert scripted.connections == 1
+
+
+def test_a_users_view_never_becomes_the_key(
+    scripted: ScriptedServer, desk: TokenDesk
+) -> None:
+    with make(scripted, SECRET) as client:
+        access, refresh = desk.open()
+        user = client.as_user(access, refresh)
+        desk.expire()
+        assert (notes(user)).unwrap() == [{"bearer": "Bearer access2"}]
+        assert (user.auth.sign_out()).ok
+        before = len(scripted.seen)
+        answer = notes(user)
+        assert answer.error is not None
+        assert answer.error.code == "NOT_AUTHENTICATED"
+        assert len(scripted.seen) == before
+
+
+def test_a_view_by_another_key_has_no_user(client: AeroDBClient, desk: TokenDesk,
+                                                 scripted: ScriptedServer) -> None:  # fmt: skip
+    client.auth.sign_in(EMAIL, PASSWORD)
+    service = client.as_service(SECRET)
+    assert (notes(service)).unwrap() == [{"bearer": None}]
+    assert scripted.seen[-1].header("apikey") == SECRET
+    notes(client)
+    assert scripted.seen[-1].header("apikey") == PUBLISHABLE
+
+
+def test_a_view_with_other_options_is_the_same_user(
+    client: AeroDBClient, desk: TokenDesk, scripted: ScriptedServer
+) -> None:
+    hurried = client.with_options(timeout=0.2, retries=0, headers={"X-Tenant": "7"})
+    hurried.auth.sign_in(EMAIL, PASSWORD)
+    assert (notes(client)).unwrap() == [{"bearer": "Bearer access1"}]
+    assert scripted.seen[-1].header("x-tenant") is None
+    assert (notes(hurried)).ok
+    assert scripted.seen[-1].header("x-tenant") == "7"
+    scripted.on("/rest/v1/notes", [wait(1.0), *reply(200, [])])
+    late = notes(hurried)
+    assert late.error is not None
+    assert late.error.code == "TIMEOUT"
+
+
+def test_admin_goes_by_the_key_alone(scripted: ScriptedServer, desk: TokenDesk) -> None:
+    users = {"users": [USER, {"id": "2"}], "total": 12}
+    scripted.on("/auth/users", reply(200, users))
+    with make(scripted, SECRET) as client:
+        page = (client.auth.admin.list_users(page=2, per_page=2)).unwrap()
+        assert (len(page.items), page.total) == (2, 12)
+        assert scripted.seen[-1].target == "/auth/users?page=2&per_page=2"
+        as_user = client.as_user("somebody")
+        as_user.auth.admin.list_users()
+        assert scripted.seen[-1].header("authorization") is None
+        assert scripted.seen[-1].header("apikey") == SECRET
+    with make(scripted) as client:
+        before = len(scripted.seen)
+        refused = client.auth.admin.delete_user("2")
+        assert refused.error is not None
+        assert refused.error.code == "NOT_AUTHENTICATED"
+        assert len(scripted.seen) == before
+
+
+def test_two_clients_share_nothing(scripted: ScriptedServer, desk: TokenDesk) -> None:
+    with make(scripted) as one, make(scripted) as other:
+        one.auth.sign_in(EMAIL, PASSWORD)
+        assert other.auth.get_session() is None
+        assert (notes(other)).unwrap() == [{"bearer": None}]
+
+
+# --- events ------------------------------------------------------------------------------------
+
+
+def test_events_in_order_and_a_listener_may_call_the_client(
+    client: AeroDBClient, desk: TokenDesk
+) -> None:
+    heard: list[str] = []
+
+    def listener(event: str, session: Session | None) -> None:
+        heard.append(event)
+        if event == "SIGNED_IN":
+            heard.append((notes(client)).unwrap()[0]["bearer"])
+            client.auth.sign_out()
+            heard.append("back")
+
+    subscription = client.auth.on_auth_state_change(listener, fire_initial=False)
+    client.auth.sign_in(EMAIL, PASSWORD)
+    assert heard == ["SIGNED_IN", "Bearer access1", "back", "SIGNED_OUT"]
+    subscription.unsubscribe()
+    subscription.unsubscribe()
+    client.auth.sign_in(EMAIL, PASSWORD)
+    assert len(heard) == 4
+
+
+def test_a_failing_listener_hurts_nobody_else(
+    client: AeroDBClient, desk: TokenDesk, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard: list[str] = []
+
+    def fails(event: str, session: Session | None) -> None:
+        raise ValueError("listener's own")
+
+    client.auth.on_auth_state_change(fails, fire_initial=False)
+    client.auth.on_auth_state_change(lambda event, _: heard.append(event), fire_initial=False)
+    assert (client.auth.sign_in(EMAIL, PASSWORD)).ok
+    assert heard == ["SIGNED_IN"]
+    assert "listener's own" in caplog.text
+
+
+def test_events_as_a_stream(client: AeroDBClient, desk: TokenDesk) -> None:
+    events = client.auth.auth_events()
+    client.auth.sign_in(EMAIL, PASSWORD)
+    client.auth.refresh_session()
+    client.auth.update_user(metadata={"name": "Ada"})
+    client.auth.sign_out()
+    heard: list[AuthChange] = []
+    for change in events:
+        heard.append(change)
+        if change.event == "SIGNED_OUT":
+            events.close()
+    assert [change.event for change in heard] == [
+        "INITIAL_SESSION",
+        "SIGNED_IN",
+        "TOKEN_REFRESHED",
+        "USER_UPDATED",
+        "SIGNED_OUT",
+    ]
+    assert [change.session is None for change in heard] == [True, False, False, False, True]
+
+
+# --- stores ------------------------------------------------------------------------------------
+
+
+def test_a_session_outlives_the_client_in_a_file(
+    scripted: ScriptedServer, desk: TokenDesk, tmp_path: Path
+) -> None:
+    path = tmp_path / "kept" / "session.json"
+    with make(scripted, session_store=FileSessionStore(path)) as first:
+        first.auth.sign_in(EMAIL, PASSWORD)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    with make(scripted, session_store=FileSessionStore(path)) as second:
+        assert (notes(second)).unwrap() == [{"bearer": "Bearer access1"}]
+        session = second.auth.get_session()
+        assert session is not None
+        assert session.user is not None
+        assert session.user.email == EMAIL
+        second.auth.sign_out()
+    assert not path.exists()
+
+
+def test_clients_on_one_store_refresh_once(
+    scripted: ScriptedServer, desk: TokenDesk, tmp_path: Path
+) -> None:
+    store = FileSessionStore(tmp_path / "session")
+    with make(scripted, session_store=store) as one:
+        with make(scripted, session_store=store) as other:
+            one.auth.sign_in(EMAIL, PASSWORD)
+            assert (notes(other)).ok
+            desk.expire()
+            assert (notes(one)).unwrap() == [{"bearer": "Bearer access2"}]
+            assert (notes(other)).unwrap() == [{"bearer": "Bearer access2"}]
+    assert (desk.refreshes, desk.reused) == (1, 0)
+
+
+def test_signed_out_elsewhere_is_signed_out_here(
+    scripted: ScriptedServer, desk: TokenDesk
+) -> None:
+    store = MemorySessionStore()
+    with make(scripted, session_store=store) as one:
+        with make(scripted, session_store=store) as other:
+            one.auth.sign_in(EMAIL, PASSWORD)
+            assert (notes(other)).ok
+            one.auth.sign_out()
+            answer = notes(other)
+            assert answer.error is not None
+            assert answer.error.code == "SESSION_EXPIRED"
+            assert other.auth.get_session() is None
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are a matter of POSIX")
+def test_a_file_that_others_can_read_is_refused(
+    scripted: ScriptedServer, desk: TokenDesk, tmp_path: Path
+) -> None:
+    path = tmp_path / "session"
+    path.write_text(Session("stolen", "too").dump())
+    path.chmod(0o644)
+    with make(scripted, session_store=FileSessionStore(path)) as client:
+        answer = notes(client)
+        assert answer.error is not None
+        assert answer.error.code == "NOT_AUTHENTICATED"
+        assert "can be read by others" in answer.error.message
+        assert scripted.seen == []
+        assert (client.auth.sign_in(EMAIL, PASSWORD)).ok
+        assert (notes(client)).ok
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_store_that_cannot_be_written_is_a_warning(
+    scripted: ScriptedServer, desk: TokenDesk, tmp_path: Path
+) -> None:
+    folder = tmp_path / "file"
+    folder.write_text("in the way")
+    with make(scripted, session_store=FileSessionStore(folder / "session")) as client:
+        answer = client.auth.sign_in(EMAIL, PASSWORD)
+        assert answer.ok
+        assert "could not be stored" in answer.meta.warnings[0]
+        assert (notes(client)).unwrap() == [{"bearer": "Bearer access1"}]
+
+
+# --- other calls -------------------------------------------------------------------------------
+
+
+def test_calls_that_need_a_user_send_nothing_without_one(
+    client: AeroDBClient, scripted: ScriptedServer
+) -> None:
+    for answer in (
+        client.auth.get_user(),
+        client.auth.update_user(metadata={}),
+        client.auth.change_password("old one", "new one"),
+        client.auth.list_sessions(),
+        client.auth.revoke_session("1"),
+        client.auth.ensure_session(),
+        client.auth.refresh_session(),
+        client.auth.sign_out("others"),
+    ):
+        assert answer.error is not None
+        assert answer.error.code == "NOT_AUTHENTICATED"
+    assert scripted.seen == []
+
+
+def test_the_user_of_another_token(client: AeroDBClient, desk: TokenDesk) -> None:
+    client.auth.sign_in(EMAIL, PASSWORD)
+    assert (client.auth.get_user("a-token-of-mine")).unwrap().id == USER["id"]
+    assert desk.bearers("/auth/user") == ["Bearer a-token-of-mine"]
+
+
+def test_set_session_with_an_expired_token_refreshes_first(
+    client: AeroDBClient, desk: TokenDesk
+) -> None:
+    _, refresh = desk.open()
+    expired = "eyJhbGciOiJIUzI1NiJ9.eyJpYXQiOjEwMCwiZXhwIjoxMDAwfQ.c2ln"
+    assert (client.auth.set_session(expired, refresh)).ok
+    assert (notes(client)).unwrap() == [{"bearer": "Bearer access2"}]
+    assert (desk.refreshes, desk.refused) == (1, 0)
+
+
+def test_ensure_session(client: AeroDBClient, desk: TokenDesk) -> None:
+    client.auth.sign_in(EMAIL, PASSWORD)
+    assert (client.auth.ensure_session()).unwrap().access_token == "access1"
+    assert (client.auth.ensure_session(min_ttl=2000)).unwrap().access_token == "access2"
