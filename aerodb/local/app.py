@@ -6,6 +6,7 @@ sent, and the order of the checks (reliability D1, D2) is plain to see in `Front
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -121,6 +122,12 @@ class Front:
                 raise
             message = f"The body is longer than {self._max_body} bytes."
             await self._refuse(scope, send, 413, "payload_too_large", message, [])
+        except asyncio.CancelledError:
+            # Only the end of the server cancels: this is the outermost call of the task, and what
+            # was begun in the database has been taken back by now.
+            if started:
+                raise
+            await self._refuse(scope, send, 503, "shutting_down", "The server is stopping.", [])
 
     async def _answer_health(self, scope: Scope, send: Send, extra: list[Header]) -> None:
         status, services = self._health()

@@ -20,6 +20,7 @@ from aerodb.local.migrations import Migration, run_script
 AUTHENTICATOR = "authenticator"
 AUTH_LOGIN = "aerodb_auth"
 _STAMP = "aerodb_internal"
+_AUTH_SCRIPTS = ("010_internal.sql", "020_roles.sql", "030_auth.sql", "070_auth_tables.sql")
 
 
 def bootstrap(
@@ -46,6 +47,14 @@ def bootstrap(
 def prepare_foreign(connection: psycopg.Connection[Any]) -> None:
     """Put only the record of migrations into a database that is not the instance's own."""
     run_script(connection, _scripts()[0])
+
+
+def install_auth(connection: psycopg.Connection[Any]) -> None:
+    """Put what the auth part needs into a database that is not the instance's own."""
+    with connection.transaction():
+        for script in _scripts():
+            if script.name in _AUTH_SCRIPTS:
+                run_script(connection, script)
 
 
 def _scripts() -> list[Migration]:

@@ -191,7 +191,10 @@ def _port(flag: int | None, environment: Mapping[str, str], host: str) -> int:
         if not text.isdigit() or int(text) > 65535:
             raise LocalError(f"PGRST_SERVER_PORT: {text!r} is not a port")
         return int(text)
-    return PREFERRED_PORT if _is_free(host, PREFERRED_PORT) else 0
+    if _is_free(host, PREFERRED_PORT):
+        return PREFERRED_PORT
+    click.echo(f"Port {PREFERRED_PORT} is taken; a free one is used.", err=True)
+    return 0
 
 
 def _is_free(host: str, port: int) -> bool:

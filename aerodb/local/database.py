@@ -15,6 +15,7 @@ from aerodb.local.bootstrap import (
     AUTH_LOGIN,
     AUTHENTICATOR,
     bootstrap,
+    install_auth,
     prepare_foreign,
     tables_without_row_security,
 )
@@ -154,11 +155,31 @@ def _open_foreign(settings: InstanceSettings, url: str) -> Database:
         if connection.info.server_version < MINIMUM_SERVER_VERSION:
             raise LocalError("The database is older than PostgreSQL 14.")
         applied: list[str] = []
+        auth = settings.install and "auth" in (settings.services or ())
+        if auth:
+            _install_auth(connection)
         if wanted:
             prepare_foreign(connection)
             applied = migrations.apply(connection, wanted)
         rest, pool = _effective(settings, FOREIGN_REST, connection, None)
-    return Database(owner=url, login=url, url=url, rest=rest, pool=pool, applied=tuple(applied))
+    return Database(
+        owner=url,
+        login=url,
+        url=url,
+        rest=rest,
+        pool=pool,
+        auth=url if auth else None,
+        applied=tuple(applied),
+    )
+
+
+def _install_auth(connection: psycopg.Connection[Any]) -> None:
+    try:
+        install_auth(connection)
+    except psycopg.errors.InsufficientPrivilege as problem:
+        raise LocalError(
+            f"The role in the database URL may not install the auth part: {problem}"
+        ) from None
 
 
 def _effective(

@@ -22,6 +22,7 @@ from aerodb.local.credentials import Identity, InstanceCredentials, PostgrestCre
 from aerodb.local.database import Database
 from aerodb.local.errors import LocalError
 from aerodb.local.hosts import HostGate
+from aerodb.local.protocol import BoundedProtocol
 from aerodb.local.replies import AsgiApp, Receive, Scope, Send
 from aerodb.local.settings import InstanceSettings, PoolSettings, RestSettings
 
@@ -135,7 +136,8 @@ class HttpThread:
     async def _listen(self, app: Front) -> None:
         config = uvicorn.Config(
             app,
-            http="h11",  # the one that refuses two Host headers and leaves the target as it was
+            # Over h11, which refuses two Host headers and leaves the target as it was.
+            http=BoundedProtocol,
             ws="none",
             loop="asyncio",
             lifespan="off",

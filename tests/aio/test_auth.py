@@ -555,13 +555,13 @@ async def test_clients_on_one_store_refresh_once(
     scripted: ScriptedServer, desk: TokenDesk, tmp_path: Path
 ) -> None:
     store = FileSessionStore(tmp_path / "session")
-    async with make(scripted, session_store=store) as one:
-        async with make(scripted, session_store=store) as other:
-            await one.auth.sign_in(EMAIL, PASSWORD)
-            assert (await notes(other)).ok
-            desk.expire()
-            assert (await notes(one)).unwrap() == [{"bearer": "Bearer access2"}]
-            assert (await notes(other)).unwrap() == [{"bearer": "Bearer access2"}]
+    one, other = (make(scripted, session_store=store) for _ in range(2))
+    async with one, other:
+        await one.auth.sign_in(EMAIL, PASSWORD)
+        assert (await notes(other)).ok
+        desk.expire()
+        assert (await notes(one)).unwrap() == [{"bearer": "Bearer access2"}]
+        assert (await notes(other)).unwrap() == [{"bearer": "Bearer access2"}]
     assert (desk.refreshes, desk.reused) == (1, 0)
 
 
@@ -569,15 +569,15 @@ async def test_signed_out_elsewhere_is_signed_out_here(
     scripted: ScriptedServer, desk: TokenDesk
 ) -> None:
     store = MemorySessionStore()
-    async with make(scripted, session_store=store) as one:
-        async with make(scripted, session_store=store) as other:
-            await one.auth.sign_in(EMAIL, PASSWORD)
-            assert (await notes(other)).ok
-            await one.auth.sign_out()
-            answer = await notes(other)
-            assert answer.error is not None
-            assert answer.error.code == "SESSION_EXPIRED"
-            assert other.auth.get_session() is None
+    one, other = (make(scripted, session_store=store) for _ in range(2))
+    async with one, other:
+        await one.auth.sign_in(EMAIL, PASSWORD)
+        assert (await notes(other)).ok
+        await one.auth.sign_out()
+        answer = await notes(other)
+        assert answer.error is not None
+        assert answer.error.code == "SESSION_EXPIRED"
+        assert other.auth.get_session() is None
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are a matter of POSIX")

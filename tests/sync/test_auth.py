@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/test_auth.py by scripts/generate.py [4b695ada0078]: do not edit
+# GENERATED from tests/aio/test_auth.py by scripts/generate.py [294025fa52c6]: do not edit
 """Sessions, against a server over real sockets: refresh, replay, races, identities, stores."""
 
 from __future__ import annotations
@@ -555,13 +555,13 @@ def test_clients_on_one_store_refresh_once(
     scripted: ScriptedServer, desk: TokenDesk, tmp_path: Path
 ) -> None:
     store = FileSessionStore(tmp_path / "session")
-    with make(scripted, session_store=store) as one:
-        with make(scripted, session_store=store) as other:
-            one.auth.sign_in(EMAIL, PASSWORD)
-            assert (notes(other)).ok
-            desk.expire()
-            assert (notes(one)).unwrap() == [{"bearer": "Bearer access2"}]
-            assert (notes(other)).unwrap() == [{"bearer": "Bearer access2"}]
+    one, other = (make(scripted, session_store=store) for _ in range(2))
+    with one, other:
+        one.auth.sign_in(EMAIL, PASSWORD)
+        assert (notes(other)).ok
+        desk.expire()
+        assert (notes(one)).unwrap() == [{"bearer": "Bearer access2"}]
+        assert (notes(other)).unwrap() == [{"bearer": "Bearer access2"}]
     assert (desk.refreshes, desk.reused) == (1, 0)
 
 
@@ -569,15 +569,15 @@ def test_signed_out_elsewhere_is_signed_out_here(
     scripted: ScriptedServer, desk: TokenDesk
 ) -> None:
     store = MemorySessionStore()
-    with make(scripted, session_store=store) as one:
-        with make(scripted, session_store=store) as other:
-            one.auth.sign_in(EMAIL, PASSWORD)
-            assert (notes(other)).ok
-            one.auth.sign_out()
-            answer = notes(other)
-            assert answer.error is not None
-            assert answer.error.code == "SESSION_EXPIRED"
-            assert other.auth.get_session() is None
+    one, other = (make(scripted, session_store=store) for _ in range(2))
+    with one, other:
+        one.auth.sign_in(EMAIL, PASSWORD)
+        assert (notes(other)).ok
+        one.auth.sign_out()
+        answer = notes(other)
+        assert answer.error is not None
+        assert answer.error.code == "SESSION_EXPIRED"
+        assert other.auth.get_session() is None
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are a matter of POSIX")

@@ -14,6 +14,7 @@ from aerodb.local.auth.store import Store
 from aerodb.local.auth.tokens import TokenIssuer, signing_key
 from aerodb.local.credentials import ISSUER
 from aerodb.local.database import Database
+from aerodb.local.errors import LocalError
 from aerodb.local.replies import Receive, Scope, Send
 from aerodb.local.settings import InstanceSettings
 
@@ -71,12 +72,15 @@ def make_auth_service(
 ) -> AuthService | None:
     """Return the auth part of an instance; None if it is not wanted, or cannot be.
 
-    It cannot over somebody else's database, nor with a secret that can only verify tokens.
+    It cannot over a database without its tables, nor with a secret that can only verify tokens.
     """
     wanted = settings.services is None or "auth" in settings.services
-    if not wanted or database.auth is None or database.keys is None:
+    if not wanted or database.auth is None:
         return None
-    key = signing_key(database.rest, database.keys.jwt_secret)
+    own = None if database.keys is None else database.keys.jwt_secret
+    key = signing_key(database.rest, own)
+    if key is None and settings.services is not None:
+        raise LocalError("The service auth needs a secret that it can sign with: set jwt-secret.")
     if key is None:
         return None
     chosen = AuthSettings(

@@ -30,11 +30,20 @@ _PLANS = {
 _PLAN_OPTIONS = ("analyze", "verbose", "settings", "buffers", "wal")
 
 
-@lru_cache(maxsize=512)
+_CACHED_LENGTH = 1024
+
+
 def accepted_types(header: str | None) -> tuple[str, ...]:
     """The media types of an `Accept` header, the most wanted first."""
     if header is None:
         return (ANY,)
+    if len(header) > _CACHED_LENGTH:
+        return _accepted_types.__wrapped__(header)
+    return _accepted_types(header)
+
+
+@lru_cache(maxsize=512)
+def _accepted_types(header: str) -> tuple[str, ...]:
     if header == "":
         return ()
     weighed = [_weigh(part.replace(" ", "")) for part in header.split(",")]
@@ -56,9 +65,13 @@ def _number(text: str) -> float:
     return float(text[:32])
 
 
-@lru_cache(maxsize=512)
 def canonical_type(text: str) -> str:
     """The one spelling of a media type; JSON arrays without null stripping are plain JSON."""
+    return _canonical(text) if len(text) <= _CACHED_LENGTH else _canonical.__wrapped__(text)
+
+
+@lru_cache(maxsize=512)
+def _canonical(text: str) -> str:
     scanned = _scan(text)
     if scanned is None:
         return text

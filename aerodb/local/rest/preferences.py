@@ -29,12 +29,17 @@ _FIELDS = {
 }
 
 NONE = Preferences()
+_CACHED_LENGTH = 1024
 
 
 def parse_preferences(headers: Iterable[str], *, transaction_override: bool) -> Preferences:
     """The preferences of all `Prefer` headers; `tx` only counts when it may be overridden."""
     joined = ",".join(header for header in headers if header)
-    return _parse(joined, transaction_override) if joined else NONE
+    if not joined:
+        return NONE
+    if len(joined) > _CACHED_LENGTH:
+        return _parse.__wrapped__(joined, transaction_override)
+    return _parse(joined, transaction_override)
 
 
 @lru_cache(maxsize=512)

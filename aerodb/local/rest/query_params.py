@@ -23,6 +23,7 @@ from aerodb.local.rest.order_parser import parse_order
 from aerodb.local.rest.ranges import ALL, Bounds, bounds_of, range_of
 from aerodb.local.rest.select_parser import parse_select
 
+_CACHED_LENGTH = 1024
 _RESERVED = frozenset({"select", "columns", "on_conflict"})
 _RESERVED_BELOW_EMBEDS = frozenset({"order", "limit", "offset", "and", "or"})
 
@@ -125,7 +126,11 @@ def _cached_names(parameter: str, text: str) -> tuple[str, ...]:
 
 
 def _names(parameter: str, text: str | None) -> tuple[str, ...] | None:
-    return None if text is None else _cached_names(parameter, text)
+    if text is None:
+        return None
+    if len(text) > _CACHED_LENGTH:
+        return _cached_names.__wrapped__(parameter, text)
+    return _cached_names(parameter, text)
 
 
 def _filters(

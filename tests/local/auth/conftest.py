@@ -70,10 +70,10 @@ class Person:
 class Api:
     """An instance over HTTP."""
 
-    def __init__(self, server: LocalServer, http: httpx.Client) -> None:
+    def __init__(self, server: LocalServer, http: httpx.Client, *, has_keys: bool = True) -> None:
         self.server = server
         self.http = http
-        self.service = {"apikey": server.service_key}
+        self.service = {"apikey": server.service_key} if has_keys else {}
 
     def post(self, path: str, body: Any = None, **more: Any) -> httpx.Response:
         return self.http.post(path, json={} if body is None else body, **more)

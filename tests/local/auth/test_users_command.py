@@ -42,20 +42,20 @@ def test_users_next_to_a_running_instance_and_without_one(tmp_path: Path) -> Non
             ["zoe@example.com", "authenticated", "verified"],
             ["b@example.com", "authenticated", "unverified"],
         ]
-    for words, password, problem in (
-        (["create", "zoe@example.com"], PASSWORD, "has a user already"),
-        (["create", "c@example.com"], "short", "at least 8 characters"),
-        (["create", "no address"], PASSWORD, "email is not an e-mail address"),
-        (["create", "c@example.com", "--role", "postgres"], PASSWORD, "no role that requests"),
-        (["delete", "c@example.com", "--yes"], None, "There is no user c@example.com"),
-    ):
-        failed = run(data, *words, password=password)
-        assert failed.exit_code == 1
-        assert problem in failed.output
-        assert failed.output.startswith("Error: ")
-        assert failed.output.count("\n") == 1
-    assert run(data, "delete", "b@example.com", typed="n\n").exit_code == 1
-    assert run(data, "delete", "B@example.com", typed="y\n").exit_code == 0
+        for words, password, problem in (
+            (["create", "zoe@example.com"], PASSWORD, "has a user already"),
+            (["create", "c@example.com"], "short", "at least 8 characters"),
+            (["create", "no address"], PASSWORD, "email is not an e-mail address"),
+            (["create", "c@example.com", "--role", "postgres"], PASSWORD, "no role that requests"),
+            (["delete", "c@example.com", "--yes"], None, "There is no user c@example.com"),
+        ):
+            failed = run(data, *words, password=password)
+            assert failed.exit_code == 1
+            assert problem in failed.output
+            assert failed.output.startswith("Error: ")
+            assert failed.output.count("\n") == 1
+        assert run(data, "delete", "b@example.com", typed="n\n").exit_code == 1
+        assert run(data, "delete", "B@example.com", typed="y\n").exit_code == 0
     assert run(data, "delete", listed[0].split("\t")[0], "--yes").exit_code == 0
     assert run(data, "list").output == ""
 

@@ -17,7 +17,7 @@ from aerodb.local.rest.plan.statement import Statement
 from aerodb.local.settings import RestSettings
 
 _MAXIMUM_TEXT = 20_000
-"""Longer statements are not kept: a client could fill the memory with them."""
+"""Longer statements and keys are not kept: a client could fill the memory with them."""
 
 
 class Planner:
@@ -38,7 +38,8 @@ class Planner:
         plan = self._plans.get(key)
         if plan is None:
             plan = make_plan(request, self._catalog, self._settings)
-            if len(plan.statement.sql) <= _MAXIMUM_TEXT:
+            asked = sum(map(len, request.accept)) + len(request.content_type)
+            if len(plan.statement.sql) + asked <= _MAXIMUM_TEXT:
                 while len(self._plans) >= self._size:
                     del self._plans[next(iter(self._plans))]
                 self._plans[key] = plan

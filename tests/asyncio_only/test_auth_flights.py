@@ -1,0 +1,154 @@
+"""Many tasks meet an expired token: one refresh, whoever is cancelled (reliability R1, R10)."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from aerodb._core.options import ClientOptions
+from aerodb.aio import AeroDBClient
+from tests.support.scripted import ScriptedServer
+from tests.support.token_desk import TokenDesk
+
+SOON = 30.0
+
+
+@pytest.fixture
+def scripted() -> Iterator[ScriptedServer]:
+    with ScriptedServer() as server:
+        yield server
+
+
+@pytest.fixture
+def desk(scripted: ScriptedServer) -> TokenDesk:
+    return TokenDesk(scripted)
+
+
+def make(scripted: ScriptedServer, **options: Any) -> AeroDBClient:
+    given = ClientOptions(trust_env=False, **options)
+    return AeroDBClient(f"http://127.0.0.1:{scripted.port}", "aero_pk_test", options=given)
+
+
+async def refreshing(desk: TokenDesk) -> None:
+    """Wait until the server has got a refresh; it is on another thread."""
+    while not desk.refreshes:  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
+
+
+async def notes(client: AeroDBClient) -> Any:
+    return await client.from_("notes").select()
+
+
+async def test_a_thousand_tasks_refresh_once(scripted: ScriptedServer, desk: TokenDesk) -> None:
+    async with make(scripted) as client:
+        await client.auth.sign_in("ada@example.com", "correct horse")
+        desk.expire()
+        answers = await asyncio.gather(*(notes(client) for _ in range(1000)))
+        assert all(answer.data == [{"bearer": "Bearer access2"}] for answer in answers)
+        assert (desk.refreshes, desk.reused) == (1, 0)
+        assert len(scripted.seen) == 1 + 1 + 1000 + desk.refused
+        assert desk.refused <= 1000
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_half_of_the_waiters_and_the_leader_are_cancelled(
+    scripted: ScriptedServer, desk: TokenDesk, seed: int
+) -> None:
+    chance = random.Random(seed)
+    async with make(scripted) as client:
+        await client.auth.sign_in("ada@example.com", "correct horse")
+        desk.expire()
+        desk.delay = chance.uniform(0.05, 0.15)
+        leader = asyncio.create_task(notes(client))
+        await refreshing(desk)
+        tasks = [asyncio.create_task(notes(client)) for _ in range(100)]
+        await asyncio.sleep(chance.uniform(0.0, 0.1))
+        victims = chance.sample(tasks, 50)
+        for task in (leader, *victims):
+            task.cancel()
+        async with asyncio.timeout(SOON):
+            done = await asyncio.gather(*tasks, return_exceptions=True)
+        cancelled = {id(task) for task in victims}
+        for task, answer in zip(tasks, done, strict=True):
+            if isinstance(answer, BaseException):
+                assert isinstance(answer, asyncio.CancelledError)
+                assert id(task) in cancelled
+            else:
+                assert answer.data == [{"bearer": "Bearer access2"}], answer
+        assert (desk.refreshes, desk.reused) == (1, 0)
+        assert (await notes(client)).ok
+
+
+def test_a_loop_that_ends_in_mid_refresh_hands_over(
+    scripted: ScriptedServer, desk: TokenDesk
+) -> None:
+    client = make(scripted)
+
+    async def sign_in() -> None:
+        await client.auth.sign_in("ada@example.com", "correct horse")
+        desk.expire()
+        desk.failing = []
+        desk.delay = 0.2
+        asking = asyncio.create_task(notes(client))
+        await refreshing(desk)
+        asking.cancel()
+
+    async def go_on() -> Any:
+        try:
+            return await notes(client)
+        finally:
+            await client.close()
+
+    asyncio.run(sign_in())
+    answer = asyncio.run(go_on())
+    # the token was spent by the loop that has gone; without the server's grace that ends the
+    # session, and the caller is told: nobody hangs, nothing loops
+    assert answer.error is not None
+    assert answer.error.code == "SESSION_EXPIRED"
+    assert desk.refreshes == 2
+
+
+def test_several_loops_wait_for_one_refresh(scripted: ScriptedServer, desk: TokenDesk) -> None:
+    client = make(scripted)
+    asyncio.run(client_signed_in(client))
+    desk.expire()
+    desk.delay = 0.1
+
+    async def in_thread() -> list[Any]:
+        return [await asyncio.to_thread(lambda: asyncio.run(many())) for _ in range(1)]
+
+    async def many() -> list[Any]:
+        return list(await asyncio.gather(*(notes(client) for _ in range(8))))
+
+    async def all_loops() -> list[Any]:
+        found = await asyncio.gather(*(in_thread() for _ in range(4)))
+        return [answer for lists in found for answers in lists for answer in answers]
+
+    answers = asyncio.run(all_loops())
+    assert len(answers) == 32
+    assert {str(answer.data) for answer in answers} == {"[{'bearer': 'Bearer access2'}]"}
+    assert (desk.refreshes, desk.reused) == (1, 0)
+    asyncio.run(client.close())
+
+
+async def client_signed_in(client: AeroDBClient) -> None:
+    await client.auth.sign_in("ada@example.com", "correct horse")
+
+
+async def test_identities_never_mix(scripted: ScriptedServer, desk: TokenDesk) -> None:
+    async with make(scripted) as client:
+
+        async def act(number: int, calls: int) -> int:
+            wrong = 0
+            for call in range(calls):
+                token = f"user-{number}-{call % 2}"
+                answer = await notes(client.as_user(token))
+                wrong += answer.data != [{"bearer": f"Bearer {token}"}]
+            return wrong
+
+        assert sum(await asyncio.gather(*(act(number, 40) for number in range(125)))) == 0
+    assert len(scripted.seen) == 5000
