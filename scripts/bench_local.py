@@ -9,7 +9,8 @@ CPU time of this process is the server's alone. Ratios are medians over the roun
   psycopg (aim: at most 2);
 - 64 at once: the instance, against Starlette and psycopg doing the same by hand (aim: at most 1);
 - 10,000 rows: how much of the time is PostgreSQL's and the sockets' (aim: over 80 %);
-- cold and warm start.
+- cold and warm start;
+- with `--soak N`, memory after N requests of varied shapes.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import argparse
 import asyncio
 import contextlib
 import multiprocessing
+import resource
 import socket
 import statistics
 import sys
@@ -176,6 +178,33 @@ def median_of(rounds: int, ratio: Callable[[], float]) -> float:
     return statistics.median(ratio() for _ in range(rounds))
 
 
+def resident_mib() -> float:
+    """What this process holds in memory now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 2**20
+
+
+def soak(requests: int) -> None:
+    """Many requests of many shapes: plans and prepared statements are bounded, so memory is."""
+    load = Load()
+    with LocalServer(schema=[SCHEMA]) as server:
+        port, key = int(server.url.rpartition(":")[2]), server.anon_key
+        shapes = [
+            f"/rest/v1/items?select={columns}&{name}={op}.{value}&limit={limit}"
+            for columns in ("id", "id,name", "*", "price,tags", "id,price::text", "n:name")
+            for name, value in (("id", "42"), ("price", "7"), ("name", "x"))
+            for op in ("eq", "gt", "lt", "neq", "not.eq")
+            for limit in (1, 10)
+        ]
+        share = max(8, requests // len(shapes) // 10 // 8 * 8)
+        for done in range(10):
+            for path in shapes:
+                load.cpu(port, path, key, times=share, tasks=8)
+            total = (done + 1) * len(shapes) * (share + 40)
+            print(f"{total:8} requests: {resident_mib():6.1f} MiB", flush=True)
+    load.close()
+
+
 def starts() -> tuple[float, float]:
     """Seconds to a served instance, with an empty data folder and with a filled one."""
     seconds: list[float] = []
@@ -191,7 +220,12 @@ def starts() -> tuple[float, float]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--rounds", type=int, default=5)
-    rounds: int = parser.parse_args().rounds
+    parser.add_argument("--soak", type=int, default=0, help="requests to watch memory over")
+    options = parser.parse_args()
+    rounds: int = options.rounds
+    if options.soak:
+        soak(options.soak)
+        return 0
     load = Load()
     with LocalServer(schema=[SCHEMA], db_max_rows=10_000) as server:
         port, key = int(server.url.rpartition(":")[2]), server.anon_key

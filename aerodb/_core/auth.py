@@ -203,12 +203,12 @@ def sign_in_call(email: str, password: str) -> Prepared[AuthData]:
                  retry=Retry.NEVER_ANSWERED, identity="key")  # fmt: skip
 
 
-def refresh_call(refresh_token: str) -> Prepared[Session]:
+def refresh_call(refresh_token: str, *, timeout: float | None = None) -> Prepared[Session]:
     """POST /auth/refresh. A lost answer is the session keeper's to judge, not the loop's."""
     return _call("POST", "/auth/refresh", _decoder(read_session, "tokens"),
                  {"refresh_token": refresh_token},
                  problems=(token_problem(refresh_token, "refresh_token"),),
-                 secrets=(refresh_token,), identity="key")  # fmt: skip
+                 secrets=(refresh_token,), identity="key", timeout=timeout)  # fmt: skip
 
 
 def sign_out_call(session: Session, scope: str = "local") -> Prepared[None]:

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/_session.py by scripts/generate.py [4a46dd3a1b39]: do not edit
+# GENERATED from aerodb_async_src/_session.py by scripts/generate.py [8a7d359f19d4]: do not edit
 """Keeps a client's session: grants tokens to requests, refreshes them once for everybody.
 
 `SessionMachine` decides; this waits. The machine is touched only under the mutex, which is never
@@ -55,11 +55,21 @@ class AsyncSessionKeeper:
     Args:
         store: Where the session is kept beyond this object.
         required: Never be anybody but the user: without a session, calls answer an error.
+        timeout: Seconds for a refresh, whoever is in a hurry for it.
     """
 
-    __slots__ = ("_flight", "_machine", "_mutex", "_required", "_store", "changes")
+    __slots__ = (
+        "_flight",
+        "_machine",
+        "_mutex",
+        "_required",
+        "_store",
+        "_timeout",
+        "changes",
+    )
 
-    def __init__(self, store: Any = None, *, required: bool = False) -> None:
+    def __init__(self, store: Any = None, *, required: bool = False, timeout: float = 30.0) -> None:
+        self._timeout = timeout
         self._machine = SessionMachine()
         self._mutex = Mutex()
         self._flight: AsyncRefreshing | None = None
@@ -224,7 +234,7 @@ class AsyncSessionKeeper:
         self, store: AsyncStoreKeeper, transport: AsyncTransport, flight: AsyncRefreshing
     ) -> None:
         """Lock, look whether another process was quicker, and only then refresh (R5)."""
-        release = await store.lock(transport.options.timeout)
+        release = await store.lock(self._timeout)
         if release is None:
             self._unreachable(flight, not_refreshed(None))
             return
@@ -248,7 +258,7 @@ class AsyncSessionKeeper:
         self, transport: AsyncTransport, flight: AsyncRefreshing, session: Session
     ) -> None:
         """Spend the refresh token, and conclude from the answer."""
-        call = refresh_call(session.refresh_token or "")
+        call = refresh_call(session.refresh_token or "", timeout=self._timeout)
         sent = monotonic()
         response = await transport.execute(call)
         error = response.error
@@ -267,7 +277,7 @@ class AsyncSessionKeeper:
                 await transport.execute(sign_out_call(fresh))
         elif outcome is Outcome.REJECTED and response.error is not None:
             if self._rejected(flight, session_ended(response.error.message, response.error)):
-                await self._clear(transport.options.timeout, locked=True)
+                await self._clear(self._timeout, locked=True)
         else:
             self._unreachable(flight, not_refreshed(response.error))
 

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/client.py by scripts/generate.py [37c2fef05aa1]: do not edit
+# GENERATED from aerodb_async_src/client.py by scripts/generate.py [c7f41101ed0b]: do not edit
 """The client: composes the services over one transport, opens and closes it."""
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class AsyncAeroDBClient(ContextGuard, AsyncQuerySource):
         )
         client_headers = ClientHeaders(version=__version__, key=clean_key(key), headers=headers)
         http = HttpClient(_http_settings(options), client=http_client)
-        session = AsyncSessionKeeper(options.session_store)
+        session = AsyncSessionKeeper(options.session_store, timeout=options.timeout)
         self._headers = client_headers
         self._transport = AsyncTransport(base, client_headers, options, http, session=session)
         self._source = (self._transport, schema)
@@ -100,7 +100,7 @@ class AsyncAeroDBClient(ContextGuard, AsyncQuerySource):
             ValueError, TypeError: a token that cannot be sent.
         """
         session = Session(access_token, refresh_token)
-        keeper = AsyncSessionKeeper(required=True)
+        keeper = AsyncSessionKeeper(required=True, timeout=self._transport.options.timeout)
         life = math.inf if refresh_token is None else life_left(session, wall_clock())
         keeper.adopt_unsaved(session, life)
         return self._view(self._transport.view(session=keeper), self._headers)

@@ -150,5 +150,5 @@ async def test_identities_never_mix(scripted: ScriptedServer, desk: TokenDesk) -
                 wrong += answer.data != [{"bearer": f"Bearer {token}"}]
             return wrong
 
-        assert sum(await asyncio.gather(*(act(number, 40) for number in range(125)))) == 0
-    assert len(scripted.seen) == 5000
+        assert sum(await asyncio.gather(*(act(number, 32) for number in range(125)))) == 0
+    assert len(scripted.seen) == 4000

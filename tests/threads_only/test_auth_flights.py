@@ -80,7 +80,7 @@ def test_64_threads_refresh_once(scripted: ScriptedServer, desk: TokenDesk) -> N
         assert len(scripted.seen) == 1 + 1 + 64 * 16 + desk.refused
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
 def test_callers_that_run_out_of_time_take_nobody_along(
     scripted: ScriptedServer, desk: TokenDesk, seed: int
 ) -> None:
@@ -106,12 +106,12 @@ def test_identities_never_mix(scripted: ScriptedServer, desk: TokenDesk) -> None
     with make(scripted) as client:
 
         def act(index: int) -> None:
-            for call in range(312):
+            for call in range(80):
                 token = f"user-{index}-{call % 2}"
                 assert notes(client.as_user(token)).data == [{"bearer": f"Bearer {token}"}]
 
         together(64, act)
-    assert len(scripted.seen) == 64 * 312
+    assert len(scripted.seen) == 64 * 80
 
 
 PROCESS = """

@@ -112,11 +112,15 @@ def test_a_closed_client_leaves_nothing_behind(scripted: ScriptedServer) -> None
 
 
 def test_a_dropped_client_warns_and_leaves_nothing_behind(scripted: ScriptedServer) -> None:
-    client = AeroDBClient(url_of(scripted), KEY)
-    ask(client, 0)
+    def use_and_drop() -> None:
+        def use() -> None:
+            ask(AeroDBClient(url_of(scripted), KEY), 0)
+
+        use()
+        gc.collect()
+
     with pytest.warns(ResourceWarning, match="unclosed AeroDB client"):
-        del client
-    gc.collect()
+        use_and_drop()
     until(lambda: scripted.now_open == 0)
 
 

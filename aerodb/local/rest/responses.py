@@ -180,8 +180,10 @@ def _length(body: bytes) -> Header:
 
 
 def _header_text(text: str) -> str:
-    """Header values are sent as Latin-1: UTF-8 goes through as its bytes."""
-    return text.encode("utf-8", "replace").decode("latin-1")
+    """Header values are sent as Latin-1: UTF-8 goes through as its bytes. What would end the line,
+    and may be in a name of the database, is percent-encoded."""
+    safe = _UNPRINTABLE.sub(lambda found: f"%{ord(found[0]):02X}", text.strip())
+    return safe.encode("utf-8", "replace").decode("latin-1")
 
 
 def _profile(request: Request) -> tuple[Header, ...]:
@@ -253,7 +255,7 @@ def _guc_header(item: Any, refusal: RestError) -> Header:
         raise refusal
     if not _NAME.fullmatch(name) or _UNPRINTABLE.search(value):
         raise refusal  # would split the response
-    return name, _header_text(value.strip())
+    return name, _header_text(value)
 
 
 def _without_framing(headers: Iterable[Header]) -> tuple[Header, ...]:
@@ -308,10 +310,10 @@ def error_response(error: RestError) -> Response:
     headers = [
         ("Content-Type", "application/json; charset=utf-8"),
         _length(body),
-        ("Proxy-Status", _printable(f"PostgREST; error={error.code}")),
+        ("Proxy-Status", _printable(f"PostgREST; error={error.code.strip()}")),
     ]
     headers += _without_framing(
-        (name, _printable(_header_text(value)).strip())
+        (name, _printable(value.strip()))
         for name, value in error.headers
         if _NAME.fullmatch(name)
     )
@@ -319,7 +321,7 @@ def error_response(error: RestError) -> Response:
 
 
 def _printable(value: str) -> str:
-    return _UNPRINTABLE.sub(" ", value.encode("latin-1", "replace").decode("latin-1"))
+    return _header_text(_UNPRINTABLE.sub(" ", value))
 
 
 def _error_body(error: RestError) -> bytes:
