@@ -82,10 +82,11 @@ class AsyncSessionKeeper:
         """What is held in memory."""
         return self._machine.session
 
-    @property
-    def token(self) -> str | None:
-        """The access token that is held in memory."""
-        return self._machine.grant.token
+    def secrets(self) -> tuple[str, ...]:
+        """The tokens held, which must show in no error."""
+        session = self._machine.session
+        texts = () if session is None else (session.access_token, session.refresh_token)
+        return tuple(text for text in texts if text)
 
     # --- what requests ask ----------------------------------------------------------------
 

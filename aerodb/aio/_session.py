@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/_session.py by scripts/generate.py [8a7d359f19d4]: do not edit
+# GENERATED from aerodb_async_src/_session.py by scripts/generate.py [2c96c31de090]: do not edit
 """Keeps a client's session: grants tokens to requests, refreshes them once for everybody.
 
 `SessionMachine` decides; this waits. The machine is touched only under the mutex, which is never
@@ -82,10 +82,11 @@ class AsyncSessionKeeper:
         """What is held in memory."""
         return self._machine.session
 
-    @property
-    def token(self) -> str | None:
-        """The access token that is held in memory."""
-        return self._machine.grant.token
+    def secrets(self) -> tuple[str, ...]:
+        """The tokens held, which must show in no error."""
+        session = self._machine.session
+        texts = () if session is None else (session.access_token, session.refresh_token)
+        return tuple(text for text in texts if text)
 
     # --- what requests ask ----------------------------------------------------------------
 

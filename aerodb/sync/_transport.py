@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/_transport.py by scripts/generate.py [d98251516896]: do not edit
+# GENERATED from aerodb_async_src/_transport.py by scripts/generate.py [ac8d72a1fce7]: do not edit
 """The one loop over HTTP: authorise, gate, send, decode, retry.
 
 Every operation of every service is a `Call` carried out here. What to do next is decided by
@@ -71,7 +71,9 @@ class _Flight:
         self.ended: AeroDBError | None = None
         self.key = new_id().encode("ascii") if call.keyed == "made" else None
 
-    def exchange(self, base: BaseUrl, headers: ClientHeaders) -> Exchange:
+    def exchange(
+        self, base: BaseUrl, headers: ClientHeaders, session: SessionKeeper
+    ) -> Exchange:
         """What an error says of the call; made when there is one."""
         return Exchange(
             self.call.method,
@@ -81,7 +83,7 @@ class _Flight:
             self.attempts,
             self.timeout,
             self.doubtful,
-            (*headers.secrets(self.token), *self.call.secrets),
+            (*headers.secrets(self.token), *self.call.secrets, *session.secrets()),
         )
 
     @property
@@ -182,7 +184,7 @@ class Transport:
         self, decoded: AeroDBResponse[T], flight: _Flight, answer: RawResponse | ByteStream
     ) -> AeroDBResponse[T]:
         if decoded.error is not None:
-            exchange = flight.exchange(self._base, self._headers)
+            exchange = flight.exchange(self._base, self._headers, self.session)
             error = placed(
                 decoded.error, exchange, answer.status, changed=decoded.meta.affected != 0
             )
@@ -208,7 +210,7 @@ class Transport:
             meta.request_id,
             meta.attempts,
             timeout,
-            secrets=(*self._headers.secrets(self.session.token), *call.secrets),
+            secrets=(*self._headers.secrets(), *call.secrets, *self.session.secrets()),
         )
 
     def _fly(
@@ -272,7 +274,9 @@ class Transport:
         granted = self.session.granted_again(self, flight.deadline, flight.grant)
         flight.replayed = True
         if isinstance(granted, AeroDBError):
-            flight.ended = placed(granted, flight.exchange(self._base, self._headers), 401)
+            flight.ended = placed(
+                granted, flight.exchange(self._base, self._headers, self.session), 401
+            )
         elif granted is not None:
             flight.grant = granted
             return True
@@ -280,7 +284,7 @@ class Transport:
 
     def _ended(self, problem: AeroDBError, flight: _Flight) -> AeroDBResponse[Any]:
         """The answer of a call that may not go out, or not again."""
-        error = placed(problem, flight.exchange(self._base, self._headers))
+        error = placed(problem, flight.exchange(self._base, self._headers, self.session))
         return failed(error, (), monotonic() - flight.started)
 
     def _verdict(self, flight: _Flight, error: AeroDBError, sent: bool) -> Wait | GiveUp:
@@ -375,7 +379,7 @@ class Transport:
         return 200 <= response.status < 300 or response.status in call.answers
 
     def _read_failure(self, flight: _Flight, outcome: RawResponse | TransportError) -> AeroDBError:
-        exchange = flight.exchange(self._base, self._headers)
+        exchange = flight.exchange(self._base, self._headers, self.session)
         if isinstance(outcome, TransportError):
             return error_from_transport(outcome, exchange)
         return error_from_response(

@@ -1,18 +1,23 @@
-# GENERATED from tests/aio/test_auth.py by scripts/generate.py [294025fa52c6]: do not edit
+# GENERATED from tests/aio/test_auth.py by scripts/generate.py [46dda1cfb065]: do not edit
 """Sessions, against a server over real sockets: refresh, replay, races, identities, stores."""
 
 from __future__ import annotations
 
+import copy
 import json
+import logging
 import os
+import pickle
+import pprint
 import random
+import traceback
 from collections.abc import Iterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from aerodb import AuthChange, FileSessionStore, MemorySessionStore, Session
+from aerodb import AuthChange, AuthData, FileSessionStore, MemorySessionStore, Session
 from aerodb._core.options import ClientOptions
 from aerodb._io.on_threads import Worker, pause
 from aerodb.sync import AeroDBClient
@@ -319,13 +324,15 @@ def test_signing_out_the_others_keeps_this_one(
     assert client.auth.get_session() is not None
 
 
+@pytest.mark.parametrize(("turns", "stored"), [(160, False), (40, True)])
 def test_signing_out_wins_every_race_with_a_refresh(
-    scripted: ScriptedServer, desk: TokenDesk, tmp_path: Path
+    scripted: ScriptedServer, desk: TokenDesk, tmp_path: Path, turns: int, stored: bool
 ) -> None:
     seed = random.randrange(2**32)
     chance = random.Random(seed)
-    with make(scripted, session_store=FileSessionStore(tmp_path / "session")) as client:
-        for turn in range(200):
+    store = FileSessionStore(tmp_path / "session") if stored else None
+    with make(scripted, session_store=store) as client:
+        for turn in range(turns):
             client.auth.sign_in(EMAIL, PASSWORD)
             desk.expire()
             desk.delay = chance.uniform(0.0, 0.004)
@@ -608,6 +615,71 @@ def test_a_store_that_cannot_be_written_is_a_warning(
         assert answer.ok
         assert "could not be stored" in answer.meta.warnings[0]
         assert (notes(client)).unwrap() == [{"bearer": "Bearer access1"}]
+
+
+# --- secrets (reliability C4) ------------------------------------------------------------------
+
+
+def test_a_canary_in_the_tokens_shows_up_nowhere(
+    scripted: ScriptedServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    desk = TokenDesk(scripted, canary="Canary7x")
+    password = "Canary7x-password"
+    shown: list[Any] = []
+    store = FileSessionStore(tmp_path / "session")
+    with make(scripted, session_store=store) as client:
+        client.auth.on_auth_state_change(lambda *change: shown.append(change))
+        shown.append(client.auth.sign_in(EMAIL, password))
+        desk.expire()
+        shown.append(notes(client) and client)
+        user = client.as_user(*desk.open())
+        shown += [client, client.auth, client.auth.get_session(), user, user.auth, store]
+        shown += [client._transport, client._transport.session, client._transport.session._machine]
+        shown.append(client._transport.session._machine.grant)
+        token = client.auth.get_session()
+        assert token is not None
+        assert "Canary7x" in token.access_token
+        echoed = {"error": f"no {token.access_token} {token.refresh_token} {password}", "code": "x"}
+        for path in ("/auth/login", "/rest/v1/notes", "/auth/user"):
+            scripted.on(path, reply(400, {**echoed, "details": echoed["error"]}))
+            echoed["error"] = echoed["error"].replace(password, "")  # only login has seen it
+        shown += [notes(client), client.auth.get_user()]
+        shown.append(client.auth.sign_in(EMAIL, password))
+        echo = reply(401, {"error": f"gone {token.refresh_token}", "code": "session_revoked"})
+        scripted.on("/auth/refresh", echo)
+        shown.append(client.auth.refresh_session())
+        for value in (token, client, user, AuthData(None, token), token._access):
+            for copied in (pickle.dumps, copy.copy, copy.deepcopy):
+                if isinstance(value, AuthData) and copied is copy.copy:
+                    continue  # shares the session, as any reference does
+                with pytest.raises(TypeError) as refusal_of:
+                    copied(value)
+                shown.append("".join(traceback.format_exception(refusal_of.value)))
+        shown += [pickle.dumps(ClientOptions(session_store=store)), vars(client)]
+    texts = [f"{value} {value!r} {pprint.pformat(value)}" for value in shown]
+    assert [text for text in texts if "Canary7x" in text] == []
+    assert "Canary7x" not in caplog.text
+
+
+def test_no_token_in_the_local_variables_of_a_traceback(
+    scripted: ScriptedServer, desk: TokenDesk
+) -> None:
+    password = "Canary7x-password"
+    desk.canary = "Canary7x"
+
+    class Broken(MemorySessionStore):
+        def save(self, session: Session) -> None:
+            raise RuntimeError("the store's own")
+
+    with make(scripted, session_store=Broken()) as client:
+        with pytest.raises(RuntimeError) as raised:
+            client.auth.sign_in(EMAIL, password)
+        frames = traceback.TracebackException.from_exception(raised.value, capture_locals=True)
+        ours = [frame for frame in frames.stack if "/aerodb/" in frame.filename]
+        assert len(ours) >= 4
+        for frame in ours:
+            assert "Canary7x" not in str(frame.locals), frame.name
 
 
 # --- other calls -------------------------------------------------------------------------------

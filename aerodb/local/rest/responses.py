@@ -313,9 +313,7 @@ def error_response(error: RestError) -> Response:
         ("Proxy-Status", _printable(f"PostgREST; error={error.code.strip()}")),
     ]
     headers += _without_framing(
-        (name, _printable(value.strip()))
-        for name, value in error.headers
-        if _NAME.fullmatch(name)
+        (name, _printable(value.strip())) for name, value in error.headers if _NAME.fullmatch(name)
     )
     return Response(error.status, tuple(headers), body)
 

@@ -11,7 +11,7 @@ $$;
 
 alter role aerodb_auth set statement_timeout = '10s';
 alter role aerodb_auth set idle_in_transaction_session_timeout = '10s';
-alter role aerodb_auth set search_path = '';
+alter role aerodb_auth set search_path = public; -- for triggers that users put on these tables
 
 -- The names of the columns are those that triggers and policies of hosted services know.
 create table if not exists auth.users (

@@ -30,6 +30,17 @@ SCHEMA = """
     alter table notes enable row level security;
     create policy own on folders using (owner = auth.uid()) with check (owner = auth.uid());
     create policy own on notes using (owner = auth.uid()) with check (owner = auth.uid());
+    create table profiles (id uuid primary key references auth.users on delete cascade, name text);
+    create function on_new_user() returns trigger language plpgsql security definer as $$
+    begin
+        if new.email like '%@refused.example' then
+            raise exception 'only for friends';
+        end if;
+        insert into profiles values (new.id, new.raw_user_meta_data ->> 'name');
+        return new;
+    end $$;
+    create trigger on_new_user after insert on auth.users
+        for each row execute function on_new_user();
     create function note_count() returns bigint language sql stable as 'select count(*) from notes';
     create view own_notes with (security_invoker = true) as select * from notes;
     create function whoami() returns json language sql stable as

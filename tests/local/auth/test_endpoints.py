@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import httpx
 import jwt
+import psycopg
 import pytest
 
 from .conftest import PASSWORD, Api, Person, new_email, said
@@ -393,3 +394,77 @@ def test_health_tells_of_auth_and_its_grace(api: Api) -> None:
 def test_request_ids_come_back(api: Api) -> None:
     answer = api.post("/auth/login", headers={"X-Request-Id": "r-7"})
     assert answer.headers["x-request-id"] == "r-7"
+
+
+# --- what the owner of the database does --------------------------------------------------------
+
+
+def test_triggers_on_users_run(api: Api) -> None:
+    person = api.person(metadata={"name": "Zoë"})
+    rows = api.server.execute_sql("select name from profiles where id = %s", [person.id])
+    assert rows == [{"name": "Zoë"}]
+    body = {"email": "somebody@refused.example", "password": PASSWORD}
+    answer = api.post("/auth/signup", body)
+    assert said(answer) == (400, "validation_failed")
+    assert "only for friends" in answer.json()["message"]
+    assert said(api.sign_in(body["email"])) == (401, "invalid_credentials")
+
+
+def test_lost_connections_are_replaced(api: Api) -> None:
+    person = api.person()
+    ended = api.server.execute_sql(
+        "select count(pg_terminate_backend(pid)) as n from pg_stat_activity "
+        "where usename = 'aerodb_auth'"
+    )
+    assert ended[0]["n"] > 0
+    assert person.call("GET", "/auth/user").status_code == 200
+
+
+def test_a_database_that_refuses_work_is_a_503(api: Api, somebody: Person) -> None:
+    with psycopg.connect(api.server.database_url) as connection:
+        connection.execute("set local lock_timeout = '5s'; lock table auth.sessions")
+        api.server.execute_sql("alter role aerodb_auth set statement_timeout = '100ms'")
+        try:
+            end_backends(api)
+            answer = somebody.call("GET", "/auth/user")
+        finally:
+            api.server.execute_sql("alter role aerodb_auth set statement_timeout = '10s'")
+            connection.rollback()
+            end_backends(api)
+    assert said(answer) == (503, "service_unavailable")
+    assert answer.headers["retry-after"] == "1"
+    assert somebody.call("GET", "/auth/user").status_code == 200
+
+
+def end_backends(api: Api) -> None:
+    """Have new connections made, which know the role's new settings."""
+    api.server.execute_sql(
+        "select pg_terminate_backend(pid, 5000) from pg_stat_activity where usename = 'aerodb_auth'"
+    )
+
+
+# --- rights -------------------------------------------------------------------------------------
+
+GREEDY = {
+    "role": "service_role",
+    "app_metadata": {"admin": True},
+    "email_verified": True,
+    "id": str(UNKNOWN),
+    "is_super_admin": True,
+}
+
+
+def test_nobody_gives_themselves_rights(api: Api) -> None:
+    email = new_email()
+    made = api.post("/auth/signup", {"email": email, "password": PASSWORD, **GREEDY})
+    person = Person(email, api, made.json())
+    changed = person.call("PUT", "/auth/user", json={"metadata": GREEDY, **GREEDY}).json()
+    for user in (made.json()["user"], changed, person.call("GET", "/auth/user").json()):
+        assert user["role"] == "authenticated"
+        assert user["app_metadata"] == {}
+        assert user["email_verified"] is False
+        assert user["id"] != str(UNKNOWN)
+    claims = claims_of(api.refresh(person.refresh_token).json()["access_token"])
+    assert claims["role"] == "authenticated"
+    assert claims["app_metadata"] == {}
+    assert claims["user_metadata"] == GREEDY, "which is what users say of themselves"
