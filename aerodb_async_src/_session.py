@@ -58,15 +58,7 @@ class AsyncSessionKeeper:
         timeout: Seconds for a refresh, whoever is in a hurry for it.
     """
 
-    __slots__ = (
-        "_flight",
-        "_machine",
-        "_mutex",
-        "_required",
-        "_store",
-        "_timeout",
-        "changes",
-    )
+    __slots__ = ("_flight", "_machine", "_mutex", "_required", "_store", "_timeout", "changes")
 
     def __init__(self, store: Any = None, *, required: bool = False, timeout: float = 30.0) -> None:
         self._timeout = timeout

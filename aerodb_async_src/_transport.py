@@ -95,16 +95,8 @@ class _Flight:
 class AsyncTransport:
     """Carries out calls over one pool of connections, as one identity."""
 
-    __slots__ = (
-        "_base",
-        "_budget",
-        "_headers",
-        "_http",
-        "_keys_honoured",
-        "_options",
-        "_view_closed",
-        "session",
-    )
+    __slots__ = ("_base", "_budget", "_headers", "_http", "_keys_honoured", "_options",
+                 "_view_closed", "session")  # fmt: skip
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/_session.py by scripts/generate.py [2c96c31de090]: do not edit
+# GENERATED from aerodb_async_src/_session.py by scripts/generate.py [0f534fb712c3]: do not edit
 """Keeps a client's session: grants tokens to requests, refreshes them once for everybody.
 
 `SessionMachine` decides; this waits. The machine is touched only under the mutex, which is never
@@ -58,15 +58,7 @@ class AsyncSessionKeeper:
         timeout: Seconds for a refresh, whoever is in a hurry for it.
     """
 
-    __slots__ = (
-        "_flight",
-        "_machine",
-        "_mutex",
-        "_required",
-        "_store",
-        "_timeout",
-        "changes",
-    )
+    __slots__ = ("_flight", "_machine", "_mutex", "_required", "_store", "_timeout", "changes")
 
     def __init__(self, store: Any = None, *, required: bool = False, timeout: float = 30.0) -> None:
         self._timeout = timeout

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/_transport.py by scripts/generate.py [55f796d84e53]: do not edit
+# GENERATED from aerodb_async_src/_transport.py by scripts/generate.py [99928604bda4]: do not edit
 """The one loop over HTTP: authorise, gate, send, decode, retry.
 
 Every operation of every service is a `Call` carried out here. What to do next is decided by
@@ -95,16 +95,8 @@ class _Flight:
 class AsyncTransport:
     """Carries out calls over one pool of connections, as one identity."""
 
-    __slots__ = (
-        "_base",
-        "_budget",
-        "_headers",
-        "_http",
-        "_keys_honoured",
-        "_options",
-        "_view_closed",
-        "session",
-    )
+    __slots__ = ("_base", "_budget", "_headers", "_http", "_keys_honoured", "_options",
+                 "_view_closed", "session")  # fmt: skip
 
     def __init__(
         self,

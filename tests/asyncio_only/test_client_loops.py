@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 
 from aerodb import AeroDBResponse, AsyncAeroDBClient, ClientOptions
+from aerodb._io.on_asyncio import direct
+from aerodb._io.on_asyncio.dial import dial
 from tests.support.scripted import ScriptedServer, head, wait
 
 KEY = "aero_sk_C4n4ry0123456789abcdefghijkl"
@@ -158,6 +160,24 @@ async def test_the_key_is_in_no_frame_of_a_blocked_upload() -> None:
             assert any(frame.name == "_flush" for frame in frames)
             assert KEY not in "".join(traceback.StackSummary.from_list(frames).format())
             connection.close()
+
+
+async def test_closing_while_another_task_connects(
+    scripted: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = AsyncAeroDBClient(url_of(scripted), KEY)
+
+    async def meanwhile_closed(*arguments: Any) -> Any:
+        wire = await dial(*arguments)
+        await client.close()  # as another task may do at this moment
+        return wire
+
+    monkeypatch.setattr(direct, "dial", meanwhile_closed)
+    error = (await client.from_("t").insert({"a": 1})).error
+    assert error is not None
+    assert (error.code, error.maybe_applied) == ("CLIENT_CLOSED", False)
+    assert scripted.seen == []
+    assert client._transport._http.sockets == 0
 
 
 def test_twenty_loops_one_after_another(scripted: ScriptedServer) -> None:

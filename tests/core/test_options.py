@@ -126,7 +126,7 @@ def test_wrong_values(name: str, value: Any) -> None:
         *(
             (name, None)
             for name in DEFAULTS
-            if name not in ("proxy", "retry_budget", "idempotency_keys")
+            if name not in ("proxy", "retry_budget", "idempotency_keys", "session_store")
         ),
         *((name, True) for name in ("timeout", "retries", "max_connections", "retry_budget")),
         *((name, 1) for name in ("allow_insecure", "trust_env", "http2", "verify", "proxy")),

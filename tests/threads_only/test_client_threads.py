@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -16,6 +17,9 @@ from typing import Any
 import pytest
 
 from aerodb import AeroDBClient, ClientOptions
+from aerodb._io.exchange import is_reusable
+from aerodb._io.on_threads import direct
+from aerodb._io.on_threads.dial import dial
 from tests.support.scripted import ScriptedServer, head, wait
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -338,3 +342,51 @@ def test_closing_while_sixteen_threads_ask(scripted: ScriptedServer) -> None:
     assert raised == []
     assert codes == {None, "CLIENT_CLOSED"}
     until(lambda: scripted.now_open == 0)
+
+
+def watch_sockets(monkeypatch: pytest.MonkeyPatch) -> list[socket.socket]:
+    """The sockets that the client connects from now on."""
+    made: list[socket.socket] = []
+
+    def watched(*arguments: Any) -> socket.socket:
+        made.append(dial(*arguments))
+        return made[-1]
+
+    monkeypatch.setattr(direct, "dial", watched)
+    return made
+
+
+def test_closing_just_before_a_connection_is_given_back(
+    scripted: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = AeroDBClient(url_of(scripted), KEY)
+
+    def meanwhile_closed(connection: Any) -> bool:
+        client.close()  # as another thread may do at this moment
+        return is_reusable(connection)
+
+    monkeypatch.setattr(direct, "is_reusable", meanwhile_closed)
+    made = watch_sockets(monkeypatch)
+    ask(client, 0)
+    assert client.is_closed
+    assert [sock.fileno() for sock in made] == [-1]  # closed
+
+
+def test_closing_while_another_thread_connects(
+    scripted: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = AeroDBClient(url_of(scripted), KEY)
+    made: list[socket.socket] = []
+
+    def meanwhile_closed(*arguments: Any) -> Any:
+        sock = dial(*arguments)
+        made.append(sock)
+        client.close()  # as another thread may do at this moment
+        return sock
+
+    monkeypatch.setattr(direct, "dial", meanwhile_closed)
+    error = client.from_("t").insert({"a": 1}).execute().error
+    assert error is not None
+    assert (error.code, error.maybe_applied) == ("CLIENT_CLOSED", False)
+    assert scripted.seen == []
+    assert [sock.fileno() for sock in made] == [-1]  # closed

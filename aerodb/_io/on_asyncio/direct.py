@@ -11,6 +11,7 @@ import httpcore
 from aerodb._core.http import Origin, Request, TransportError
 from aerodb._core.http_settings import HttpSettings
 from aerodb._io.exchange import core_origin, core_request, explain, is_reusable
+from aerodb._io.failures import client_closed
 from aerodb._io.on_asyncio.dial import dial
 from aerodb._io.on_asyncio.progress import Progress
 from aerodb._io.on_asyncio.wire import Wire
@@ -125,6 +126,9 @@ class DirectPool:
         self._make_room()
         context = context_for(self._settings) if origin.scheme == "https" else None
         wire = await dial(origin, context, self._settings.connect_timeout)
+        if self._closed:
+            wire.abort()
+            raise client_closed()
         self._open = {other for other in self._open if not other.ended}
         self._open.add(wire)
         return Connection(origin, wire)

@@ -12,6 +12,7 @@ import httpcore
 from aerodb._core.http import Origin, Request, TransportError
 from aerodb._core.http_settings import HttpSettings
 from aerodb._io.exchange import core_origin, core_request, explain, is_reusable
+from aerodb._io.failures import client_closed
 from aerodb._io.on_threads.dial import dial
 from aerodb._io.on_threads.wire import Wire
 from aerodb._io.tls import context_for
@@ -79,6 +80,7 @@ class DirectPool:
         self._idle: dict[Origin, list[Connection]] = {}
         # Not a WeakSet: copying that while another thread adds to it can fail.
         self._open: set[weakref.ref[Wire]] = set()
+        self._closed = False
 
     def open(
         self, request: Request, deadline: float | None, idle_timeout: float | None
@@ -123,6 +125,9 @@ class DirectPool:
         sock = dial(origin, context, limit if deadline is None else min(limit, deadline))
         wire = Wire(sock)
         self._open.add(weakref.ref(wire, self._open.discard))
+        if self._closed:  # meanwhile, and close() may not have seen this one
+            wire.close()
+            raise client_closed()
         return Connection(origin, wire)
 
     def give(self, connection: Connection) -> None:
@@ -135,6 +140,8 @@ class DirectPool:
         if stack is None:
             stack = self._idle.setdefault(connection.origin, [])
         stack.append(connection)
+        if self._closed:  # meanwhile, and close() may have looked before
+            self._close_idle()
         if len(stack) > 1 and stack[0].idle_since < connection.idle_since - 2.0:
             self._drop_expired(stack, connection.idle_since)
 
@@ -169,15 +176,19 @@ class DirectPool:
 
     def close(self) -> None:
         """Close what is idle; wake the threads that wait on the rest."""
+        self._closed = True
+        self._close_idle()
+        for wire in self._wires():
+            if not wire.ended:
+                wire.wake()
+
+    def _close_idle(self) -> None:
         for stack in list(self._idle.values()):
             while stack:
                 try:
                     stack.pop().wire.close()
                 except IndexError:
                     break
-        for wire in self._wires():
-            if not wire.ended:
-                wire.wake()
 
     def abandon(self) -> None:
         """In a forked child: close our copies of the descriptors, and nothing more."""

@@ -19,11 +19,6 @@ _IDLE_SECONDS = 60.0
 _CLOSE_SECONDS = 3.0
 
 
-async def _check(connection: Connection) -> None:
-    """Raise if the connection broke while it lay unused; the pool then takes another one."""
-    await connection.execute("")
-
-
 class Store:
     """A pool of connections as `aerodb_auth` (sql/070_auth_tables.sql), opened when first used."""
 
@@ -36,7 +31,6 @@ class Store:
                 "application_name": "aerodb.local auth",
                 "row_factory": dict_row,
             },
-            check=_check,
             min_size=0,
             max_size=_CONNECTIONS,
             max_idle=_IDLE_SECONDS,
@@ -57,7 +51,7 @@ class Store:
     async def transaction(self) -> AsyncGenerator[Connection]:
         """One transaction: it is committed unless the block raises."""
         try:
-            async with self._pool.connection() as connection, connection.transaction():
+            async with self._connection() as connection, connection.transaction():
                 yield connection
         except (PoolTimeout, TooManyRequests, PoolClosed, psycopg.OperationalError):
             message = "The database does not answer."
@@ -65,6 +59,29 @@ class Store:
         except psycopg.errors.RaiseException as problem:
             # A trigger that the owner put on these tables has said no.
             raise invalid(problem.diag.message_primary or "refused by a trigger") from None
+
+    @contextlib.asynccontextmanager
+    async def _connection(self) -> AsyncGenerator[Connection]:
+        """A connection that works.
+
+        What broke one while it lay unused has broken all of them: they are replaced at once. The
+        pool's own check would wait a little longer after each.
+        """
+        async with self._pool.connection() as connection:
+            if await _works(connection):
+                yield connection
+                return
+        await self._pool.check()
+        async with self._pool.connection() as connection:
+            yield connection
+
+
+async def _works(connection: Connection) -> bool:
+    try:
+        await connection.execute("")
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 async def one(connection: Connection, query: str, *parameters: Any) -> dict[str, Any] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -412,6 +413,9 @@ def test_triggers_on_users_run(api: Api) -> None:
 
 def test_lost_connections_are_replaced(api: Api) -> None:
     person = api.person()
+    with ThreadPoolExecutor(16) as threads:  # so that there is more than one
+        calls = [threads.submit(person.call, "GET", "/auth/user") for _ in range(16)]
+    assert {call.result().status_code for call in calls} == {200}
     ended = api.server.execute_sql(
         "select count(pg_terminate_backend(pid)) as n from pg_stat_activity "
         "where usename = 'aerodb_auth'"
