@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from typing import Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from aerodb._core.headers import ClientHeaders, clean_key
 from aerodb._core.health import HealthStatus, prepared_health
@@ -20,8 +20,10 @@ from aerodb.types import AeroDBResponse
 
 from ._session import AsyncSessionKeeper
 from ._transport import AsyncTransport
-from .auth import AsyncAuthClient
 from .database import AsyncQuerySource
+
+if TYPE_CHECKING:
+    from .auth import AsyncAuthClient
 
 
 class AsyncAeroDBClient(ContextGuard, AsyncQuerySource):
@@ -87,6 +89,8 @@ class AsyncAeroDBClient(ContextGuard, AsyncQuerySource):
     @property
     def auth(self) -> AsyncAuthClient:
         """Signing up, in and out; the session; users."""
+        from .auth import AsyncAuthClient  # when first asked for: many programs never do
+
         return AsyncAuthClient(self._transport, self._headers.key)
 
     def as_user(self, access_token: str, refresh_token: str | None = None) -> Self:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     import psycopg
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from aerodb.local import LocalServer
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# a slow or noisy machine is no failure: nothing here is judged by the clock
+settings.register_profile("aerodb", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("aerodb")
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/_session.py by scripts/generate.py [0f534fb712c3]: do not edit
+# GENERATED from aerodb_async_src/_session.py by scripts/generate.py [c7de7ae7fd99]: do not edit
 """Keeps a client's session: grants tokens to requests, refreshes them once for everybody.
 
 `SessionMachine` decides; this waits. The machine is touched only under the mutex, which is never
@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from aerodb._core.auth import refresh_call, sign_out_call
 from aerodb._core.identity import (
     AuthChange,
     AuthEvent,
@@ -251,6 +250,8 @@ class AsyncSessionKeeper:
         self, transport: AsyncTransport, flight: AsyncRefreshing, session: Session
     ) -> None:
         """Spend the refresh token, and conclude from the answer."""
+        from aerodb._core.auth import refresh_call, sign_out_call  # most programs never need them
+
         call = refresh_call(session.refresh_token or "", timeout=self._timeout)
         sent = monotonic()
         response = await transport.execute(call)
@@ -318,6 +319,8 @@ class AsyncSessionKeeper:
 
     async def sign_out(self, transport: AsyncTransport, scope: str) -> AeroDBResponse[None]:
         """Be nobody, first and whatever happens; then tell the server."""
+        from aerodb._core.auth import sign_out_call
+
         await self._read_store()
         with self._mutex:
             held = self._machine.sign_out()

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/_session.py by scripts/generate.py [a8d1ec7e9911]: do not edit
+# GENERATED from aerodb_async_src/_session.py by scripts/generate.py [077ca0f80548]: do not edit
 """Keeps a client's session: grants tokens to requests, refreshes them once for everybody.
 
 `SessionMachine` decides; this waits. The machine is touched only under the mutex, which is never
@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from aerodb._core.auth import refresh_call, sign_out_call
 from aerodb._core.identity import (
     AuthChange,
     AuthEvent,
@@ -251,6 +250,8 @@ class SessionKeeper:
         self, transport: Transport, flight: Refreshing, session: Session
     ) -> None:
         """Spend the refresh token, and conclude from the answer."""
+        from aerodb._core.auth import refresh_call, sign_out_call  # most programs never need them
+
         call = refresh_call(session.refresh_token or "", timeout=self._timeout)
         sent = monotonic()
         response = transport.execute(call)
@@ -318,6 +319,8 @@ class SessionKeeper:
 
     def sign_out(self, transport: Transport, scope: str) -> AeroDBResponse[None]:
         """Be nobody, first and whatever happens; then tell the server."""
+        from aerodb._core.auth import sign_out_call
+
         self._read_store()
         with self._mutex:
             held = self._machine.sign_out()

@@ -6,6 +6,7 @@ inside, and the server goes on.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import gzip
 import hashlib
@@ -29,7 +30,11 @@ import httpx
 import pytest
 
 from aerodb.local import LocalServer
+from aerodb.local.app import Front
+from aerodb.local.cors import CorsPolicy
+from aerodb.local.hosts import HostGate
 from aerodb.local.protocol import BoundedProtocol
+from aerodb.local.replies import Message, Receive, Scope, Send
 from aerodb.local.rest import exchange, media_types, preferences
 from aerodb.local.rest.fuzzy import FuzzySet, similarity
 
@@ -472,7 +477,9 @@ def test_no_role_leaks_between_callers(server: LocalServer, service: httpx.Clien
     assert seen == set(callers)
 
 
-def test_the_server_recovers_when_a_backend_is_killed(server: LocalServer) -> None:
+def test_the_server_recovers_when_a_backend_is_killed(
+    server: LocalServer, narrow: httpx.Client
+) -> None:
     """PostgreSQL ends all connections then, and recovers (reliability L2)."""
     with httpx.Client(base_url=server.url + REST, trust_env=False, timeout=30) as client:
         with ThreadPoolExecutor(1) as threads:
@@ -485,13 +492,14 @@ def test_the_server_recovers_when_a_backend_is_killed(server: LocalServer) -> No
             os.kill(found["pid"], signal.SIGKILL)
             answer = checked(waiting.result())
             assert (answer.status_code, answer.json()["code"]) == (503, "PGRST001")
-        for _ in range(100):
-            answer = checked(client.get("/items?select=id&id=eq.1"))
-            if answer.status_code == 200:
-                break
-            assert answer.status_code == 503
-            time.sleep(0.1)
-        assert answer.json() == [{"id": 1}]
+        for each in (client, narrow):
+            for _ in range(100):
+                answer = checked(each.get("/items?select=id&id=eq.1"))
+                if answer.status_code == 200:
+                    break
+                assert answer.status_code == 503
+                time.sleep(0.1)
+            assert answer.json() == [{"id": 1}]
 
 
 # --- tokens (C5) --------------------------------------------------------------------------------
@@ -561,6 +569,7 @@ def test_roles_that_no_token_may_take(server: LocalServer, anon: httpx.Client, r
     token = signed(server, HS256, {**CLAIMS, "role": role})
     answer = checked(anon.get("/rpc/who", headers={"Authorization": f"Bearer {token}"}))
     assert (answer.status_code, answer.json()["code"]) == (403, "42501")
+    assert answer.json()["message"] == f'permission denied to set role "{role}"'
 
 
 @pytest.mark.parametrize(
@@ -832,3 +841,30 @@ def test_requests_in_flight_are_answered_when_the_server_stops(server: LocalServ
     server.execute_sql("alter role anon set statement_timeout = '3s'")
     assert (ended.status_code, ended.json()["code"]) in ((503, "AERO503"), (500, "57014"))
     assert is_alive(server)
+
+
+async def test_a_request_that_the_end_interrupts_is_answered() -> None:
+    started = asyncio.Event()
+
+    async def endless(scope: Scope, receive: Receive, send: Send) -> None:
+        started.set()
+        await asyncio.Event().wait()
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b""}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    sent: list[Message] = []
+    gate, cors = HostGate("127.0.0.1"), CorsPolicy(None)
+    front = Front({REST: endless}, rest_path=REST, gate=gate, cors=cors, health=lambda: ("ok", {}))
+    scope: Scope = {"type": "http", "method": "GET", "path": f"{REST}/x", "query_string": b""}
+    scope |= {"raw_path": f"{REST}/x".encode(), "headers": [(b"host", b"localhost")]}
+    task = asyncio.create_task(front(scope, receive, send))
+    await started.wait()
+    task.cancel()
+    await asyncio.wait([task])
+    assert sent[0]["status"] == 503
+    body = json.loads(sent[1]["body"])
+    assert (set(body), body["code"]) == (SHAPE, "AERO503")
