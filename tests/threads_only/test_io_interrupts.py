@@ -93,6 +93,7 @@ def test_a_storm_of_interrupts(seed: int, way: str) -> None:
 
 
 ONE = """
+import signal
 import sys
 import time
 from aerodb._core.http import Origin, Request
@@ -101,6 +102,8 @@ from aerodb._io.on_threads import HttpClient, monotonic
 
 origin = Origin("http", "127.0.0.1", int(sys.argv[1]))
 http = HttpClient(HttpSettings(trust_env=False))
+# who runs the tests in the background of a shell has it ignored, and children inherit that
+signal.signal(signal.SIGINT, signal.default_int_handler)
 print("ready", flush=True)
 try:
     http.send(Request("GET", origin, "/never", [], None), monotonic() + 60)
@@ -126,5 +129,5 @@ def test_ctrl_c_ends_a_call_at_once() -> None:
             out, _ = child.communicate(timeout=20)
         finally:
             child.kill()
-            child.wait()
+            child.communicate()
         assert out == "interrupted b'/x\\n'\n"
