@@ -1,0 +1,161 @@
+"""AeroDB in FastAPI: one client for the program, the caller's own view for each request.
+
+    app = FastAPI(lifespan=aerodb_lifespan())
+    install_error_handlers(app)
+
+    @app.get("/todos")
+    async def todos(db: UserDB) -> list[Todo]:
+        return (await db.from_("todos", Todo)).unwrap()
+
+`DB` acts by the program's key, `UserDB` as whoever sent the bearer token, so that row-level
+security sees the caller. Both share one pool of connections. Needs `pip install aerodb[fastapi]`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, HTTPException, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import JSONResponse
+
+from aerodb import AeroDBAPIError, AsyncAeroDBClient, User
+from aerodb.contrib._callers import CallerCache, caller_cache
+from aerodb.contrib._statuses import answer_of
+
+__all__ = [
+    "DB",
+    "CurrentUser",
+    "OptionalUserDB",
+    "UserDB",
+    "aerodb_bearer",
+    "aerodb_lifespan",
+    "get_current_user",
+    "get_db",
+    "get_optional_user_db",
+    "get_user_db",
+    "install_error_handlers",
+]
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[dict[str, Any]]]
+
+aerodb_bearer = HTTPBearer(
+    scheme_name="AeroDB",
+    bearerFormat="JWT",
+    description="The access token of an AeroDB session.",
+    auto_error=False,
+)
+"""The scheme behind the "Authorize" button of `/docs`."""
+
+Credentials = Annotated[HTTPAuthorizationCredentials | None, Security(aerodb_bearer)]
+
+
+def aerodb_lifespan(url: str | None = None, key: str | None = None, **options: Any) -> Lifespan:
+    """A lifespan that makes the program's client and closes it at the end.
+
+    Without `url` the client comes from the environment (`AERODB_URL`, `AERODB_KEY`), when the
+    program starts. `options` are further arguments of `AsyncAeroDBClient`. In a lifespan of your
+    own, yield the client as `{"aerodb": client}`: that is where `DB` looks.
+
+    Raises:
+        ValueError: at the start of the program, if neither an argument nor the environment says
+            where AeroDB is.
+    """
+    given = {"url": url, "key": key, **options}
+    arguments = {name: value for name, value in given.items() if value is not None}
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[dict[str, Any]]:
+        async with AsyncAeroDBClient.from_env(**arguments) as client:
+            yield {"aerodb": client}
+
+    return lifespan
+
+
+def get_db(connection: HTTPConnection) -> AsyncAeroDBClient:
+    """The program's client. Tests put another in place with `app.dependency_overrides[get_db]`."""
+    client = getattr(connection.state, "aerodb", None)
+    if not isinstance(client, AsyncAeroDBClient):
+        raise RuntimeError(
+            "there is no AeroDB client: make the app with FastAPI(lifespan=aerodb_lifespan()), "
+            'or yield {"aerodb": client} from your own lifespan'
+        )
+    return client
+
+
+DB = Annotated[AsyncAeroDBClient, Depends(get_db)]
+
+
+def get_user_db(db: DB, credentials: Credentials) -> AsyncAeroDBClient:
+    """A client that acts as the caller; 401 if the request has no bearer token.
+
+    The token is not looked at here: AeroDB does, with the first query.
+    """
+    if credentials is None:
+        raise _unauthorized("This needs the access token of a signed-in user.")
+    return _as_caller(db, credentials)
+
+
+def get_optional_user_db(db: DB, credentials: Credentials) -> AsyncAeroDBClient:
+    """A client that acts as the caller if there is a token, and by the program's key if not."""
+    return db if credentials is None else _as_caller(db, credentials)
+
+
+UserDB = Annotated[AsyncAeroDBClient, Depends(get_user_db)]
+OptionalUserDB = Annotated[AsyncAeroDBClient, Depends(get_optional_user_db)]
+
+
+async def get_current_user(db: DB, user_db: UserDB, credentials: Credentials) -> User:
+    """Who the caller is, as AeroDB says; 401 if the token is no good.
+
+    The answer is remembered for up to a minute, never beyond the token's own end: a session that
+    was revoked may go on for so long here. Queries by `UserDB` are checked each time anyhow.
+    """
+    assert credentials is not None  # UserDB has refused otherwise
+    cache: CallerCache = caller_cache(db)
+    known = cache.get(credentials.credentials)
+    if known is not None:
+        return known
+    response = await user_db.auth.get_user()
+    if response.data is None:
+        if response.error is not None and response.error.status in (401, 403, 404):
+            raise _unauthorized("The access token is not, or no longer, valid.", invalid=True)
+        response.unwrap()
+        raise _unauthorized("The access token belongs to nobody.", invalid=True)
+    cache.put(credentials.credentials, response.data)
+    return response.data
+
+
+CurrentUser = Annotated[User, Depends(get_current_user)]
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Answer what `unwrap()` raises in a handler: AeroDB's 401, 403, 404, 409, 422, 429 as they
+    are, one row that is not there as 404, an AeroDB that cannot be reached as 503, or 504.
+
+    The body is `{"detail": ..., "code": ...}`. What is no fault of the caller is told without
+    details: those are in the log of the program.
+    """
+    app.add_exception_handler(AeroDBAPIError, _answer)
+
+
+async def _answer(request: Request, problem: Exception) -> JSONResponse:
+    assert isinstance(problem, AeroDBAPIError)
+    status, body, headers = answer_of(problem.error)
+    return JSONResponse(body, status, headers)
+
+
+def _as_caller(db: AsyncAeroDBClient, credentials: HTTPAuthorizationCredentials) -> Any:
+    try:
+        return db.as_user(credentials.credentials)
+    except ValueError:
+        raise _unauthorized("The access token cannot be one.", invalid=True) from None
+
+
+def _unauthorized(detail: str, *, invalid: bool = False) -> HTTPException:
+    """RFC 6750 §3: the challenge names an error only if there was a token."""
+    challenge = 'Bearer error="invalid_token"' if invalid else "Bearer"
+    return HTTPException(401, detail, {"WWW-Authenticate": challenge})
