@@ -20,10 +20,13 @@ import django
 import httpx
 import pytest
 from django.conf import settings as django_settings
+from django.core.signals import setting_changed
 from django.http import JsonResponse
 from django.test import RequestFactory
 from starlette.types import Receive, Scope, Send
 
+from aerodb import AeroDBClient
+from aerodb.contrib.django import AeroDBMiddleware
 from aerodb.local import LocalServer
 from aerodb.local.commands import serve
 from tests.support.snippets import Runner, Snippet, commands_of, snippets_of
@@ -110,6 +113,7 @@ def play(server: LocalServer, at_hand: Path) -> Iterator[Callable[[Path], Runner
     yield run
     for runner in runners:
         runner.__exit__()
+    setting_changed.send(None, setting="AERODB", value=None, enter=False)  # closes its client
 
 
 def run_by_pytest(snippet: Snippet, folder: Path) -> None:
@@ -158,6 +162,44 @@ def test_the_fastapi_app_answers(play: Callable[[Path], Runner], server: LocalSe
     answer = asyncio.run(ask())
     assert answer.status_code == 200
     assert "Answer" in [todo["title"] for todo in answer.json()]
+
+
+def test_the_fastapi_guide_answers(play: Callable[[Path], Runner], server: LocalServer) -> None:
+    """Its app is asked as the quickstart's is, by somebody who has signed in and by nobody."""
+    app = play(ROOT / "docs" / "fastapi.md").values["app"]
+    with AeroDBClient(server.url, server.anon_key) as client:
+        session = client.auth.sign_up("guide@example.com", "correct horse").unwrap().session
+        assert session is not None
+        hers = {"Authorization": f"Bearer {session.access_token}"}
+
+    async def ask() -> list[httpx.Response]:
+        async with app.router.lifespan_context(app) as state:
+
+            async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
+                await app({**scope, "state": dict(state)}, receive, send)
+
+            transport = httpx.ASGITransport(with_state)
+            async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
+                return [
+                    await http.post("/todos", params={"title": "Guide"}),
+                    await http.post("/todos", params={"title": "Guide"}, headers=hers),
+                    await http.get("/me", headers=hers),
+                    await http.get("/todos"),
+                ]
+
+    refused, made, me, listed = asyncio.run(ask())
+    assert [refused.status_code, made.status_code] == [401, 201]
+    assert me.json() == "guide@example.com"
+    assert "Guide" in [todo["title"] for todo in listed.json()]
+
+
+def test_the_django_guide_answers(play: Callable[[Path], Runner], server: LocalServer) -> None:
+    guide = play(ROOT / "docs" / "django.md").values
+    server.execute_sql("insert into todos (title) values ('Guide')")
+    answer = AeroDBMiddleware(guide["todos"])(RequestFactory().get("/todos"))
+    assert b'"Guide"' in answer.content
+    asynchronous = AeroDBMiddleware(guide["todos_async"])(RequestFactory().get("/todos"))
+    assert b'"Guide"' in asyncio.run(asynchronous).content
 
 
 def test_the_django_view_answers(play: Callable[[Path], Runner], server: LocalServer) -> None:

@@ -126,6 +126,14 @@ def test_nobody_imports_the_source_or_the_local_instance(path: Path) -> None:
     assert allowed or not used
 
 
+@pytest.mark.parametrize("path", modules("aerodb/contrib"), ids=dotted)
+def test_adapters_use_the_client_from_outside(path: Path) -> None:
+    """What a user could write too; reading a token's claims is the one thing of the core."""
+    allowed = ("aerodb.contrib", "aerodb._core.identity")
+    inside = {n for n in ours(path) if n.startswith(("aerodb._", "aerodb.contrib"))}
+    assert all(n.startswith(allowed) for n in inside)
+
+
 def loaded(statement: str) -> set[str]:
     code = f"import sys; {statement}; print(' '.join(sys.modules))"
     command = [sys.executable, "-c", code]

@@ -1,1 +1,1 @@
-"""AeroDB inside other people's frameworks. Each module needs its extra, and nothing imports them."""
+"""AeroDB inside other people's frameworks. Each module needs its extra; nothing imports it."""

@@ -148,7 +148,9 @@ async def _answer(request: Request, problem: Exception) -> JSONResponse:
     return JSONResponse(body, status, headers)
 
 
-def _as_caller(db: AsyncAeroDBClient, credentials: HTTPAuthorizationCredentials) -> Any:
+def _as_caller(
+    db: AsyncAeroDBClient, credentials: HTTPAuthorizationCredentials
+) -> AsyncAeroDBClient:
     try:
         return db.as_user(credentials.credentials)
     except ValueError:

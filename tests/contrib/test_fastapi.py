@@ -109,7 +109,10 @@ def test_everybody_sees_their_own_rows_only(
 ) -> None:
     for person in (alice, bob):
         text = str(uuid4())
-        assert http.post("/notes", params={"body": text}, headers=bearer(person)).json()["body"] == text
+        assert (
+            http.post("/notes", params={"body": text}, headers=bearer(person)).json()["body"]
+            == text
+        )
     hers = http.get("/notes", headers=bearer(alice)).json()
     his = http.get("/notes", headers=bearer(bob)).json()
     assert hers

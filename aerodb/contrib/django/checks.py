@@ -1,0 +1,72 @@
+"""System checks of the settings. None of them asks the server: `manage.py aerodb_check` does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning
+from django.core.exceptions import ImproperlyConfigured
+
+from aerodb import AeroDBClient
+from aerodb.contrib.django import conf
+
+_MIDDLEWARE = "aerodb.contrib.django.AeroDBMiddleware"
+_SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
+_BACKEND = "aerodb.contrib.django.AeroDBBackend"
+
+
+def check_settings(app_configs: Any, **rest: Any) -> list[CheckMessage]:
+    """Everything that can be said without asking the server."""
+    return [*_connection(), *_order(), *_store()]
+
+
+def _connection() -> Iterator[CheckMessage]:
+    try:
+        arguments = conf.arguments()
+    except (ImproperlyConfigured, TypeError, ValueError) as problem:
+        yield Error(str(problem), id="aerodb.E001")
+        return
+    try:
+        AeroDBClient(**arguments).close()
+    except (TypeError, ValueError) as problem:
+        yield Error(f"AERODB: {problem}", id="aerodb.E002")
+        return
+    if not arguments.get("key"):
+        yield Warning("AERODB has no KEY.", hint="Use the publishable key.", id="aerodb.W001")
+    elif str(arguments["key"]).startswith("aero_sk_"):
+        yield Warning(
+            "AERODB's KEY is a secret key: row-level security does not hold back requests of "
+            "people who are not signed in.",
+            hint="Use the publishable key here, and client.as_service(key) where it is needed.",
+            id="aerodb.W002",
+        )
+    if urlsplit(arguments["url"]).scheme == "http" and not settings.DEBUG:
+        yield Warning(
+            "AERODB's URL is plain http.", hint="Use https in production.", id="aerodb.W003"
+        )
+
+
+def _order() -> Iterator[CheckMessage]:
+    names = list(settings.MIDDLEWARE)
+    if _MIDDLEWARE not in names:
+        return
+    if _SESSIONS in names and names.index(_SESSIONS) > names.index(_MIDDLEWARE):
+        yield Error(
+            "AeroDBMiddleware stands before SessionMiddleware.",
+            hint="Put it behind: it finds signed-in people by their session.",
+            id="aerodb.E003",
+        )
+
+
+def _store() -> Iterator[CheckMessage]:
+    signed = "django.contrib.sessions.backends.signed_cookies"
+    if _BACKEND in settings.AUTHENTICATION_BACKENDS and signed == settings.SESSION_ENGINE:
+        yield Error(
+            "With sessions in signed cookies the tokens of AeroDBBackend would be readable by the "
+            "browser, and could not be renewed safely.",
+            hint="Use a session engine that keeps sessions on the server.",
+            id="aerodb.E004",
+        )

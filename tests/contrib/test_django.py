@@ -1,0 +1,230 @@
+"""A real Django project under real servers, over a real AeroDB: WSGI with workers, and ASGI."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from aerodb import AeroDBClient, Session
+from aerodb.local import LocalServer
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SETTINGS = "tests.contrib.django_site.settings"
+
+
+@pytest.fixture(scope="module")
+def environment(
+    aerodb_server: LocalServer, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("site")
+    made = {
+        **{name: text for name, text in os.environ.items() if not name.startswith("AERODB_")},
+        "DJANGO_SETTINGS_MODULE": SETTINGS,
+        "SITE_DATABASE": str(folder / "site.sqlite3"),
+        "SITE_URL": aerodb_server.url,
+        "SITE_KEY": aerodb_server.anon_key,
+        "SITE_DEBUG": "1",
+    }
+    manage(made, "migrate", "--verbosity", "0")
+    return made
+
+
+def manage(environment: dict[str, str], *words: str, code: int = 0) -> str:
+    command = [sys.executable, "-W", "error", "-m", "django", *words]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=100
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@contextmanager
+def serving(environment: dict[str, str], *command: str) -> Iterator[str]:
+    """Run a server of the project on a free port, until the block ends."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    words = [word.replace("PORT", str(port)) for word in command]
+    process = subprocess.Popen(
+        [sys.executable, "-m", *words], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        for _ in range(600):
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=5).close()
+                break
+            except OSError:
+                assert process.poll() is None, process.stderr and process.stderr.read()
+                time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        _, errors = process.communicate(timeout=30)
+        assert "Traceback" not in errors, errors
+
+
+@pytest.fixture(scope="module")
+def wsgi(environment: dict[str, str]) -> Iterator[str]:
+    with serving(
+        environment, "gunicorn", "--no-control-socket", "--preload", "-w", "4", "--threads", "2",
+        "-b", "127.0.0.1:PORT", "tests.contrib.django_site.wsgi",
+    ) as url:  # fmt: skip
+        yield url
+
+
+@pytest.fixture(scope="module")
+def asgi(environment: dict[str, str]) -> Iterator[str]:
+    with serving(
+        environment, "uvicorn", "--port", "PORT", "--log-level", "error",
+        "tests.contrib.django_site.asgi:application",
+    ) as url:  # fmt: skip
+        yield url
+
+
+@pytest.fixture(params=["wsgi", "asgi"])
+def site(request: pytest.FixtureRequest) -> str:
+    url: str = request.getfixturevalue(request.param)
+    return url
+
+
+def bearer(session: Session) -> dict[str, str]:
+    return {"Authorization": f"Bearer {session.access_token}"}
+
+
+@contextmanager
+def sign_in(site: str, server: LocalServer) -> Iterator[httpx.Client]:
+    """A browser of somebody new, signed in by Django."""
+    email = f"{uuid4()}@example.com"
+    with AeroDBClient(server.url, server.anon_key) as client:
+        data = client.auth.sign_up(email, "correct horse").unwrap()
+        assert data.user is not None
+    with httpx.Client(base_url=site, timeout=60) as browser:
+        answer = browser.post("/sign-in", json={"username": email, "password": "correct horse"})
+        assert answer.json() == {"signed_in": True, "name": data.user.id, "email": email}
+        yield browser
+
+
+def test_the_process_client_acts_by_the_key(site: str) -> None:
+    assert httpx.get(f"{site}/board").json() == {"board": [{"id": 1, "text": "Welcome"}]}
+
+
+@pytest.mark.parametrize("path", ["/notes", "/notes-async"])
+def test_a_bearer_token_makes_the_request_the_callers(
+    site: str, path: str, alice: Session, bob: Session
+) -> None:
+    text = str(uuid4())
+    httpx.post(f"{site}/notes", content=text, headers=bearer(alice)).raise_for_status()
+    assert text in httpx.get(f"{site}{path}", headers=bearer(alice)).json()["notes"]
+    assert text not in httpx.get(f"{site}{path}", headers=bearer(bob)).json()["notes"]
+    assert httpx.get(f"{site}{path}").json() == {"notes": []}
+
+
+@pytest.mark.parametrize("path", ["/notes", "/notes-async"])
+def test_a_bad_token_is_401_and_never_a_lesser_role(site: str, path: str) -> None:
+    for token in (b"a.b.c", b"\x80"):
+        answer = httpx.get(f"{site}{path}", headers={"Authorization": b"Bearer " + token})
+        assert answer.status_code == 401
+
+
+def test_signing_in_by_django(site: str, aerodb_server: LocalServer) -> None:
+    with sign_in(site, aerodb_server) as browser:
+        text = str(uuid4())
+        browser.post("/notes", content=text).raise_for_status()
+        assert browser.get("/notes").json() == {"notes": [text]}
+        assert browser.get("/notes-async").json() == {"notes": [text]}
+        assert "access_token" not in str(browser.cookies)
+        browser.post("/sign-out").raise_for_status()
+        assert browser.get("/notes").json() == {"notes": []}
+
+
+def test_a_wrong_password_signs_nobody_in(site: str) -> None:
+    for credentials in (
+        {"username": "nobody@example.com", "password": "wrong"},
+        {"username": "", "password": ""},
+        {"username": "a\0b", "password": "x\udc80"},
+    ):
+        answer = httpx.post(f"{site}/sign-in", content=json.dumps(credentials))
+        assert (answer.status_code, answer.json()) == (403, {"signed_in": False})
+
+
+def test_tokens_are_renewed_once_and_written_down(wsgi: str, aerodb_server: LocalServer) -> None:
+    """Four processes serve eight requests at once whose token is about to end."""
+    with sign_in(wsgi, aerodb_server) as browser:
+        before = browser.post("/age").json()
+        cookies = dict(browser.cookies)
+
+        def ask(_: int) -> int:
+            return httpx.get(f"{wsgi}/notes", cookies=cookies, timeout=60).status_code
+
+        with ThreadPoolExecutor(8) as threads:
+            assert set(threads.map(ask, range(8))) == {200}
+        after = browser.get("/age").json()
+        assert after != before
+        browser.post("/age")
+        assert browser.get("/notes").status_code == 200  # the renewed one can be renewed again
+
+
+@pytest.mark.timeout(300)
+def test_four_preloaded_workers_keep_people_apart(wsgi: str, alice: Session, bob: Session) -> None:
+    """800 requests of two people at once (reliability C2, X4)."""
+    texts = {person: str(uuid4()) for person in (alice, bob)}
+    for person, text in texts.items():
+        httpx.post(f"{wsgi}/notes", content=text, headers=bearer(person)).raise_for_status()
+
+    def ask(number: int) -> tuple[bool, bool]:
+        mine, other = (alice, bob) if number % 2 else (bob, alice)
+        path = "/notes-async" if number % 5 == 0 else "/notes"
+        notes = http.get(path, headers=bearer(mine)).json()["notes"]
+        return texts[mine] in notes, texts[other] in notes
+
+    with httpx.Client(base_url=wsgi, timeout=100) as http, ThreadPoolExecutor(16) as threads:
+        assert set(threads.map(ask, range(800))) == {(True, False)}
+
+
+def test_check_finds_nothing_wrong(environment: dict[str, str]) -> None:
+    assert "no issues" in manage(environment, "check")
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"SITE_URL": ""}, "aerodb.E001"),
+        ({"SITE_URL": "ftp://x"}, "aerodb.E002"),
+        ({"SITE_URL": "http://db.example.com"}, "aerodb.E002"),
+        ({"SITE_MIDDLEWARE": "wrong way round"}, "aerodb.E003"),
+        ({"SITE_SESSIONS": "django.contrib.sessions.backends.signed_cookies"}, "aerodb.E004"),
+        ({"SITE_KEY": ""}, "aerodb.W001"),
+        ({"SITE_KEY": "aero_sk_x"}, "aerodb.W002"),
+        ({"SITE_DEBUG": "0"}, "aerodb.W003"),
+    ],
+)
+def test_check_finds_what_is_wrong(
+    environment: dict[str, str], changes: dict[str, str], found: str
+) -> None:
+    text = manage({**environment, **changes}, "check", "--fail-level", "WARNING", code=1)
+    assert found in text
+
+
+def test_aerodb_check_asks_the_server(environment: dict[str, str]) -> None:
+    assert "the key is taken" in manage(environment, "aerodb_check")
+    assert "invalid_api_key" in manage(
+        {**environment, "SITE_KEY": "aero_pk_wrong"}, "aerodb_check", code=1
+    )
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        away = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    assert "NETWORK_ERROR" in manage({**environment, "SITE_URL": away}, "aerodb_check", code=1)
+
+
+def test_aerodb_local_passes_its_options_on(environment: dict[str, str]) -> None:
+    assert "Keep nothing" in manage(environment, "aerodb_local", "--", "--help")
