@@ -1,13 +1,14 @@
 """The values every operation of both twins answers with.
 
-Standard library only, and nothing of aerodb: every other module may import this one.
+Standard library only, and nothing of aerodb but how to show them: every other module may import
+this one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar, overload
+from dataclasses import FrozenInstanceError, dataclass, field
+from typing import Any, Generic, NoReturn, TypeVar, overload
 
 __all__ = ["AeroDBAPIError", "AeroDBError", "AeroDBResponse", "ResponseMeta"]
 
@@ -52,6 +53,13 @@ class AeroDBError:
         label = " ".join(str(part) for part in (self.code, self.status) if part is not None)
         text = f"{label}: {self.message}" if label else self.message
         return f"{text} ({self.hint})" if self.hint else text
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from aerodb._display import html_error
+
+        label = " ".join(str(part) for part in (self.code, self.status) if part is not None)
+        return html_error(label, self.message, self.hint)
 
 
 class AeroDBAPIError(Exception):
@@ -143,3 +151,34 @@ class AeroDBResponse(Generic[T_co]):
     def __iter__(self) -> Iterator[Any]:
         yield self.data
         yield self.error
+
+    def __str__(self) -> str:
+        """A table of the rows, or the error: what `print` shows. At most 20 rows, 12 columns."""
+        from aerodb._display import printable, text_table
+
+        if self.error is not None:
+            return printable(str(self.error))
+        shown = text_table(self.data)
+        return shown if self.count is None else f"{shown}\n{self.count:,} rows in all"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """What IPython shows in a terminal."""
+        printer.text("..." if cycle else str(self))
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows. Every value is escaped."""
+        from aerodb._display import html_table
+
+        if self.error is not None:
+            return self.error._repr_html_()
+        total = "" if self.count is None else f"<p>{self.count:,} rows in all</p>"
+        return html_table(self.data) + total
+
+
+def _refuse(self: object, name: str, value: object) -> NoReturn:
+    raise FrozenInstanceError(f"cannot assign to field {name!r}")
+
+
+# What dataclasses generates trips over `AeroDBResponse[list[Row]](...)`: typing sets an attribute
+# there, and expects an AttributeError where there can be none.
+AeroDBResponse.__setattr__ = _refuse  # type: ignore[method-assign]

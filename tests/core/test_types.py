@@ -30,3 +30,10 @@ def test_an_exception_travels() -> None:
     twin = pickle.loads(pickle.dumps(raised))
     assert type(twin) is AeroDBAPIError
     assert twin.error == raised.error
+
+
+def test_an_answer_may_be_made_with_its_type_and_is_not_changed_afterwards() -> None:
+    answer = AeroDBResponse[list[int]]([1])
+    assert answer == AeroDBResponse([1])
+    with pytest.raises(dataclasses.FrozenInstanceError, match="'data'"):
+        answer.data = []  # type: ignore[misc]

@@ -1,0 +1,139 @@
+"""How answers look: a table for people in terminals and notebooks, cut to what can be read.
+
+Standard library only, like `aerodb.types`, which asks it. Cells come from a database: control
+characters, escape sequences and markup in them are shown, never carried out (reliability C10).
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+MOST_ROWS = 20
+MOST_COLUMNS = 12
+WIDEST_CELL = 40
+_UNPRINTABLE = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def text_table(data: Any) -> str:
+    """Rows as an aligned table; anything else as one short text."""
+    grid = _grid(data)
+    if grid is None:
+        return cell(data, limit=1000)
+    columns, rows, left_out = grid
+    if not columns:
+        return "no rows"
+    shown = [[cell(value) for value in row] for row in rows]
+    aligned = _numeric(columns, rows)
+    widths = [max(map(len, texts)) for texts in zip(columns, *shown, strict=True)]
+    lines = [_line(columns, widths, aligned), "  ".join("-" * width for width in widths)]
+    lines += [_line(row, widths, aligned) for row in shown]
+    return "\n".join([*lines, *left_out])
+
+
+def html_table(data: Any) -> str:
+    """The same as HTML; every value is escaped."""
+    grid = _grid(data)
+    if grid is None:
+        return f"<pre>{html.escape(cell(data, limit=1000))}</pre>"
+    columns, rows, left_out = grid
+    if not columns:
+        return "<p>no rows</p>"
+    right = _numeric(columns, rows)
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in columns)
+    body = "".join(
+        "<tr>"
+        + "".join(
+            f"<td{' style=text-align:right' if at_right else ''}>{html.escape(cell(value))}</td>"
+            for value, at_right in zip(row, right, strict=True)
+        )
+        + "</tr>"
+        for row in rows
+    )
+    notes = "".join(f"<p>{html.escape(note)}</p>" for note in left_out)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{notes}"
+
+
+def html_error(label: str, message: str, hint: str | None) -> str:
+    """An error as HTML: its code and status, what happened, what to do."""
+    more = f"<br><em>{html.escape(printable(hint))}</em>" if hint else ""
+    code = f"<strong>{html.escape(printable(label))}</strong> " if label else ""
+    style = "color:#b00020"
+    return f'<p style="{style}">{code}{html.escape(printable(message))}{more}</p>'
+
+
+def cell(value: Any, *, limit: int = WIDEST_CELL) -> str:
+    """One value on one line, cut at `limit` characters."""
+    if value is None:
+        text = "None"
+    elif isinstance(value, str):
+        text = value
+    elif isinstance(value, dict | list):
+        text = json.dumps(value, ensure_ascii=False, default=str)
+    else:
+        text = str(value)
+    text = printable(text[: limit + 1])
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def printable(text: str) -> str:
+    """The text with everything that could move a cursor, or turn the writing round, spelled out."""
+    return _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def _grid(data: Any) -> tuple[list[str], list[list[Any]], list[str]] | None:
+    """Column names, rows and notes on what is left out; None if this is no table."""
+    rows = [data] if isinstance(data, Mapping) else data
+    if not isinstance(rows, Sequence) or isinstance(rows, str | bytes | bytearray):
+        return None
+    mappings = [_mapping(row) for row in rows[:MOST_ROWS]]
+    if any(row is None for row in mappings):
+        return None
+    names = list(dict.fromkeys(str(name) for row in mappings if row for name in row))
+    notes = []
+    if len(rows) > MOST_ROWS:
+        notes.append(f"... {len(rows) - MOST_ROWS:,} more rows")
+    if len(names) > MOST_COLUMNS:
+        notes.append(f"... {len(names) - MOST_COLUMNS} more columns")
+    shown = names[:MOST_COLUMNS]
+    table = [[(row or {}).get(name) for name in shown] for row in mappings]
+    return [cell(name) for name in shown], table, notes
+
+
+def _mapping(row: Any) -> Mapping[str, Any] | None:
+    """A row as a mapping: a dict, or an object with named fields."""
+    if isinstance(row, Mapping):
+        return row
+    names = (
+        getattr(row, "__dataclass_fields__", None)
+        or getattr(row, "__struct_fields__", None)
+        or getattr(type(row), "model_fields", None)
+    )
+    if names:
+        return {name: getattr(row, name, None) for name in names}
+    return None
+
+
+def _numeric(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[bool]:
+    """Which columns hold nothing but numbers, and go to the right."""
+    return [
+        any(row[at] is not None for row in rows)
+        and all(
+            row[at] is None or (isinstance(row[at], int | float) and not isinstance(row[at], bool))
+            for row in rows
+        )
+        for at in range(len(columns))
+    ]
+
+
+def _line(texts: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
+    cells = (
+        text.rjust(width) if at_right else text.ljust(width)
+        for text, width, at_right in zip(texts, widths, right, strict=True)
+    )
+    return "  ".join(cells).rstrip()

@@ -1,0 +1,121 @@
+"""What `print`, IPython and notebooks show of an answer."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aerodb import AeroDBError, AeroDBResponse
+
+ROWS = [{"id": 1, "name": "Ada", "tags": ["a"]}, {"id": 22, "name": None, "tags": None}]
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(), st.lists, max_leaves=4
+)
+
+
+def test_rows_are_a_table() -> None:
+    assert str(AeroDBResponse(ROWS, count=1234)).split("\n") == [
+        "id  name  tags",
+        "--  ----  -----",
+        ' 1  Ada   ["a"]',
+        "22  None  None",
+        "1,234 rows in all",
+    ]
+
+
+def test_one_row_and_typed_rows_are_tables_too() -> None:
+    @dataclass
+    class Pet:
+        name: str
+        age: int
+
+    assert str(AeroDBResponse({"name": "Rex", "age": 3})) == str(AeroDBResponse([Pet("Rex", 3)]))
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        ([], "no rows"),
+        (None, "None"),
+        (7, "7"),
+        ("a\nb", "a\\nb"),
+        ([1, 2], "[1, 2]"),
+        (b"x", "b'x'"),
+    ],
+)
+def test_what_is_no_table_is_one_line(data: Any, text: str) -> None:
+    assert str(AeroDBResponse(data)) == text
+
+
+def test_large_answers_are_cut_and_say_so() -> None:
+    rows = [{f"c{at}": number for at in range(30)} for number in range(1000)]
+    lines = str(AeroDBResponse(rows)).split("\n")
+    assert len(lines) == 2 + 20 + 2
+    assert lines[-2:] == ["... 980 more rows", "... 18 more columns"]
+    assert max(map(len, str(AeroDBResponse([{"a": "x" * 10_000}])).split("\n"))) == 40
+
+
+def test_an_error_is_shown_with_its_code_and_hint() -> None:
+    error = AeroDBError("no <such> table", status=404, code="PGRST205", hint="try 'todos'")
+    response = AeroDBResponse[Any](error=error)
+    assert str(response) == "PGRST205 404: no <such> table (try 'todos')"
+    shown = response._repr_html_()
+    assert "PGRST205 404" in shown
+    assert "&lt;such&gt;" in shown
+    assert "try &#x27;todos&#x27;" in shown
+
+
+class Outline(HTMLParser):
+    """Which elements there are, and what text they hold."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.texts: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        self.tags.append(tag)
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+@given(st.lists(st.dictionaries(st.text(max_size=8), VALUES, min_size=1, max_size=3), max_size=3))
+def test_no_value_becomes_markup_or_moves_the_cursor(rows: list[dict[str, Any]]) -> None:
+    response = AeroDBResponse(rows)
+    tags = Outline(response._repr_html_()).tags
+    assert set(tags) <= {"table", "thead", "tbody", "tr", "th", "td", "p"}
+    assert all(character.isprintable() or character in "\n" or ord(character) > 0x9F
+               for character in str(response))  # fmt: skip
+
+
+def test_hostile_cells() -> None:
+    evil = "</td><script>alert(1)</script>\x1b]8;;http://evil\x07\u202e"
+    response = AeroDBResponse([{evil: evil}])
+    for shown in (str(response), response._repr_html_()):
+        assert "\x1b" not in shown
+        assert "\u202e" not in shown
+        assert "\\x1b" in shown
+    assert "<script" not in response._repr_html_()
+
+
+def test_ipython_shows_the_table() -> None:
+    texts: list[str] = []
+
+    class Printer:
+        text = texts.append
+
+    AeroDBResponse(ROWS)._repr_pretty_(Printer, cycle=False)
+    assert texts == [str(AeroDBResponse(ROWS))]
+
+
+def test_repr_is_still_the_whole_answer() -> None:
+    assert json.dumps(ROWS[0]["name"]).strip('"') in repr(AeroDBResponse(ROWS))
