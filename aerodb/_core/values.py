@@ -250,7 +250,8 @@ def fields_of(value: Any) -> dict[str, Any]:
         return {a.name: getattr(value, a.name) for a in value.__attrs_attrs__}
     if hasattr(value, "__dataclass_fields__"):
         names_of = sys.modules["dataclasses"].fields
-        return {f.name: getattr(value, f.name) for f in names_of(value)}
+        named = ((f.metadata.get("column", f.name), f.name) for f in names_of(value))
+        return {column: getattr(value, name) for column, name in named}
     fields: dict[str, Any] = value._asdict()
     return fields
 

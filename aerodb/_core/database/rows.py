@@ -88,7 +88,8 @@ def _find(target: Any) -> Convert | None:
         return _of_fields(target, names)
     if hasattr(target, "__dataclass_fields__"):
         fields = sys.modules["dataclasses"].fields(target)
-        return _of_fields(target, {f.name: f.name for f in fields if f.init})
+        named = {f.metadata.get("column", f.name): f.name for f in fields if f.init}
+        return _of_fields(target, named)
     if issubclass(target, tuple) and hasattr(target, "_fields"):
         named: tuple[str, ...] = vars(target).get("_fields", ())
         return _of_fields(target, {name: name for name in named})
@@ -108,7 +109,7 @@ def _of_fields(target: Any, names: dict[str, str]) -> Convert:
     except NameError:  # a name only there for type checkers: its field stays as it came
         hints = {}
     known = {
-        name: (argument, _of_hint(hints[name]) if name in hints else None)
+        name: (argument, _of_hint(hints.get(name, hints.get(argument))))
         for name, argument in names.items()
     }
 
