@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         User,
     )
     from aerodb._core.options import ClientOptions
+    from aerodb._core.tables import Column, Table
     from aerodb._io.session_file import FileSessionStore, MemorySessionStore, SessionStore
     from aerodb.aio.client import AsyncAeroDBClient
     from aerodb.sync.client import AeroDBClient
@@ -39,6 +40,7 @@ __all__ = [
     "AuthChange",
     "AuthData",
     "ClientOptions",
+    "Column",
     "FileSessionStore",
     "HealthStatus",
     "MemorySessionStore",
@@ -49,6 +51,7 @@ __all__ = [
     "Session",
     "SessionInfo",
     "SessionStore",
+    "Table",
     "User",
     "__version__",
     "col",
@@ -64,6 +67,7 @@ _HOMES = {
     "AuthChange": "aerodb._core.identity",
     "AuthData": "aerodb._core.identity",
     "ClientOptions": "aerodb._core.options",
+    "Column": "aerodb._core.tables",
     "FileSessionStore": "aerodb._io.session_file",
     "HealthStatus": "aerodb._core.health",
     "MemorySessionStore": "aerodb._io.session_file",
@@ -74,6 +78,7 @@ _HOMES = {
     "Session": "aerodb._core.identity",
     "SessionInfo": "aerodb._core.identity",
     "SessionStore": "aerodb._io.session_file",
+    "Table": "aerodb._core.tables",
     "User": "aerodb._core.identity",
     "col": "aerodb._core.database",
     "embed": "aerodb._core.database",

@@ -20,9 +20,11 @@ _UNPRINTABLE = re.compile(
 )
 
 
-def text_table(data: Any) -> str:
-    """Rows as an aligned table; anything else as one short text."""
-    grid = _grid(data)
+def text_table(
+    data: Any, *, most_rows: int | None = MOST_ROWS, most_columns: int | None = MOST_COLUMNS
+) -> str:
+    """Rows as an aligned table; anything else as one short text. None is no limit."""
+    grid = _grid(data, most_rows, most_columns)
     if grid is None:
         return cell(data, limit=1000)
     columns, rows, left_out = grid
@@ -38,7 +40,7 @@ def text_table(data: Any) -> str:
 
 def html_table(data: Any) -> str:
     """The same as HTML; every value is escaped."""
-    grid = _grid(data)
+    grid = _grid(data, MOST_ROWS, MOST_COLUMNS)
     if grid is None:
         return f"<pre>{html.escape(cell(data, limit=1000))}</pre>"
     columns, rows, left_out = grid
@@ -75,6 +77,8 @@ def cell(value: Any, *, limit: int = WIDEST_CELL) -> str:
         text = value
     elif isinstance(value, dict | list):
         text = json.dumps(value, ensure_ascii=False, default=str)
+    elif isinstance(value, tuple):
+        text = ", ".join(map(str, value))
     else:
         text = str(value)
     text = printable(text[: limit + 1])
@@ -86,21 +90,23 @@ def printable(text: str) -> str:
     return _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
-def _grid(data: Any) -> tuple[list[str], list[list[Any]], list[str]] | None:
+def _grid(
+    data: Any, most_rows: int | None, most_columns: int | None
+) -> tuple[list[str], list[list[Any]], list[str]] | None:
     """Column names, rows and notes on what is left out; None if this is no table."""
     rows = [data] if isinstance(data, Mapping) else data
     if not isinstance(rows, Sequence) or isinstance(rows, str | bytes | bytearray):
         return None
-    mappings = [_mapping(row) for row in rows[:MOST_ROWS]]
+    mappings = [_mapping(row) for row in rows[:most_rows]]
     if any(row is None for row in mappings):
         return None
     names = list(dict.fromkeys(str(name) for row in mappings if row for name in row))
     notes = []
-    if len(rows) > MOST_ROWS:
-        notes.append(f"... {len(rows) - MOST_ROWS:,} more rows")
-    if len(names) > MOST_COLUMNS:
-        notes.append(f"... {len(names) - MOST_COLUMNS} more columns")
-    shown = names[:MOST_COLUMNS]
+    if len(rows) > len(mappings):
+        notes.append(f"... {len(rows) - len(mappings):,} more rows")
+    shown = names[:most_columns]
+    if len(names) > len(shown):
+        notes.append(f"... {len(names) - len(shown)} more columns")
     table = [[(row or {}).get(name) for name in shown] for row in mappings]
     return [cell(name) for name in shown], table, notes
 

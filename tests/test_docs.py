@@ -26,6 +26,7 @@ from django.test import RequestFactory
 from starlette.types import Receive, Scope, Send
 
 from aerodb import AeroDBClient
+from aerodb.cli import _COMMANDS
 from aerodb.contrib.django import AeroDBMiddleware
 from aerodb.local import LocalServer
 from aerodb.local.commands import serve
@@ -266,6 +267,16 @@ def check_serve(words: list[str]) -> None:
         assert Path(file).is_file(), file
 
 
+def check_aerodb(name: str, words: list[str]) -> None:
+    """Have the command that is meant read the words."""
+    if name == "dev":
+        check_serve(words)
+    else:
+        module, attribute, _ = _COMMANDS[name]
+        command = getattr(importlib.import_module(module), attribute)
+        command.make_context(f"aerodb {name}", list(words))
+
+
 def check_module(words: list[str]) -> None:
     """`python -m NAME ...`"""
     assert importlib.util.find_spec(words[0]) is not None
@@ -295,8 +306,7 @@ def check_command(command: str, server: LocalServer) -> None:
     if program in ("python", "python3"):
         (check_module if words[1] == "-m" else check_script)(words[2 if words[1] == "-m" else 1 :])
     elif program == "aerodb":
-        assert words[1] == "dev"
-        check_serve(words[2:])
+        check_aerodb(words[1], words[2:])
     elif program == "pip":
         assert words[1] == "install"
         check_pip(words[1:])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aerodb._codegen.tables import Column
+from aerodb._core.tables import Column
 
 _BY_KIND = {"string": "str", "integer": "int", "number": "float", "boolean": "bool"}
 _BY_FORMAT = {

@@ -13,7 +13,7 @@ from typing import Literal
 
 from aerodb._codegen.column_types import MODULES, annotation
 from aerodb._codegen.names import class_stem, field_name, is_plain
-from aerodb._codegen.tables import Column, Table
+from aerodb._core.tables import Column, Table
 
 Style = Literal["typeddict", "dataclass", "pydantic", "msgspec"]
 STYLES: tuple[Style, ...] = ("typeddict", "dataclass", "pydantic", "msgspec")

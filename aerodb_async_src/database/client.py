@@ -4,13 +4,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from aerodb._core.database import verbs
 from aerodb._core.database.modifiers import CountMode
+from aerodb.types import AeroDBResponse
 
 from .._transport import AsyncTransport  # noqa: TID252  # of the same twin, whichever it is
 from .query import AsyncQueryBuilder
+
+if TYPE_CHECKING:
+    from aerodb._core.tables import Table
 
 RowT = TypeVar("RowT")
 T = TypeVar("T")
@@ -104,6 +108,15 @@ class AsyncQuerySource:
     def schema(self, name: str) -> AsyncDatabaseClient:
         """The same database, seen through another schema, over the same connections."""
         return AsyncDatabaseClient(self._source[0], name)
+
+    async def tables(self) -> AeroDBResponse[list[Table]]:
+        """Which tables and views there are, with their columns, as far as the caller may know.
+
+        The server may have this switched off (`PGRST126`).
+        """
+        from aerodb._core.tables import tables_call
+
+        return await self._source[0].execute(tables_call(self._source[1]))
 
 
 class AsyncDatabaseClient(AsyncQuerySource):

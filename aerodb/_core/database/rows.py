@@ -88,8 +88,8 @@ def _find(target: Any) -> Convert | None:
         return _of_fields(target, names)
     if hasattr(target, "__dataclass_fields__"):
         fields = sys.modules["dataclasses"].fields(target)
-        named = {f.metadata.get("column", f.name): f.name for f in fields if f.init}
-        return _of_fields(target, named)
+        columns = {f.metadata.get("column", f.name): f.name for f in fields if f.init}
+        return _of_fields(target, columns)
     if issubclass(target, tuple) and hasattr(target, "_fields"):
         named: tuple[str, ...] = vars(target).get("_fields", ())
         return _of_fields(target, {name: name for name in named})

@@ -1,16 +1,20 @@
-# GENERATED from aerodb_async_src/database/client.py by scripts/generate.py [2a64d0554153]: do not edit
+# GENERATED from aerodb_async_src/database/client.py by scripts/generate.py [013deabd4a27]: do not edit
 """Where queries begin."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from aerodb._core.database import verbs
 from aerodb._core.database.modifiers import CountMode
+from aerodb.types import AeroDBResponse
 
 from .._transport import Transport  # noqa: TID252  # of the same twin, whichever it is
 from .query import QueryBuilder
+
+if TYPE_CHECKING:
+    from aerodb._core.tables import Table
 
 RowT = TypeVar("RowT")
 T = TypeVar("T")
@@ -104,6 +108,15 @@ class QuerySource:
     def schema(self, name: str) -> DatabaseClient:
         """The same database, seen through another schema, over the same connections."""
         return DatabaseClient(self._source[0], name)
+
+    def tables(self) -> AeroDBResponse[list[Table]]:
+        """Which tables and views there are, with their columns, as far as the caller may know.
+
+        The server may have this switched off (`PGRST126`).
+        """
+        from aerodb._core.tables import tables_call
+
+        return self._source[0].execute(tables_call(self._source[1]))
 
 
 class DatabaseClient(QuerySource):

@@ -1,10 +1,15 @@
-"""Tables and columns, out of the OpenAPI 2.0 description of a PostgREST-compatible server."""
+"""Which tables there are: out of the OpenAPI 2.0 description that a server gives of itself."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from aerodb._core.errors import client_error
+from aerodb._core.http import Call, Prepared, RawResponse, Retry
+from aerodb._core.json import loads
+from aerodb.types import AeroDBResponse
 
 _PRIMARY = "<pk/>"
 _SERIAL = frozenset({"integer", "int32", "int64", "bigint", "smallint", "int16"})
@@ -33,15 +38,48 @@ class Column:
     optional: bool = True
     item: str | None = None
 
+    def __str__(self) -> str:
+        return f"{self.name} {self.format or self.kind or 'json'}"
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table or view, and what its owner says of it."""
+    """A table or view that the caller may use.
+
+    Attributes:
+        name: As `from_` takes it.
+        columns: In the order of the table.
+        description: What its owner says of it.
+        writable: Whether rows can be inserted or updated.
+    """
 
     name: str
     columns: tuple[Column, ...] = ()
     description: str = ""
     writable: bool = True
+
+
+def tables_call(schema: str) -> Prepared[list[Table]]:
+    """The call that asks for the description of a schema: `GET /rest/v1/` (wire-contract §3.1)."""
+    given: object = schema
+    if not isinstance(given, str) or not given or not (given.isascii() and given.isprintable()):
+        problem = f"schema: {schema!a} was given, expected a name in visible ASCII"
+        return AeroDBResponse(error=client_error("INVALID_ARGUMENT", problem))
+    headers = [("Accept", "application/openapi+json")]
+    if schema != "public":
+        headers.append(("Accept-Profile", schema))
+    return Call("GET", "/rest/v1/", _decode, headers=tuple(headers), retry=Retry.SAFE)
+
+
+def _decode(response: RawResponse) -> AeroDBResponse[list[Table]]:
+    try:
+        document = loads(response.body)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict) or not isinstance(document.get("definitions"), dict):
+        problem = "the answer of /rest/v1/ is no description of the database"
+        return AeroDBResponse(error=client_error("INVALID_RESPONSE", problem))
+    return AeroDBResponse(read_tables(document))
 
 
 def read_tables(document: Any) -> list[Table]:

