@@ -389,6 +389,11 @@ class Link(asyncio.Protocol):
     # The end
 
     @property
+    def is_forgotten(self) -> bool:
+        """Whether neither side has ended the connection."""
+        return self.is_open and self._end is None
+
+    @property
     def is_open(self) -> bool:
         """Whether there is a socket to let go of."""
         return self._is_ours() and not self._gone.done() and self._sock.fileno() >= 0

@@ -313,6 +313,11 @@ class Link:
     # The end
 
     @property
+    def is_forgotten(self) -> bool:
+        """Whether neither side has ended the connection."""
+        return self.is_open and self._end is None
+
+    @property
     def is_open(self) -> bool:
         """Whether there is a socket to let go of."""
         return not self._buried and os.getpid() == self._pid
