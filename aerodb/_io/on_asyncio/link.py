@@ -14,29 +14,24 @@ import contextlib
 import logging
 import os
 import socket
-from collections import deque
 
 from websockets.exceptions import ProtocolError
-from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN, Protocol, Side
 
 from aerodb._core.websocket import ABNORMAL, SocketClosed, SocketSettings
 from aerodb._io import forks
-from aerodb._io.assembly import Assembly, decoded
 from aerodb._io.on_asyncio.elsewhere import is_here, run_there
+from aerodb._io.on_asyncio.intake import Intake
 from aerodb._io.on_asyncio.keepalive import Keepalive
 from aerodb._io.on_asyncio.lifetime import ends_with_the_loop, finish, start
 from aerodb._io.on_asyncio.opening import OpeningProtocol
 
 ENOUGH = 4 * 1024 * 1024
-"""Reading pauses when so much waits to be received; each message counts `OVERHEAD` on top."""
-OVERHEAD = 100
+"""Reading pauses when so much waits to be received."""
 _TURN = 100
 _LINGER_SECONDS = 1.0
 _LOST = "the connection was lost"
 _PARENTS = "the connection is the parent process's"
-
-TEXT, DATA = Opcode.TEXT, (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 
 # `websockets` logs headers and texts as they are (X15). It asks for the level once a connection.
 _SILENT = logging.Logger("aerodb.silent", logging.CRITICAL + 1)
@@ -54,11 +49,12 @@ class Link(OpeningProtocol):
         self._live = False
         limit = settings.max_message_bytes
         self._protocol = Protocol(Side.CLIENT, max_size=limit, logger=_SILENT)
-        self._assembly = Assembly(limit)
-        self._inbox: deque[str | bytes] = deque()
-        self._held = 0
+        self._intake = Intake(self._protocol, limit)
+        self._inbox = self._intake.inbox
         self._turn = 0
         self._reader: asyncio.Future[None] | None = None
+        self._until: float | None = None
+        self._alarm: asyncio.TimerHandle | None = None
         self._woken = False
         self.is_paused = False
         self._closing = False
@@ -104,8 +100,9 @@ class Link(OpeningProtocol):
         if not self._gone.done():
             self._gone.set_result(None)
         self.resume_writing()
-        if self._linger is not None:
-            self._linger.cancel()
+        for timer in (self._linger, self._alarm):
+            if timer is not None:
+                timer.cancel()
         finish(self._with_the_loop)
 
     def pause_writing(self) -> None:
@@ -133,31 +130,18 @@ class Link(OpeningProtocol):
         self.lose("the server did not keep to the handshake")
 
     def _read(self, data: bytes) -> None:
-        protocol, inbox = self._protocol, self._inbox
-        protocol.receive_data(data)
+        protocol, intake = self._protocol, self._intake
         try:
-            for frame in protocol.events_received():
-                assert isinstance(frame, Frame)
-                if frame.opcode is TEXT and frame.fin:
-                    message = decoded(TEXT, frame.data)
-                elif frame.opcode in DATA:
-                    whole = self._assembly.add(frame.opcode, frame.fin, frame.data)
-                    if whole is None:
-                        continue
-                    message = whole
-                else:
-                    continue
-                inbox.append(message)
-                self._held += len(message) + OVERHEAD
+            intake.feed(data)
         except SocketClosed as error:
             protocol.fail(error.code, error.reason)
             self._finish(error.code, error.reason)
         self._answer()
         if protocol.state is not OPEN:
             self._look_for_end()
-        elif self._held > ENOUGH and not self.is_paused:
+        elif intake.held > ENOUGH and not self.is_paused:
             self._pause()
-        if inbox and self._reader is not None:
+        if intake.inbox and self._reader is not None:
             _settle(self._reader)
 
     def _discard(self, data: bytes) -> None:
@@ -218,9 +202,8 @@ class Link(OpeningProtocol):
             self._turn = 0
             await asyncio.sleep(0)  # others have their turn too, however much there is to read
         self._turn += 1
-        message = inbox.popleft()
-        self._held -= len(message) + OVERHEAD
-        if self.is_paused and self._held < ENOUGH // 2:
+        message = self._intake.take()
+        if self.is_paused and self._intake.held < ENOUGH // 2:
             self._go_on_reading()
         return message
 
@@ -232,13 +215,11 @@ class Link(OpeningProtocol):
             if self._reader is not None:
                 raise RuntimeError("another task is receiving from this WebSocket")
             reader = self._reader = self._loop.create_future()
-            timer = None if timeout is None else self._loop.call_later(timeout, _settle, reader)
+            self._set_alarm(timeout)
             try:
                 await reader
             finally:
                 self._reader = None
-                if timer is not None:
-                    timer.cancel()
         self._turn = 0
         if self._woken:
             self._woken = False
@@ -247,6 +228,25 @@ class Link(OpeningProtocol):
             self._raise_end()
             return False
         return True
+
+    def _set_alarm(self, timeout: float | None) -> None:
+        """One timer serves many waits: nearly all of them end long before it would ring."""
+        self._until = None if timeout is None else self._loop.time() + timeout
+        alarm = self._alarm
+        if self._until is not None and (alarm is None or alarm.when() > self._until):
+            if alarm is not None:
+                alarm.cancel()
+            self._alarm = self._loop.call_at(self._until, self._rings)
+
+    def _rings(self) -> None:
+        self._alarm = None
+        if self._reader is None or self._until is None:
+            return
+        left = self._until - self._loop.time()
+        if left <= 0:
+            _settle(self._reader)
+        else:
+            self._alarm = self._loop.call_later(left, self._rings)
 
     def _raise_end(self) -> None:
         if self._end is not None:
