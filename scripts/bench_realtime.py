@@ -77,7 +77,9 @@ class _Sending(asyncio.Protocol):
             return  # a client's frames: pings, its close
         lines = buffer.split(b"\r\n")
         _, kind, count = lines[0].split(b" ")[1].split(b"/")
-        key = next(line[18:].strip() for line in lines if line.lower().startswith(b"sec-websocket-k"))
+        key = next(
+            line[18:].strip() for line in lines if line.lower().startswith(b"sec-websocket-k")
+        )
         proof = hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11", usedforsecurity=False)
         self.transport.write(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -194,8 +196,8 @@ def raw_sync(url: str, times: int) -> float:
 
 Side = Callable[[str, int], float]
 
-# name, path, events, limit, ours, raw. The lines of the whole client (`client.channel(...).on(...)`)
-# come here, with the same limits, when there is one.
+# Name, path, events, limit, ours, raw. The lines of the whole client, which subscribes by
+# `client.channel(...).on(...)`, come here with the same limits once there is such a client.
 SCENARIOS: list[tuple[str, str, int, float, Side, Side]] = [
     ("(h) flood, async, shim / websockets", "flood", FLOOD, 1.15, shim_async, raw_async),
     ("(h) paced, async, shim / websockets", "paced", PACED, 1.10, shim_async, raw_async),

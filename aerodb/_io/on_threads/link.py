@@ -16,7 +16,6 @@ import socket
 import ssl
 import threading
 from collections import deque
-from collections.abc import Iterator
 from time import monotonic
 from typing import NoReturn
 
@@ -149,7 +148,9 @@ class Link:
             return True
         self._check_process()
         if self._owed or self._outbox:
+            self._torn = True
             self._flush()
+            self._torn = False
         due = self._ping_at if self._pong_by is None else self._pong_by
         until = due if deadline is None else min(due, deadline)
         ready = self._readable(until - monotonic())
@@ -219,23 +220,13 @@ class Link:
                 self._bury()
 
     def _send(self, frame: bytes, deadline: float) -> None:
-        with self._one_sender(deadline):
+        with self._sending:  # who is ahead waits no longer than we would, or ends the connection
             self._raise_end()
             if self._closing:
                 raise SocketClosed(ABNORMAL, "the WebSocket is being closed")
             self._outbox.append(memoryview(frame))
             self._drain(deadline)
-        if self._owed:
-            self._flush()
-
-    @contextlib.contextmanager
-    def _one_sender(self, deadline: float) -> Iterator[None]:
-        if not self._sending.acquire(timeout=max(0.0, deadline - monotonic())):
-            self._stalled()
-        try:
-            yield
-        finally:
-            self._sending.release()
+            self._push_owed()
 
     def _drain(self, deadline: float) -> None:
         """Send all there is; wait for the peer to take it."""
@@ -261,15 +252,16 @@ class Link:
         """Send what can be sent now, unless a sender is at it, who will do so."""
         if self._sending.acquire(blocking=False):
             try:
-                while not self._outbox and self._owed:
-                    opcode = next(iter(self._owed))
-                    self._outbox.append(memoryview(self._owed.pop(opcode)))
-                    self._push()
-                self._push()
+                self._push_owed()
             except SocketClosed:
                 pass  # reading tells why, after what came before
             finally:
                 self._sending.release()
+
+    def _push_owed(self) -> None:
+        while self._push() and self._owed:
+            opcode = next(iter(self._owed))
+            self._outbox.append(memoryview(self._owed.pop(opcode)))
 
     def _push(self) -> bool:
         """Send what can be sent without waiting; whether that was all."""
@@ -337,11 +329,15 @@ class Link:
             self.abort()
 
     def _say_goodbye(self, frame: bytes, deadline: float) -> None:
-        with self._one_sender(deadline):
+        if not self._sending.acquire(timeout=max(0.0, deadline - monotonic())):
+            return
+        try:
             if not self._closing:
                 self._closing = True
                 self._outbox.append(memoryview(frames.encode(frames.CLOSE, frame)))
                 self._drain(deadline)
+        finally:
+            self._sending.release()
 
     def _await_end(self, deadline: float) -> None:
         """Read until the peer has answered, if no other thread does."""
