@@ -253,15 +253,15 @@ class Link:
         if self._sending.acquire(blocking=False):
             try:
                 self._push_owed()
-            except SocketClosed:
-                pass  # reading tells why, after what came before
             finally:
                 self._sending.release()
 
     def _push_owed(self) -> None:
-        while self._push() and self._owed:
-            opcode = next(iter(self._owed))
-            self._outbox.append(memoryview(self._owed.pop(opcode)))
+        """If the connection is lost, reading tells so, after what came before."""
+        with contextlib.suppress(SocketClosed):
+            while self._push() and self._owed:
+                opcode = next(iter(self._owed))
+                self._outbox.append(memoryview(self._owed.pop(opcode)))
 
     def _push(self) -> bool:
         """Send what can be sent without waiting; whether that was all."""
@@ -366,14 +366,22 @@ class Link:
     def _bury(self) -> None:
         """Close the descriptors if no thread uses them; the last one that does comes here too."""
         with self._mutex:
-            if self._buried or not self._reading.acquire(blocking=False):
-                return
-            if self._sending.acquire(blocking=False):
-                self._buried = True
-                self._sock.close()
-                self._bell.close()
-                self._sending.release()
-            self._reading.release()
+            if not self._buried and self._reading.acquire(blocking=False):
+                if self._sending.acquire(blocking=False):
+                    self._close_descriptors()
+                    self._sending.release()
+                self._reading.release()
+
+    def dispose(self) -> None:
+        """Nobody can use it any more, whatever locks an interrupt has left behind."""
+        self.abort()
+        with self._mutex:
+            self._close_descriptors()
+
+    def _close_descriptors(self) -> None:
+        self._buried = True
+        self._sock.close()
+        self._bell.close()
 
     # Whose it is
 
@@ -385,7 +393,6 @@ class Link:
     def reset_after_fork(self) -> None:
         """In a child: let go of what is the parent's, without a byte (reliability C2)."""
         self._new_locks()
-        self._over = self._buried = True
+        self._over = True
         self._end = (ABNORMAL, _PARENTS)
-        self._sock.close()
-        self._bell.close()
+        self._close_descriptors()
