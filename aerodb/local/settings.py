@@ -79,7 +79,7 @@ class PoolSettings:
     db_pool_max_idletime: int = 30
 
 
-SERVICES = ("rest", "auth")
+SERVICES = ("rest", "auth", "realtime")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class InstanceSettings:
     """Read settings from the database too (`ALTER ROLE ... SET pgrst.NAME`)."""
     db_pre_config: str | None = None
     services: tuple[str, ...] | None = None
-    """Which parts to serve, of `rest` and `auth`; None: all that the database allows."""
+    """Which parts to serve, of `rest`, `auth` and `realtime`; None: all that the database allows."""
     auth_confirm_email: bool = False
     """Nobody signs in before the address is confirmed."""
     auth_rate_limits: bool = False
