@@ -101,7 +101,12 @@ class HttpThread:
         async with _opened_pool(self._database.login, self._database) as pool:
             rest = self._rest_service(pool, credentials)
             self._auth = make_auth_service(self._settings, self._database, credentials)
-            self._realtime = make_realtime_service(self._settings, self._database, credentials)
+            self._realtime = make_realtime_service(
+                self._settings,
+                self._database,
+                credentials,
+                None if self._auth is None else self._auth.session_lives,
+            )
             async with contextlib.AsyncExitStack() as stack:
                 for service in (rest, self._auth, self._realtime):
                     if service is not None:
@@ -171,7 +176,8 @@ class HttpThread:
         if self._auth is not None:
             services["auth"] = "ok" if self._database.healthy else "down"
         if self._realtime is not None:
-            services["realtime"] = "ok" if self._database.healthy else "down"
+            follows = self._database.healthy and self._realtime.alive
+            services["realtime"] = "ok" if follows else "down"
         return whole, services
 
 

@@ -17,6 +17,7 @@ MAXIMUM_MESSAGE_BYTES = 1024 * 1024
 """What breaks off a connection; that a frame is too long for its purpose is said long before."""
 _MAXIMUM_FRAGMENTS = 1024
 _MAXIMUM_UNREAD_BYTES = 8 * 1024 * 1024
+_FAREWELL_SECONDS = 15.0
 QUERY = "aerodb.query_string"
 ACTIVITY = "aerodb.activity"
 
@@ -43,6 +44,13 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
             scope[QUERY] = scope["query_string"]
             scope[ACTIVITY] = lambda: self._heard_at
             scope["query_string"] = b"..." if scope["query_string"] else b""
+
+    async def send(self, message: Any) -> None:
+        """Say goodbye also to a client that does not read, and do not wait for it for ever."""
+        if message["type"] == "websocket.close" and self.handshake_complete:
+            self.writable.set()
+            self.loop.call_later(_FAREWELL_SECONDS, self.transport.abort)
+        await super().send(message)
 
     def handle_cont(self, event: Frame) -> None:
         """Count the fragments of a message."""

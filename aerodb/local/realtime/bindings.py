@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import psycopg
 
@@ -50,6 +50,16 @@ class Bindings:
             ]
         )
 
+    async def check(self, bindings: Sequence[Binding], identity: Identity) -> None:
+        """Raise `unauthorized` if another identity may not have these bindings."""
+        for binding in bindings:
+            if binding.oid is not None:
+                rights = await self._tables.rights(binding.oid, identity.role)
+                filtered = {condition.column for condition in binding.conditions}
+                if not rights.columns or not filtered <= set(rights.columns):
+                    message = f"permission denied for table {binding.table}"
+                    raise FrameError("unauthorized", message)
+
     async def watch(self, bindings: Sequence[Binding]) -> int:
         """Have everything logged that these bindings ask for.
 
@@ -60,6 +70,15 @@ class Bindings:
             since = max(since, await self._watch(oid, is_schema=is_schema))
         await self._feed.reached(since)
         return since
+
+    async def renew(self, bindings: Iterable[Binding]) -> bool:
+        """Keep everything logged that is subscribed to; False if it was not all the time."""
+        wanted = {(b.oid, "") if b.oid is not None else (0, b.schema) for b in bindings}
+        targets = [(oid, False) for oid, _ in wanted if oid]
+        for oid, schema in wanted:
+            found = None if oid else await self._tables.schema_oid(schema)
+            targets += [] if found is None else [(found, True)]
+        return not targets or await self._log.renew(targets)
 
     async def _watch(self, oid: int, *, is_schema: bool) -> int:
         since = await self._log.watch(oid, is_schema=is_schema)
@@ -141,7 +160,7 @@ class Bindings:
                 message = f"There is no column {condition.column[:63]!r} to filter by."
                 raise FrameError("invalid_filter", message)
         try:
-            async with self._callers.transaction(identity, table.schema) as connection:
+            async with self._callers.transaction(identity, table.schema) as (connection, _):
                 await check_filter(connection, table, conditions)
         except psycopg.OperationalError:
             raise

@@ -7,7 +7,7 @@ one caller for the next: all of it is local to a transaction that is taken back.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 from psycopg import AsyncConnection
@@ -35,26 +35,39 @@ class Callers:
 
     @contextlib.asynccontextmanager
     async def transaction(
-        self, identity: Identity, schema: str, topic: str | None = None
-    ) -> AsyncGenerator[AsyncConnection[Any]]:
-        """A read-only transaction as `identity`; `topic` is a private channel's name."""
+        self,
+        identity: Identity,
+        schema: str,
+        topic: str | None = None,
+        *,
+        writes: bool = False,
+        before: Callable[[AsyncConnection[Any]], Awaitable[Any]] | None = None,
+    ) -> AsyncGenerator[tuple[AsyncConnection[Any], Any]]:
+        """A transaction as `identity`, with what `before` returned, which ran before that.
+
+        `topic` is a private channel's name. Whatever is written is taken back.
+        """
         async with self._pool.connection() as connection:
             if self._roles is None:
                 self._roles = await load_roles(connection)
             async with connection.transaction(force_rollback=True):
-                await self._become(connection, identity, schema, topic)
-                yield connection
+                found = None if before is None else await before(connection)
+                values = self._values(self._roles, identity, schema, topic)
+                if not writes:
+                    values.append(("transaction_read_only", "on"))
+                await _set(connection, values)
+                yield connection, found
 
-    async def _become(
-        self, connection: AsyncConnection[Any], identity: Identity, schema: str, topic: str | None
-    ) -> None:
-        assert self._roles is not None
+    def _values(
+        self, roles: Roles, identity: Identity, schema: str, topic: str | None
+    ) -> list[tuple[str, str]]:
+        """Settings of the role come first: the role itself may not have the right to them."""
         path = ", ".join(
             '"' + name.replace('"', '""') + '"' for name in (schema, *self._search_path)
         )
         claims = {**(identity.claims or {}), "role": identity.role}
-        values = [
-            *self._roles.settings.get(identity.role, ()),
+        return [
+            *roles.settings.get(identity.role, ()),
             ("search_path", path),
             ("request.method", "GET"),
             ("request.path", "/realtime"),
@@ -64,8 +77,11 @@ class Callers:
             ("realtime.topic", topic or ""),
             ("role", identity.role),
         ]
-        query = ", ".join(["pg_catalog.set_config(%s, %s, true)"] * len(values))
-        async with connection.cursor(row_factory=tuple_row) as cursor:
-            await cursor.execute(
-                f"select {query}".encode(), [part for pair in values for part in pair]
-            )
+
+
+async def _set(connection: AsyncConnection[Any], values: list[tuple[str, str]]) -> None:
+    calls = ", ".join(["pg_catalog.set_config(%s, %s, true)"] * len(values))
+    async with connection.cursor(row_factory=tuple_row) as cursor:
+        await cursor.execute(
+            f"select {calls}".encode(), [part for pair in values for part in pair]
+        )

@@ -149,7 +149,7 @@ class Delivery:
             for c in changes
         ]
         query, parameters = _question(table, rights, filters)
-        async with self._callers.transaction(identity, table.schema) as connection:
+        async with self._callers.transaction(identity, table.schema) as (connection, _):
             answers = await _answers(connection, query, [rows, *parameters])
         verdicts: dict[int, Verdict] = {}
         for change, (seen, reduced, *passed) in zip(changes, answers, strict=True):

@@ -20,7 +20,7 @@ from psycopg_pool import PoolTimeout
 
 from aerodb.local.realtime.delivery import Delivery, Targets
 from aerodb.local.realtime.log import Change, Cursor, Log, State
-from aerodb.local.realtime.subscriptions import Index, Subscription
+from aerodb.local.realtime.subscriptions import Binding, Index, Subscription
 from aerodb.local.realtime.tables import Tables
 
 log = logging.getLogger("aerodb.local.realtime")
@@ -32,6 +32,10 @@ JOIN_PATIENCE = 10.0
 _LONGEST_PAUSE = 5.0
 Trouble = (psycopg.Error, PoolTimeout, OSError)
 Connect = Callable[[], Awaitable[AsyncConnection[Any]]]
+
+
+def _nothing() -> None:
+    """Nobody wants to know."""
 
 
 class Feed:
@@ -55,8 +59,10 @@ class Feed:
         self._learned: set[int] = set()
         self.joining: set[Subscription] = set()
         self._listeners: dict[str, Callable[[str], None]] = {COMMITS: self._hear}
-        self.on_restart: Callable[[], None] = lambda: None
+        self.on_restart: Callable[[], None] = _nothing
         """Called when the log is another one: nobody's place in it is worth anything."""
+        self.on_listening: Callable[[], None] = _nothing
+        """Called when a listening connection is there (again): what was notified before is lost."""
 
     def listen(self, channel: str, listener: Callable[[str], None]) -> None:
         """Have what is notified on `channel` handed over; to be said before `run`."""
@@ -73,8 +79,9 @@ class Feed:
             tasks.create_task(self._listen(), name="aerodb-realtime-listen")
             tasks.create_task(self._follow(), name="aerodb-realtime-follow")
 
-    def wake(self) -> None:
-        """Something was put into the log."""
+    def wake(self, *, recover: bool = False) -> None:
+        """Something was put into the log; `recover`: it may even be another one."""
+        self._recover = self._recover or recover
         self._wake.set()
 
     @property
@@ -89,6 +96,11 @@ class Feed:
             self._moved.clear()
             await self._moved.wait()
 
+    def bindings(self) -> Iterable[Binding]:
+        """Everything that is subscribed to."""
+        for subscription in [*self.index.all(), *self.joining]:
+            yield from subscription.bindings
+
     # --- joining -----------------------------------------------------------------------------
 
     async def join(self, subscription: Subscription) -> None:
@@ -97,6 +109,8 @@ class Feed:
         self.joining.add(subscription)
         try:
             while subscription.active and subscription.position < self._taken:
+                if not subscription.owner.delivers:
+                    return
                 if cursor is None:
                     cursor = await self._log.cursor(subscription.position)
                 changes, targets = await self._page(cursor, {subscription: None})
@@ -105,15 +119,29 @@ class Feed:
                 await self._delivery.deliver(changes, targets)
                 subscription.position = changes[-1].seq
                 await subscription.owner.outbox.roomy(JOIN_PATIENCE)
-            if subscription.active:
+            if subscription.active and subscription.owner.delivers:
                 self.index.add(subscription)
         finally:
-            self.joining.discard(subscription)
+            if subscription.owner.delivers or not subscription.active:
+                self.joining.discard(subscription)
 
     def leave(self, subscription: Subscription) -> None:
         """Serve it no more."""
         subscription.active = False
+        self.joining.discard(subscription)
         self.index.remove(subscription)
+
+    def suspend(self, subscription: Subscription) -> None:
+        """Stop to serve it; `join` goes on where this was."""
+        if subscription not in self.joining:
+            self.index.remove(subscription)
+            subscription.position = max(self.settled, subscription.last_seq)
+            self.joining.add(subscription)
+
+    def seq_of(self, subscriptions: Iterable[Subscription]) -> int:
+        """Return up to where all of these have been served."""
+        behind = (s.position for s in subscriptions if s in self.joining)
+        return min([self.settled, *behind])
 
     # --- following ---------------------------------------------------------------------------
 
@@ -138,6 +166,7 @@ class Feed:
                     # What was committed before is not heard of: it has to be looked for.
                     self._recover = True
                     self._wake.set()
+                    self.on_listening()
                     pause = 0.1
                     async for notice in connection.notifies():
                         self._listeners[notice.channel](notice.payload)
@@ -187,6 +216,14 @@ class Feed:
             self._heard = heard + self._heard
             raise
         return late
+
+    async def refresh(self) -> None:
+        """Ask how far back the log goes."""
+        state = await self._log.state()
+        if state.epoch == self.epoch:
+            self.pruned = state.pruned_seq
+        else:
+            self.wake(recover=True)
 
     async def _check_epoch(self) -> None:
         state = await self._log.state()

@@ -16,7 +16,6 @@ MAXIMUM_PAYLOAD_BYTES = 64 * 1024
 MAXIMUM_META_BYTES = 8 * 1024
 MAXIMUM_BINDINGS = 100
 _CHANNEL = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,255}")
-_MAXIMUM_DEPTH = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +65,7 @@ class Incoming:
 
 def read_frame(text: str) -> Incoming:
     """Return the frame in `text`, or raise `invalid_message`."""
-    try:
-        body = json.loads(text, parse_constant=_refuse, parse_float=_finite)
-    except (ValueError, RecursionError):
-        raise invalid("The frame is not JSON.") from None
-    if not isinstance(body, dict):
-        raise invalid("The frame is not a JSON object.")
+    body = _parsed(text, "The frame")
     kind = body.get("type")
     if not isinstance(kind, str):
         raise invalid("The frame has no type.")
@@ -80,6 +74,29 @@ def read_frame(text: str) -> Incoming:
     if ref is not None and not (isinstance(ref, str) and len(ref) <= 255):
         raise invalid("ref must be a text of at most 255 characters.")
     return Incoming(kind, ref, channel if isinstance(channel, str) else None, body)
+
+
+def json_object(content_type: str | None, body: bytes) -> Mapping[str, Any]:
+    """Return the JSON object of an HTTP body.
+
+    The content type has to say so: a web page can send other types without asking (reliability D2).
+    """
+    if (content_type or "").partition(";")[0].strip().lower() != "application/json":
+        raise invalid("The body must be application/json.")
+    try:
+        return _parsed(body.decode("utf-8"), "The body")
+    except UnicodeDecodeError:
+        raise invalid("The body is not UTF-8.") from None
+
+
+def _parsed(text: str, what: str) -> Mapping[str, Any]:
+    try:
+        body = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+    except (ValueError, RecursionError):
+        raise invalid(f"{what} is not JSON.") from None
+    if not isinstance(body, dict):
+        raise invalid(f"{what} is not a JSON object.")
+    return body
 
 
 def channel_of(frame: Incoming) -> str:
@@ -139,8 +156,8 @@ def payload_of(body: Mapping[str, Any], most: int = MAXIMUM_PAYLOAD_BYTES) -> st
     return text
 
 
-def read_presence(frame: Incoming) -> Message:
-    """Return a `presence` frame; its payload is an object."""
+def read_presence(frame: Incoming) -> tuple[Message, dict[str, Any] | None]:
+    """Return a `presence` frame and the object to be tracked, None to untrack."""
     channel = channel_of(frame)
     event = frame.body.get("event")
     if event not in ("track", "untrack"):
@@ -148,8 +165,17 @@ def read_presence(frame: Incoming) -> Message:
     meta = frame.body.get("payload")
     if event == "track" and not isinstance(meta, dict):
         raise invalid("The payload of track is an object.")
-    payload = payload_of(frame.body, MAXIMUM_META_BYTES) if event == "track" else "{}"
-    return Message(channel, event, payload, frame.ref)
+    if not isinstance(meta, dict) or event == "untrack":
+        return Message(channel, event, "{}", frame.ref), None
+    return Message(channel, event, payload_of(frame.body, MAXIMUM_META_BYTES), frame.ref), meta
+
+
+def read_auth(frame: Incoming) -> str | None:
+    """Return the token of an `auth` frame; None: without one from now on."""
+    token = frame.body.get("token")
+    if token is not None and not (isinstance(token, str) and token and token.isascii()):
+        raise invalid("token must be an access token, or null.")
+    return token
 
 
 def error_frame(problem: FrameError, channel: str | None = None, ref: str | None = None) -> str:

@@ -233,6 +233,35 @@ class Log:
         since: int | None = rows[0][0]
         return since
 
+    async def renew(self, targets: Sequence[tuple[int, bool]]) -> bool:
+        """Renew watches; tell whether none of them had run out (or had gone with a crash)."""
+        rows = await self._run(
+            b"update aerodb_internal.realtime_watched w "
+            b"set expires_at = now() + make_interval(secs => %(lease)s) "
+            b"from unnest(%(oids)s::oid[], %(schemas)s::bool[]) t(target, is_schema) "
+            b"where w.target = t.target and w.is_schema = t.is_schema "
+            b"and w.expires_at > now() and w.since_seq is not null returning 1",
+            {
+                "lease": LEASE_SECONDS,
+                "oids": [oid for oid, _ in targets],
+                "schemas": [is_schema for _, is_schema in targets],
+            },
+        )
+        return len(rows) == len(set(targets))
+
+    async def restart(self) -> None:
+        """Give the log another name: what somebody has read of it does not count any more."""
+        await self._run(
+            b"update aerodb_internal.realtime_state set epoch = gen_random_uuid()"
+        )
+
+    async def prune(self) -> None:
+        """Throw away what is older than the ring and read by every living instance (§4.8)."""
+        await self._run(
+            b"select aerodb_internal.realtime_prune(%s, make_interval(secs => %s))",
+            [RING_CHANGES, RING_SECONDS],
+        )
+
     async def attach(self, oid: int) -> None:
         """Put the triggers on a table that has none."""
         await self._run(b"select aerodb_internal.realtime_attach(%s)", [oid])

@@ -101,9 +101,8 @@ class Outbox:
         now = time.monotonic()
         if self._full_since is None:
             self._full_since = now
-        elif now - self._full_since > OVERFLOW_SECONDS:
+        elif now - self._full_since > OVERFLOW_SECONDS or self._bytes > 4 * MAXIMUM_BYTES:
             self._overflowed()
-            return
         kept: deque[Frame] = deque()
         while self._waiting and (
             len(self._waiting) + len(kept) > MAXIMUM_FRAMES or self._bytes > MAXIMUM_BYTES

@@ -75,8 +75,10 @@ class Subscription:
     broadcast_ack: bool = False
     private: bool = False
     presence_key: str | None = None
+    chosen_key: str | None = None
     n: int = 0
     dropped: int = 0
+    last_seq: int = 0
     _head: str = ""
 
     def __post_init__(self) -> None:
@@ -85,13 +87,25 @@ class Subscription:
     def push(self, seq: int, bindings: list[int], payload: str) -> None:
         """Queue an event; `payload` is its JSON."""
         self.n += 1
+        self.last_seq = seq
         ids = ",".join(map(str, bindings))
         text = f'{self._head}{seq},"n":{self.n},"bindings":[{ids}],"payload":{payload}}}'
         self.owner.outbox.put(Frame(text, self))
 
-    def push_text(self, text: str) -> None:
-        """Queue another frame that may be lost when the connection does not keep up."""
+    def push_text(self, text: str) -> bool:
+        """Queue another frame that may be lost when the connection does not keep up.
+
+        Nothing of a private channel goes to a caller whose token has run out.
+        """
+        if not self.active or (self.private and not self.owner.delivers):
+            return False
         self.owner.outbox.put(Frame(text, self))
+        return True
+
+    def push_state(self, text: str) -> None:
+        """Queue a frame that is never thrown away."""
+        if self.active and not (self.private and not self.owner.delivers):
+            self.owner.outbox.put(Frame(text))
 
     def push_notice(self, event: str, message: str, schema: str, table: str) -> None:
         """Queue a `system` frame about a table."""
@@ -166,6 +180,13 @@ class Index:
     def schemas(self) -> Iterator[str]:
         """The schemas that are subscribed to as a whole."""
         yield from self._by_schema
+
+    def all(self) -> set[Subscription]:
+        """Return every subscription that has bindings."""
+        found: set[Subscription] = set()
+        for some in (*self._by_table.values(), *self._by_schema.values()):
+            found.update(some)
+        return found
 
     def of(self, oid: int, schema: str) -> dict[Subscription, None]:
         """Return the subscriptions that a change of this table may concern."""

@@ -61,12 +61,20 @@ create unlogged table if not exists aerodb_internal.realtime_instances (
     expires_at timestamptz not null
 );
 
+-- Messages between instances that are too long for NOTIFY.
+create unlogged table if not exists aerodb_internal.realtime_mail (
+    id bigint generated always as identity primary key,
+    message text not null,
+    made_at timestamptz not null default now()
+);
+
 do $$
 declare
     relation regclass;
 begin
     foreach relation in array array[
-        'aerodb_internal.realtime_state', 'aerodb_internal.realtime_changes',
+        'aerodb_internal.realtime_mail', 'aerodb_internal.realtime_state',
+        'aerodb_internal.realtime_changes',
         'aerodb_internal.realtime_commits', 'aerodb_internal.realtime_watched',
         'aerodb_internal.realtime_instances'
     ]::regclass[] loop
@@ -218,6 +226,52 @@ $$;
 revoke all on function aerodb_internal.realtime_watched_from(oid, boolean) from public;
 grant execute on function aerodb_internal.realtime_watched_from(oid, boolean) to aerodb_realtime;
 
+-- Throws away what is neither among the last changes nor young, and has been read by every instance.
+create or replace function aerodb_internal.realtime_prune(kept_changes bigint, kept_for interval)
+    returns void
+    language plpgsql
+    set search_path = ''
+as $$
+declare
+    newest bigint;
+    bound bigint;
+begin
+    if not pg_catalog.pg_try_advisory_xact_lock(7097329641004) then
+        return;
+    end if;
+    select s.last_seq into newest from aerodb_internal.realtime_state s;
+    select least(
+        (select min(i.read_seq) from aerodb_internal.realtime_instances i
+            where i.expires_at > pg_catalog.clock_timestamp()),
+        (select max(c.last_seq) from aerodb_internal.realtime_commits c
+            where c.last_seq <= newest - kept_changes
+                or c.committed_at < pg_catalog.clock_timestamp() - kept_for)
+    ) into bound;
+    if bound is null then
+        return;
+    end if;
+    with gone as (
+        delete from aerodb_internal.realtime_commits c where c.last_seq <= bound returning c.*
+    ), rows_gone as (
+        delete from aerodb_internal.realtime_changes change using gone
+        where change.xid = gone.xid
+    )
+    update aerodb_internal.realtime_state s
+    set pruned_seq = greatest(s.pruned_seq, gone_up_to.seq)
+    from (select max(gone.last_seq) as seq from gone) gone_up_to
+    where gone_up_to.seq is not null;
+    delete from aerodb_internal.realtime_watched w
+        where w.expires_at < pg_catalog.clock_timestamp() - interval '1 hour';
+    delete from aerodb_internal.realtime_instances i
+        where i.expires_at < pg_catalog.clock_timestamp() - interval '1 minute';
+    delete from aerodb_internal.realtime_mail m
+        where m.made_at < pg_catalog.clock_timestamp() - interval '1 minute';
+end
+$$;
+
+revoke all on function aerodb_internal.realtime_prune(bigint, interval) from public;
+grant execute on function aerodb_internal.realtime_prune(bigint, interval) to aerodb_realtime;
+
 -- Puts the triggers on a table, as its owner could; tells whether that was still to be done.
 create or replace function aerodb_internal.realtime_attach(relation oid) returns boolean
     language plpgsql security definer
@@ -327,3 +381,23 @@ create table if not exists realtime.messages (
 alter table realtime.messages enable row level security;
 grant select, insert on realtime.messages to anon, authenticated, service_role;
 grant execute on all functions in schema realtime to anon, authenticated, service_role;
+
+-- A row that a caller's policies show, or do not. For the login of requests alone, before it takes the
+-- caller's role, in a transaction that is taken back.
+create or replace function aerodb_internal.realtime_probe(probed_topic text) returns uuid
+    language sql volatile security definer
+    set search_path = ''
+begin atomic
+    insert into realtime.messages (topic, extension, private)
+        values (probed_topic, 'broadcast', true) returning id;
+end;
+
+revoke all on function aerodb_internal.realtime_probe(text) from public;
+do $$
+begin
+    if exists (select from pg_roles where rolname = 'authenticator') then
+        grant usage on schema aerodb_internal to authenticator;
+        grant execute on function aerodb_internal.realtime_probe(text) to authenticator;
+    end if;
+end
+$$;
