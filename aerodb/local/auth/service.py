@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aerodb.local.auth.callers import Authenticate, Callers
+from aerodb.local.auth.errors import AuthError
 from aerodb.local.auth.limits import RateLimits
 from aerodb.local.auth.parts import Parts
 from aerodb.local.auth.passwords import PasswordWorkers
@@ -18,6 +19,7 @@ from aerodb.local.credentials import ISSUER
 from aerodb.local.database import Database
 from aerodb.local.errors import LocalError
 from aerodb.local.replies import Receive, Scope, Send
+from aerodb.local.rest.errors import RestError
 from aerodb.local.settings import InstanceSettings
 
 FEATURES = ("auth.reuse-grace",)
@@ -67,7 +69,10 @@ class AuthService:
 
     async def session_lives(self, claims: Mapping[str, Any]) -> bool:
         """Tell whether the session that a token names still goes on (wire contract §2.4)."""
-        return await self._callers.session_lives(claims)
+        try:
+            return await self._callers.session_lives(claims)
+        except AuthError as problem:
+            raise RestError(problem.status, problem.code, problem.message) from None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""

@@ -276,6 +276,7 @@ class Connection:
             identity = await self._parts.admit(credentials)
         except RestError as problem:
             code = "token_expired" if problem.message == "JWT expired" else "auth_failed"
+            code = "service_unavailable" if problem.status == 503 else code
             raise FrameError(code, problem.message) from None
         same_role = self.identity.role == identity.role
         same_person = same_role and self.user_id == _user_of(identity)
