@@ -7,6 +7,7 @@ one caller for the next: all of it is local to a transaction that is taken back.
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
@@ -16,7 +17,10 @@ from psycopg_pool import AsyncConnectionPool
 
 from aerodb.local.credentials import Identity
 from aerodb.local.realtime.subscriptions import encode
+from aerodb.local.realtime.tables import FRESH_SECONDS
 from aerodb.local.rest.roles import Roles, load_roles
+
+_REMEMBERED_ROLES = 1000
 
 
 class Callers:
@@ -28,10 +32,34 @@ class Callers:
         self._pool = pool
         self._search_path = search_path
         self._roles: Roles | None = None
+        self._may_become: dict[str, tuple[float, bool]] = {}
 
     def forget(self) -> None:
         """The schema has changed, and perhaps what is set for roles."""
         self._roles = None
+        self._may_become.clear()
+
+    async def may_become(self, role: str) -> bool:
+        """Whether requests can act as this role: what a token names need not be one of them."""
+        known = self._may_become.get(role)
+        if known is not None and time.monotonic() - known[0] < FRESH_SECONDS:
+            return known[1]
+        async with (
+            self._pool.connection() as connection,
+            connection.cursor(row_factory=tuple_row) as cursor,
+        ):
+            right = "set" if connection.info.server_version >= 160000 else "member"
+            await cursor.execute(
+                "select pg_catalog.pg_has_role(current_user, r.oid, %s) "
+                "from pg_catalog.pg_roles r where r.rolname = %s",
+                [right, role],
+            )
+            row = await cursor.fetchone()
+        may = row is not None and bool(row[0])
+        if len(self._may_become) >= _REMEMBERED_ROLES:
+            self._may_become.clear()
+        self._may_become[role] = (time.monotonic(), may)
+        return may
 
     @contextlib.asynccontextmanager
     async def transaction(

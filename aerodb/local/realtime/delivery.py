@@ -301,7 +301,8 @@ def _push(
 def _push_one(change: Change, verdict: Verdict, table: Table, subscription: Subscription) -> None:
     bindings = [binding for binding in subscription.bindings if concerns(binding, table)]
     if change.kind == "TRUNCATE" and bindings:
-        subscription.push_notice("truncate", f"{table.name} was emptied.", table.schema, table.name)
+        message = f"{table.name} was emptied."
+        subscription.push_notice("truncate", message, table.schema, table.name, change.seq)
         return
     if change.kind == "LOST" and bindings:
         subscription.miss()
@@ -322,5 +323,13 @@ async def check_filter(
     connection: AsyncConnection[Any], table: Table, conditions: Sequence[Condition]
 ) -> None:
     """Let PostgreSQL say whether a filter makes sense: types, operators, values."""
+    # A pattern is only looked at when there is something to match it with.
+    patterns = [c.values[0] for c in conditions if c.operator in ("match", "imatch")]
+    if patterns:
+        await _answers(
+            connection,
+            sql.SQL("select '' ~ pattern from pg_catalog.unnest(%s::text[]) pattern").format(),
+            [patterns],
+        )
     query, parameters = _question(table, Rights(tuple(table.columns), False), [tuple(conditions)])
     await _answers(connection, query, [["{}"], *parameters])

@@ -202,6 +202,8 @@ class RealtimeService:
     async def _admit(self, credentials: Mapping[str, str]) -> Identity:
         """Return who brings these credentials; a session that is over is over here too (§2.4)."""
         identity = self._authenticate(credentials)
+        if not await self._callers.may_become(identity.role):
+            raise RestError(403, "42501", f'permission denied to set role "{identity.role}"')
         claims = identity.claims or {}
         if self._session_lives is not None and "session_id" in claims:
             if not await self._session_lives(claims):

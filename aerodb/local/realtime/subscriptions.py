@@ -107,15 +107,18 @@ class Subscription:
         if self.active and not (self.private and not self.owner.delivers):
             self.owner.outbox.put(Frame(text))
 
-    def push_notice(self, event: str, message: str, schema: str, table: str) -> None:
+    def push_notice(
+        self, event: str, message: str, schema: str, table: str, seq: int
+    ) -> None:
         """Queue a `system` frame about a table."""
+        self.last_seq = seq
         notice = {
             "type": "system",
             "event": event,
             "status": "ok",
             "message": message,
             "channel": self.channel,
-            "details": {"schema": schema, "table": table},
+            "details": {"schema": schema, "table": table, "seq": seq},
         }
         self.owner.outbox.put(Frame(encode(notice)))
 

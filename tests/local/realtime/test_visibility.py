@@ -234,7 +234,7 @@ async def test_no_event_is_judged_by_claims_that_were_replaced(
     async with socket_to(rt_server, token_of(rt_server, "ann")) as socket:
         await socket.join("notes")
         statement = (
-            "insert into notes select n, case when n % 2 = 0 then 'ann' else 'bob' end, 'x' "
+            "insert into notes select n, case when mod(n, 2) = 0 then 'ann' else 'bob' end, 'x' "
             "from generate_series(%s::int, %s::int) n"
         )
         for round_ in range(10):
