@@ -110,6 +110,4 @@ class Callers:
 async def _set(connection: AsyncConnection[Any], values: list[tuple[str, str]]) -> None:
     calls = ", ".join(["pg_catalog.set_config(%s, %s, true)"] * len(values))
     async with connection.cursor(row_factory=tuple_row) as cursor:
-        await cursor.execute(
-            f"select {calls}".encode(), [part for pair in values for part in pair]
-        )
+        await cursor.execute(f"select {calls}".encode(), [part for pair in values for part in pair])

@@ -23,6 +23,7 @@ from aerodb.local.realtime.frames import (
     channel_of,
     error_frame,
     frame,
+    is_channel,
     read_auth,
     read_frame,
     read_message,
@@ -36,6 +37,7 @@ from aerodb.local.realtime.limits import (
     MAXIMUM_REFUSALS,
     Allowance,
 )
+from aerodb.local.realtime.log import Pruned
 from aerodb.local.realtime.outbox import Frame, Outbox
 from aerodb.local.realtime.parts import FEATURES, Parts
 from aerodb.local.realtime.subscriptions import Subscription
@@ -193,7 +195,7 @@ class Connection:
         return read_frame(text)
 
     def _refuse(self, problem: FrameError, channel: str | None, ref: str | None) -> None:
-        short = channel if channel is not None and len(channel) <= 255 else None
+        short = channel if channel is not None and is_channel(channel) else None
         self.outbox.put(Frame(error_frame(problem, short, ref)))
         if problem.close is not None:
             self.close(problem.close, problem.code)
@@ -228,7 +230,7 @@ class Connection:
             await self._parts.join(self, asked)
         except FrameError as problem:
             self._refuse(problem, asked.channel, asked.ref)
-        except Trouble:
+        except (*Trouble, Pruned):
             self.drop(asked.channel)
             self._refuse(_UNAVAILABLE, asked.channel, asked.ref)
         except Exception:
@@ -323,7 +325,7 @@ class Connection:
         task = asyncio.current_task()
         try:
             await self._parts.feed.join(subscription)
-        except Trouble:
+        except (*Trouble, Pruned):
             self.drop(subscription.channel)
             self._refuse(_UNAVAILABLE, subscription.channel, None)
         finally:

@@ -19,7 +19,7 @@ from psycopg import AsyncConnection
 from psycopg_pool import PoolTimeout
 
 from aerodb.local.realtime.delivery import Delivery, Targets
-from aerodb.local.realtime.log import Change, Cursor, Log, State
+from aerodb.local.realtime.log import Change, Cursor, Log, Pruned, State
 from aerodb.local.realtime.subscriptions import Binding, Index, Subscription
 from aerodb.local.realtime.tables import Tables
 
@@ -103,8 +103,18 @@ class Feed:
 
     # --- joining -----------------------------------------------------------------------------
 
+    async def can_resume(self, epoch: str, since: int, complete_from: int) -> bool:
+        """Whether everything after `since` can be replayed (wire contract §4.8)."""
+        state = await self._log.state()
+        self.pruned = state.pruned_seq
+        same = epoch == self.epoch == state.epoch
+        return same and max(complete_from, self.pruned) <= since <= self.settled
+
     async def join(self, subscription: Subscription) -> None:
-        """Serve a subscription what follows its position, and then what happens."""
+        """Serve a subscription what follows its position, and then what happens.
+
+        Raises `Pruned` if what follows has been thrown away in this moment.
+        """
         cursor: Cursor | None = None
         self.joining.add(subscription)
         try:
@@ -186,6 +196,9 @@ class Feed:
                 late = await self._number(late, polled=polled)
                 await self._read()
                 pause = 0.1
+            except Pruned:
+                # This process slept for long. Nobody may take what is left for the whole.
+                await self._start_over()
             except Trouble as problem:
                 log.warning("the log of changes cannot be read: %s", type(problem).__name__)
                 self._recover = True
@@ -217,13 +230,10 @@ class Feed:
             raise
         return late
 
-    async def refresh(self) -> None:
-        """Ask how far back the log goes."""
+    async def _start_over(self) -> None:
         state = await self._log.state()
-        if state.epoch == self.epoch:
-            self.pruned = state.pruned_seq
-        else:
-            self.wake(recover=True)
+        self._begin(state)
+        self.on_restart()
 
     async def _check_epoch(self) -> None:
         state = await self._log.state()

@@ -15,6 +15,7 @@ MAXIMUM_FRAME_BYTES = 128 * 1024
 MAXIMUM_PAYLOAD_BYTES = 64 * 1024
 MAXIMUM_META_BYTES = 8 * 1024
 MAXIMUM_BINDINGS = 100
+_HALF_A_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")
 _CHANNEL = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,255}")
 
 
@@ -96,12 +97,22 @@ def _parsed(text: str, what: str) -> Mapping[str, Any]:
         raise invalid(f"{what} is not JSON.") from None
     if not isinstance(body, dict):
         raise invalid(f"{what} is not a JSON object.")
+    if _HALF_A_CHARACTER.search(text):
+        try:
+            encode(body).encode()
+        except ValueError:
+            raise invalid(f"{what} holds half a character.") from None
     return body
 
 
+def is_channel(name: str) -> bool:
+    """Whether a channel can be called this (wire contract §4.9)."""
+    return _CHANNEL.fullmatch(name) is not None
+
+
 def channel_of(frame: Incoming) -> str:
-    """Return the channel that a frame names (wire contract §4.9)."""
-    if frame.channel is None or not _CHANNEL.fullmatch(frame.channel):
+    """Return the channel that a frame names."""
+    if frame.channel is None or not is_channel(frame.channel):
         raise FrameError(
             "invalid_channel",
             "A channel is named by 1 to 255 characters, none of them a control character.",
@@ -115,7 +126,7 @@ def read_subscribe(frame: Incoming) -> Subscribe:
     config = _object(frame.body, "config")
     broadcast, presence = _object(config, "broadcast"), _object(config, "presence")
     key = presence.get("key")
-    if key is not None and not (isinstance(key, str) and 0 < len(key) <= 255):
+    if key is not None and not (isinstance(key, str) and _CHANNEL.fullmatch(key)):
         raise invalid("presence.key must be a text of 1 to 255 characters.")
     return Subscribe(
         channel=channel,
@@ -213,7 +224,7 @@ def _binding(entry: Mapping[str, Any]) -> WantedBinding:
     if not isinstance(event, str) or event.upper() not in EVENTS:
         raise invalid("The event of a binding is INSERT, UPDATE, DELETE or *.")
     names = [name for name in (schema, table) if name is not None]
-    if not all(isinstance(name, str) and 0 < len(name) <= 255 for name in names):
+    if not all(isinstance(name, str) and _CHANNEL.fullmatch(name) for name in names):
         raise invalid("The schema and the table of a binding are names.")
     if text is not None and not isinstance(text, str):
         raise FrameError("invalid_filter", "A filter is a text like `id=eq.1`.")

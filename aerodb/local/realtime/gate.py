@@ -15,7 +15,7 @@ from psycopg.rows import tuple_row
 
 from aerodb.local.credentials import Identity
 from aerodb.local.realtime.callers import Callers
-from aerodb.local.realtime.errors import FrameError
+from aerodb.local.realtime.errors import FrameError, invalid
 
 _PROBE = b"select aerodb_internal.realtime_probe(%s)"
 _SEEN = b"select exists (select from realtime.messages m where m.id = %s)"
@@ -56,6 +56,9 @@ class Gate:
         except psycopg.errors.InsufficientPrivilege:
             message = "No policy lets you send to this private channel."
             raise FrameError("unauthorized", message) from None
+        except psycopg.DataError:
+            # JSON for which jsonb has no room, such as \\u0000.
+            raise invalid("PostgreSQL cannot take this payload.") from None
 
 
 async def _one(connection: AsyncConnection[Any], query: bytes, parameters: list[Any]) -> Any:

@@ -107,6 +107,10 @@ class State:
     pruned_seq: int
 
 
+class Pruned(Exception):
+    """What was to be read next is not there any more."""
+
+
 class Log:
     """The statements over the tables of the log."""
 
@@ -161,7 +165,10 @@ class Log:
         return Cursor(seq, rows[0][0], rows[0][1]) if rows else Cursor(seq)
 
     async def page(self, at: Cursor, wanted: Wanted) -> list[Change]:
-        """Return the next changes after `at`, and move it behind them."""
+        """Return the next changes after `at`, and move it behind them.
+
+        Numbers have no holes: if the next one is missing, it has been pruned (`Pruned`).
+        """
         keys = {str(oid): list(columns) for oid, columns in wanted.keys.items()}
         rows = await self._run(
             _PAGE,
@@ -178,7 +185,9 @@ class Log:
         )
         found: list[Change] = []
         for commit, first_seq, identity, *rest in rows:
-            seq = at.seq + 1 if commit == at.commit else first_seq
+            seq = at.seq + 1 if commit == at.commit else max(first_seq, at.seq + 1)
+            if seq != at.seq + 1:
+                raise Pruned
             at.seq, at.commit, at.id = seq, commit, identity
             found.append(Change(seq, *rest))
         return found
@@ -251,9 +260,7 @@ class Log:
 
     async def restart(self) -> None:
         """Give the log another name: what somebody has read of it does not count any more."""
-        await self._run(
-            b"update aerodb_internal.realtime_state set epoch = gen_random_uuid()"
-        )
+        await self._run(b"update aerodb_internal.realtime_state set epoch = gen_random_uuid()")
 
     async def prune(self) -> None:
         """Throw away what is older than the ring and read by every living instance (§4.8)."""

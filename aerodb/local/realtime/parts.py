@@ -40,12 +40,13 @@ class Parts:
     async def join(self, connection: Connection, asked: Subscribe) -> None:
         """Let a connection join a channel: acknowledge it, replay, and serve it from then on."""
         bindings, complete_from = await self._allowed(connection, asked)
-        epoch, position, resumed = self.feed.epoch, self.feed.settled, "none"
+        position, resumed = self.feed.settled, "none"
         if asked.resume is not None:
             resumed = "gap"
-            same, since = asked.resume[0] == epoch, asked.resume[1]
-            if same and max(complete_from, self.feed.pruned) <= since <= position:
-                resumed, position = "ok", since
+            if await self.feed.can_resume(*asked.resume, complete_from):
+                resumed, position = "ok", asked.resume[1]
+            else:
+                position = self.feed.settled
         subscription = Subscription(
             asked.channel,
             connection,
@@ -66,7 +67,7 @@ class Parts:
             ref=asked.ref,
             subscription_id=subscription.id,
             bindings=[binding.told() for binding in bindings],
-            epoch=epoch,
+            epoch=self.feed.epoch,
             seq=position,
             resume=resumed,
         )
@@ -110,9 +111,7 @@ class Parts:
         """Send a message to a channel; the ack says how many got it here."""
         await self._may_send(connection, subscription, "broadcast", message)
         told = self.channels.send(
-            Broadcast(
-                topic_of(subscription), message.event, message.payload, connection.user_id
-            ),
+            Broadcast(topic_of(subscription), message.event, message.payload, connection.user_id),
             subscription,
         )
         if subscription.broadcast_ack or message.ref is not None:

@@ -83,9 +83,7 @@ class RealtimeService:
         self._presence = Presence(str(instance), channels, self._peers.publish)
         self._parts = Parts(
             feed=self._feed,
-            bindings=Bindings(
-                rest.db_schemas, self._tables, self._callers, self._log, self._feed
-            ),
+            bindings=Bindings(rest.db_schemas, self._tables, self._callers, self._log, self._feed),
             channels=channels,
             presence=self._presence,
             gate=Gate(self._callers),
@@ -193,7 +191,10 @@ class RealtimeService:
         except ValueError:
             return found, False
         used = False
-        for name, header, prefix in (("apikey", "apikey", ""), ("token", "authorization", "Bearer ")):
+        for name, header, prefix in (
+            ("apikey", "apikey", ""),
+            ("token", "authorization", "Bearer "),
+        ):
             if asked.get(name) and header not in found:
                 found[header] = prefix + asked[name]
                 used = True

@@ -107,9 +107,7 @@ class Subscription:
         if self.active and not (self.private and not self.owner.delivers):
             self.owner.outbox.put(Frame(text))
 
-    def push_notice(
-        self, event: str, message: str, schema: str, table: str, seq: int
-    ) -> None:
+    def push_notice(self, event: str, message: str, schema: str, table: str, seq: int) -> None:
         """Queue a `system` frame about a table."""
         self.last_seq = seq
         notice = {

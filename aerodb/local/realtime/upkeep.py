@@ -112,4 +112,3 @@ class Upkeep:
             self._peers.publish({"kind": "restart"})
             self._feed.wake(recover=True)
         await self._log.prune()
-        await self._feed.refresh()

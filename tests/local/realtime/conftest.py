@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 from uuid import uuid4
 
@@ -14,6 +14,7 @@ import httpx
 import psycopg
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosedError
 
 from aerodb.local import LocalServer
 
@@ -68,7 +69,7 @@ class Socket:
         self.welcome: dict[str, Any] = {}
 
     async def send(self, kind: str, **fields: Any) -> None:
-        await self.connection.send(json.dumps({"type": kind, **fields}))
+        await self.connection.send(json.dumps({"type": kind, **fields}, ensure_ascii=False))
 
     async def receive(self) -> dict[str, Any]:
         async with asyncio.timeout(HANG):
@@ -114,8 +115,9 @@ class Socket:
     async def closed(self) -> int | None:
         """Read on until the server closes; return the code."""
         async with asyncio.timeout(HANG):
-            async for _ in self.connection:
-                pass
+            with suppress(ConnectionClosedError):
+                async for _ in self.connection:
+                    pass
             return self.connection.close_code
 
 
@@ -195,6 +197,5 @@ def empty(rt_server: LocalServer, owner: psycopg.Connection[Any]) -> psycopg.Con
         "truncate posts, notes, teams, members, plans, salaries, secrets, logs, pairs, whole, "
         "whole_notes, events, api.things"
     )
-    return owner
     settle(rt_server, owner)
     return owner
