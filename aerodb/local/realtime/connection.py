@@ -117,8 +117,9 @@ class Connection:
             message = "Send credentials as headers, not in the URL."
             self.say("system", event="deprecated", status="ok", message=message)
         reading = asyncio.create_task(self._read(receive), name="aerodb-realtime-reader")
+        ends: set[asyncio.Future[Any]] = {reading, self._ended}
         try:
-            await asyncio.wait({reading, self._ended}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             if self._ended.done():
                 code, reason = self._ended.result()
                 await self.outbox.flush(_FLUSH_SECONDS)
@@ -292,8 +293,8 @@ class Connection:
                 subscription, identity
             ):
                 self.drop(channel)
-                problem = FrameError("unauthorized", "This channel is not for the new token.")
-                self._refuse(problem, channel, None)
+                refusal = FrameError("unauthorized", "This channel is not for the new token.")
+                self._refuse(refusal, channel, None)
         self.revive()
         self.say(
             "system",

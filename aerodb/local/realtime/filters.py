@@ -42,7 +42,7 @@ class Condition:
         """Return an expression over the row `r`, and its parameters."""
         column = sql.SQL("(page.r).{}").format(sql.Identifier(self.column))
         # The name of a type comes from the catalog, which quotes it where that is needed.
-        kind = sql.SQL(types[self.column])  # type: ignore[arg-type]
+        kind = sql.SQL(types[self.column])
         found, parameters = self._comparison(column, kind)
         if self.negated:
             return sql.SQL("not ({})").format(found), parameters

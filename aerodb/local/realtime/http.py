@@ -47,20 +47,20 @@ class HttpSide:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        method, path = scope["method"], scope["path"].rstrip("/")
+        path = scope["path"].rstrip("/")
         try:
             if path == "/realtime/broadcast":
-                await self._only(scope, send, "POST", method) or await self._broadcast(
-                    scope, receive, send
-                )
+                _check_method(scope["method"], "POST")
+                await self._broadcast(scope, receive, send)
             elif path == "/realtime/stats":
-                await self._only(scope, send, "GET", method) or await self._stats(scope, send)
+                _check_method(scope["method"], "GET", "HEAD")
+                await self._stats(scope, send)
             elif path in ("/realtime", "/realtime/ws", "/realtime/v1/websocket"):
                 message = "This is a WebSocket: say Upgrade: websocket."
-                upgrade = [(b"upgrade", b"websocket")]
-                await answer_error(scope, send, 426, "upgrade_required", message, upgrade)
+                upgrade = (("Upgrade", "websocket"),)
+                raise RestError(426, "upgrade_required", message, headers=upgrade)
             else:
-                await answer_error(scope, send, 404, "not_found", "There is nothing here.")
+                raise RestError(404, "not_found", "There is nothing here.")
         except RestError as problem:
             await answer_refused(send, problem)
         except FrameError as problem:
@@ -68,14 +68,6 @@ class HttpSide:
             wait = problem.retry_after
             headers = [] if wait is None else [(b"retry-after", str(max(1, round(wait))).encode())]
             await answer_error(scope, send, status, problem.code, problem.message, headers)
-
-    async def _only(self, scope: Scope, send: Send, allowed: str, method: str) -> bool:
-        if method == allowed or (allowed == "GET" and method == "HEAD"):
-            return False
-        message = f"Only {allowed} is allowed here."
-        headers = [(b"allow", allowed.encode())]
-        await answer_error(scope, send, 405, "method_not_allowed", message, headers)
-        return True
 
     async def _broadcast(self, scope: Scope, receive: Receive, send: Send) -> None:
         identity = await self._admit(headers_of(scope))
@@ -99,6 +91,12 @@ class HttpSide:
             message = "Not authorized to access this resource"
             raise RestError(403, "access_denied", message)
         await send_json(send, 200, dict(self._figures()), head=scope["method"] == "HEAD")
+
+
+def _check_method(method: str, *allowed: str) -> None:
+    if method not in allowed:
+        message = f"Only {allowed[0]} is allowed here."
+        raise RestError(405, "method_not_allowed", message, headers=(("Allow", allowed[0]),))
 
 
 def headers_of(scope: Scope) -> dict[str, str]:

@@ -151,7 +151,8 @@ async def test_a_message_in_too_many_pieces_ends_the_connection(rt_server: Local
                 yield "x"
 
         await asyncio.gather(socket.connection.send(pieces()), return_exceptions=True)
-        assert await socket.closed() == 1009
+        # 1006: pieces that were still on their way when it was closed can hide the reason
+        assert await socket.closed() in (1009, 1006)
 
 
 async def test_one_hundred_channels(rt_server: LocalServer) -> None:
