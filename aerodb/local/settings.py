@@ -114,7 +114,7 @@ class InstanceSettings:
     auth_refresh_token_ttl: int = 30 * 24 * 3600
     """Seconds (wire contract §1.4, §2.2)."""
     storage_url: str | None = None
-    """Where objects are kept: `file:///folder` or `s3://bucket/prefix`; None: in the data folder."""
+    """Where objects are: `file:///folder`, `s3://bucket/prefix`; None: in the data folder."""
     storage_max_file_size: int = 5 * 1024**3
     """Bytes that an object may have, whatever its bucket says."""
     explicit: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)

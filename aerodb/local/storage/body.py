@@ -1,4 +1,4 @@
-"""What an upload brings besides its bytes, in both forms: multipart and raw (wire contract §5.2)."""
+"""What an upload brings besides its bytes, as multipart or raw (wire contract §5.2)."""
 
 from __future__ import annotations
 

@@ -22,7 +22,8 @@ _SIZE = re.compile(r"\s*(\d{1,15})(?:\.(\d{1,3}))?\s*([KMGT]?)(?:I?B)?\s*", re.I
 _UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 _LARGEST = 2**62
 _MOST_TYPES = 200
-_COLUMNS = sql.SQL(BUCKET_COLUMNS)
+DIRECTIONS = {"asc": sql.SQL("asc"), "desc": sql.SQL("desc")}
+_COLUMNS = BUCKET_COLUMNS
 
 
 class Buckets:
@@ -42,7 +43,7 @@ class Buckets:
         statement = sql.SQL(
             "select {columns} from storage.buckets where strpos(lower(name), lower(%s)) > 0 "
             "order by {column} {order}, id limit %s offset %s"
-        ).format(columns=_COLUMNS, column=sql.Identifier(column), order=sql.SQL(order))
+        ).format(columns=_COLUMNS, column=sql.Identifier(column), order=DIRECTIONS[order])
         async with self._store.as_caller(caller) as connection:
             cursor = await connection.execute(
                 statement,

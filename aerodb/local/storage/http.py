@@ -132,7 +132,7 @@ def flag(body: dict[str, Any], name: str, default: bool) -> bool:
 
 
 def number(value: Any, name: str, default: int, least: int, most: int) -> int:
-    """Return a whole number, of JSON or of a query string; too large a one is taken down to `most`."""
+    """Return a whole number, of JSON or of a query string; at most `most` whatever was sent."""
     if value is None:
         return default
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 16:

@@ -16,7 +16,7 @@ from aerodb.local.storage.store import Connection, one
 LIMIT = 100
 MOST = 1000
 _SORTABLE = ("name", "created_at", "updated_at", "size", "id")
-COLUMNS = sql.SQL(OBJECT_COLUMNS)
+DIRECTIONS = {"asc": sql.SQL("asc"), "desc": sql.SQL("desc")}
 
 
 class Listing:
@@ -35,8 +35,9 @@ class Listing:
         column, order = _sort(wanted)
         statement = sql.SQL(
             "select {columns} from storage.objects where bucket_id = %s and name like %s "
-            "and strpos(lower(name), lower(%s)) > 0 order by {column} {order}, name limit %s offset %s"
-        ).format(columns=COLUMNS, column=sql.Identifier(column), order=sql.SQL(order))
+            "and strpos(lower(name), lower(%s)) > 0 "
+            "order by {column} {order}, name limit %s offset %s"
+        ).format(columns=OBJECT_COLUMNS, column=sql.Identifier(column), order=DIRECTIONS[order])
         values = [
             bucket,
             beginning(start),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+from psycopg import sql
 
 from aerodb.local.storage.errors import StorageError, no_bucket, no_object
 from aerodb.local.storage.http import Reply, Request, flag, metadata, text
@@ -14,6 +15,11 @@ from aerodb.local.storage.parts import Parts
 from aerodb.local.storage.rows import OBJECT_COLUMNS, file_object, find_object
 from aerodb.local.storage.store import Caller, Connection, one, run
 from aerodb.local.storage.writing import Description, Target
+
+_MOVE = sql.SQL(
+    "update storage.objects set bucket_id = %s, name = %s where bucket_id = %s and name = %s "
+    "returning {columns}"
+).format(columns=OBJECT_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +45,16 @@ class Moving:
         """POST /object/move."""
         caller = self._parts.callers.of(request)
         order = _order(await request.json())
-        async with self._parts.writer.shown(order.to_bucket, caller):
-            async with self._store.as_caller(caller) as connection:
-                row = await find_object(connection, order.bucket, order.key)
-                if not order.same:
-                    await self._fits(caller, order, row)
-                    if request.upsert:
-                        await _clear(connection, order)
-                    row = await _move(connection, caller, order)
+        async with (
+            self._parts.writer.shown(order.to_bucket, caller),
+            self._store.as_caller(caller) as connection,
+        ):
+            row = await find_object(connection, order.bucket, order.key)
+            if not order.same:
+                await self._fits(caller, order, row)
+                if request.upsert:
+                    await _clear(connection, order)
+                row = await _move(connection, caller, order)
         self._parts.sweeper.wake()
         return Reply(200, {**file_object(row), "message": "Successfully moved"})
 
@@ -57,19 +65,19 @@ class Moving:
         order = _order(body)
         own = metadata(body["metadata"]) if body.get("metadata") is not None else None
         copied = flag(body, "copyMetadata", True)
-        async with self._parts.writer.shown(order.to_bucket, caller):
-            async with self._store.as_caller(caller) as connection:
-                row = await find_object(connection, order.bucket, order.key)
-                await self._fits(caller, order, row)
-                described = Description(
-                    row["content_type"],
-                    row["cache_control"],
-                    own if own is not None else (row["metadata"] if copied else {}),
-                )
-                target = Target(
-                    order.to_bucket, order.to_key, caller.id, caller, upsert=request.upsert
-                )
-                made = await self._parts.writer.refer(connection, target, described, row)
+        async with (
+            self._parts.writer.shown(order.to_bucket, caller),
+            self._store.as_caller(caller) as connection,
+        ):
+            row = await find_object(connection, order.bucket, order.key)
+            await self._fits(caller, order, row)
+            described = Description(
+                row["content_type"],
+                row["cache_control"],
+                own if own is not None else (row["metadata"] if copied else {}),
+            )
+            target = Target(order.to_bucket, order.to_key, caller.id, caller, upsert=request.upsert)
+            made = await self._parts.writer.refer(connection, target, described, row)
         self._parts.sweeper.wake()
         return Reply(200, {**file_object(made), "message": "Successfully copied"})
 
@@ -102,8 +110,7 @@ async def _move(connection: Connection, caller: Caller, order: _Order) -> dict[s
     try:
         row = await one(
             connection,
-            "update storage.objects set bucket_id = %s, name = %s where bucket_id = %s and name = %s "
-            f"returning {OBJECT_COLUMNS}",
+            _MOVE,
             order.to_bucket,
             order.to_key,
             order.bucket,

@@ -14,7 +14,10 @@ from aerodb.local.storage.errors import StorageError
 
 MAXIMUM_KEY_BYTES = 1024
 RESERVED = frozenset(
-    "public sign info list list-v2 move copy upload authenticated exists".split(" ")
+    (
+        *("public", "sign", "info", "list", "list-v2", "move", "copy"),
+        *("upload", "authenticated", "exists"),
+    )
 )
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]")
 _ESCAPE = re.compile(rb"%[0-9A-Fa-f]{2}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from psycopg import sql
+
 from aerodb.local.storage.errors import invalid
 from aerodb.local.storage.http import Reply, Request
 from aerodb.local.storage.names import object_key
@@ -12,9 +14,9 @@ from aerodb.local.storage.rows import OBJECT_COLUMNS, file_object, find_object
 from aerodb.local.storage.store import every, run
 
 MOST_KEYS = 1000
-_DELETE_MANY = f"""
-delete from storage.objects where bucket_id = %s and name = any(%s) returning {OBJECT_COLUMNS}
-"""  # noqa: S608 - only constants
+_DELETE_MANY = sql.SQL(
+    "delete from storage.objects where bucket_id = %s and name = any(%s) returning {}"
+).format(OBJECT_COLUMNS)
 
 
 class Objects:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from psycopg import sql
+
 from aerodb.local.storage.errors import no_object
 from aerodb.local.storage.store import Connection, one
 
-OBJECT_COLUMNS = (
+OBJECT_COLUMNS = sql.SQL(
     "id, bucket_id, name, content_id, size, etag, content_type, cache_control, metadata, "
     "created_at, updated_at"
 )
-BUCKET_COLUMNS = (
+BUCKET_COLUMNS = sql.SQL(
     "id, name, owner, public, policy, file_size_limit, allowed_mime_types, created_at, updated_at"
 )
 
@@ -43,9 +45,11 @@ def bucket(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-_FIND = f"select {OBJECT_COLUMNS} from storage.objects where bucket_id = %s and name = %s"  # noqa: S608
-_FIND_PUBLIC = (
-    f"{_FIND} and exists (select from storage.buckets b where b.id = bucket_id and b.public)"
+_FIND = sql.SQL("select {} from storage.objects where bucket_id = %s and name = %s").format(
+    OBJECT_COLUMNS
+)
+_FIND_PUBLIC = _FIND + sql.SQL(
+    " and exists (select from storage.buckets b where b.id = bucket_id and b.public)"
 )
 
 

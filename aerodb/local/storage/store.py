@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -19,6 +19,7 @@ from aerodb.local.rest.roles import Roles, load_roles
 from aerodb.local.storage.errors import StorageError, invalid
 
 Connection: TypeAlias = psycopg.AsyncConnection[DictRow]
+Query: TypeAlias = str | sql.SQL | sql.Composed
 LOGIN_ROLES = frozenset({"authenticator", "aerodb_auth", "aerodb_storage"})
 """No token may name one of these: they are for what the instance itself has to do (J6)."""
 _CONNECTIONS = 10
@@ -107,9 +108,8 @@ class Store:
     @contextlib.asynccontextmanager
     async def as_caller(self, caller: Caller) -> AsyncGenerator[Connection]:
         """One transaction as `caller`; it is committed unless the block raises."""
-        async with self.as_service() as connection:
-            async with self.becoming(connection, caller):
-                yield connection
+        async with self.as_service() as connection, self.becoming(connection, caller):
+            yield connection
 
     @contextlib.asynccontextmanager
     async def becoming(
@@ -165,7 +165,7 @@ def _no_role(caller: Caller) -> StorageError:
 
 
 @contextlib.contextmanager
-def _translated() -> Iterator[None]:
+def _translated() -> Generator[None]:
     """Say what has become of a transaction in this part's own words."""
     try:
         yield
@@ -180,19 +180,23 @@ def _translated() -> Iterator[None]:
         raise invalid(problem.diag.message_primary or "refused by the database") from None
 
 
-async def one(connection: Connection, query: str, *parameters: Any) -> dict[str, Any] | None:
+def _query(query: Query) -> bytes | sql.SQL | sql.Composed:
+    return query.encode() if isinstance(query, str) else query
+
+
+async def one(connection: Connection, query: Query, *parameters: Any) -> dict[str, Any] | None:
     """Return the first row of a statement, None if there is none."""
-    cursor = await connection.execute(query.encode(), parameters)
+    cursor = await connection.execute(_query(query), parameters)
     return await cursor.fetchone()
 
 
-async def every(connection: Connection, query: str, *parameters: Any) -> list[dict[str, Any]]:
+async def every(connection: Connection, query: Query, *parameters: Any) -> list[dict[str, Any]]:
     """Return all rows of a statement."""
-    cursor = await connection.execute(query.encode(), parameters)
+    cursor = await connection.execute(_query(query), parameters)
     return await cursor.fetchall()
 
 
-async def run(connection: Connection, query: str, *parameters: Any) -> int:
+async def run(connection: Connection, query: Query, *parameters: Any) -> int:
     """Run a statement; return how many rows it wrote."""
-    cursor = await connection.execute(query.encode(), parameters)
+    cursor = await connection.execute(_query(query), parameters)
     return cursor.rowcount

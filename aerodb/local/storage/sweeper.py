@@ -12,6 +12,7 @@ import logging
 from uuid import UUID
 
 import psycopg
+from psycopg import sql
 
 from aerodb.local.storage.blobs import BlobStore
 from aerodb.local.storage.errors import StorageError
@@ -85,9 +86,9 @@ class Sweeper:
                     "where id = any(%s) and doomed_at is not null",
                     doomed,
                 )
-        self._doomed.difference_update(doomed)
             # Not waiting for whoever has a row locked: that is looked at in the next sweep.
             await run(connection, _SPARE)
+        self._doomed.difference_update(doomed)
         while await self._remove_some():
             pass
 
@@ -107,21 +108,21 @@ class Sweeper:
         return len(rows) == _AT_ONCE
 
 
-_REFERRED = """(
+_REFERRED = sql.SQL("""(
     exists (select from storage.objects o where o.content_id = c.id)
     or exists (select from storage.upload_parts p where p.content_id = c.id)
-)"""
-_SPARE = f"""
+)""")
+_SPARE = sql.SQL("""
 update storage.contents set doomed_at = null where id in (
     select c.id from storage.contents c
-    where c.doomed_at <= now() and {_REFERRED} for update skip locked
+    where c.doomed_at <= now() and {referred} for update skip locked
 )
-"""
-_REMOVE = f"""
+""").format(referred=_REFERRED)
+_REMOVE = sql.SQL("""
 delete from storage.contents where id in (
     select c.id from storage.contents c
-    where c.doomed_at <= now() and not {_REFERRED}
+    where c.doomed_at <= now() and not {referred}
     order by c.doomed_at limit %s for update skip locked
 )
 returning id
-"""
+""").format(referred=_REFERRED)

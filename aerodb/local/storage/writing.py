@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
+from psycopg import sql
 
 from aerodb.local.storage.errors import StorageError, no_bucket, no_object
 from aerodb.local.storage.http import compact
@@ -187,7 +188,7 @@ async def _write(
     }
     statement = _REPLACE if replacing else _INSERT
     try:
-        cursor = await connection.execute(statement.encode(), values)
+        cursor = await connection.execute(statement, values)
     except psycopg.errors.UniqueViolation:
         if target.if_absent:
             raise StorageError("precondition_failed", "The object exists") from None
@@ -200,21 +201,22 @@ async def _write(
 
 
 # Without RETURNING, so that who may write but not read can do so.
-_INSERT = """
+_INSERT = sql.SQL("""
 insert into storage.objects (
     id, bucket_id, name, owner, content_id, content_type, cache_control, metadata,
     created_at, updated_at
 ) values (
     %(id)s, %(bucket_id)s, %(name)s, %(owner)s, %(content_id)s, %(content_type)s,
-    %(cache_control)s, %(metadata)s, coalesce(%(created_at)s, now()), coalesce(%(updated_at)s, now())
+    %(cache_control)s, %(metadata)s,
+    coalesce(%(created_at)s, now()), coalesce(%(updated_at)s, now())
 )
-"""
-_REPLACE = f"""{_INSERT}
+""")
+_REPLACE = _INSERT + sql.SQL("""
 on conflict (bucket_id, name) do update set
     content_id = excluded.content_id, content_type = excluded.content_type,
     cache_control = excluded.cache_control, metadata = excluded.metadata
-returning {OBJECT_COLUMNS}, (xmax = 0) as created
-"""  # noqa: S608 - only constants
+returning {}, (xmax = 0) as created
+""").format(OBJECT_COLUMNS)
 
 
 async def _check_match(connection: Connection, target: Target, tags: str) -> None:
