@@ -14,6 +14,7 @@ from aerodb.local.storage.downloading import Downloading
 from aerodb.local.storage.errors import StorageError
 from aerodb.local.storage.http import PREFIX, FileReply, Gone, Reply, Request, read_head
 from aerodb.local.storage.listing import Listing
+from aerodb.local.storage.listing_v2 import ListingV2
 from aerodb.local.storage.moving import Moving
 from aerodb.local.storage.names import bucket_segment, joined, segments
 from aerodb.local.storage.objects import Objects
@@ -155,6 +156,7 @@ def _routes(parts: Parts) -> list[tuple[tuple[str, ...], dict[str, Any]]]:
         "object/move": {"POST": moving.move},
         "object/copy": {"POST": moving.copy},
         "object/list/{bucket}": {"GET": listing.list, "POST": listing.list},
+        "object/list-v2/{bucket}": {"POST": ListingV2(parts).list},
         "object/public/{bucket}/{path}": {"GET": downloading.public},
         "object/authenticated/{bucket}/{path}": download,
         "object/info/public/{bucket}/{path}": {"GET": objects.public_info},
