@@ -73,7 +73,7 @@ class Intake:
         return Content(content_id, meter.size, meter.digest("sha256"))
 
     def forget(self, content_id: UUID) -> None:
-        """Have a content removed after all."""
+        """Have a content removed, unless it was kept: so this may be called whatever came of it."""
         self._sweeper.doom(content_id)
 
     async def keep(self, connection: Connection, content: Content) -> dict[str, Any]:
