@@ -142,7 +142,7 @@ async def _objects(
 ) -> list[Row]:
     """Return the next objects by the order that was asked for; not those in folders unless deep."""
     columns = ["name"] if wanted.column == "name" else [wanted.column, "name"]
-    conditions = [sql.SQL("bucket_id = %s and name like %s")]
+    conditions: list[sql.Composable] = [sql.SQL("bucket_id = %s and name like %s")]
     values: list[Any] = [wanted.bucket, beginning(wanted.prefix)]
     if not deep:
         conditions.append(sql.SQL("strpos(substr(name, %s), '/') = 0"))
@@ -257,15 +257,17 @@ where o.bucket_id = %(bucket)s and o.name like %(pattern)s and {bound}
 order by o.name {direction} limit 1
 """
 _BEYOND = {
-    "asc": """o.name >= case right({entry}, 1) when '/' then left({entry}, -1) || '0'
-              else {entry} || chr(1) end""",
-    "desc": "o.name < {entry}",
+    "asc": sql.SQL(
+        "o.name >= case right({entry}, 1) when '/' then left({entry}, -1) || '0' "
+        "else {entry} || chr(1) end"
+    ),
+    "desc": sql.SQL("o.name < {entry}"),
 }
 
 
 def _steps(order: str) -> sql.Composed:
     after = sql.SQL("%(after)s::text")
-    beyond = sql.SQL(_BEYOND[order])
+    beyond = _BEYOND[order]
     first = sql.SQL("(%(after)s::text is null or {})").format(beyond.format(entry=after))
     direction = DIRECTIONS[order]
     return sql.SQL(

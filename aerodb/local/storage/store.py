@@ -20,8 +20,9 @@ from aerodb.local.storage.errors import StorageError, invalid
 
 Connection: TypeAlias = psycopg.AsyncConnection[DictRow]
 Query: TypeAlias = str | sql.SQL | sql.Composed
-LOGIN_ROLES = frozenset({"authenticator", "aerodb_auth", "aerodb_storage"})
-"""No token may name one of these: they are for what the instance itself has to do (J6)."""
+LOGIN_ROLES = frozenset({"authenticator", "aerodb_auth", "aerodb_storage", "none"})
+"""No token may name one of these: they are for what the instance itself has to do (J6). The last
+is no role: it would leave the login role as it is."""
 _CONNECTIONS = 10
 _WAIT_SECONDS = 10.0
 _IDLE_SECONDS = 60.0
