@@ -19,8 +19,8 @@ _EXPOSED = (
     b"Content-Encoding, Content-Location, Content-Range, Content-Type, Date, Location, Server, "
     b"Transfer-Encoding, Range-Unit, Retry-After, X-Request-Id, X-Aerodb-Error, Proxy-Status, "
     b"Idempotency-Replayed, Accept-Ranges, Cache-Control, Content-Disposition, ETag, "
-    b"Last-Modified, Tus-Resumable, Tus-Version, Tus-Extension, Tus-Max-Size, Upload-Offset, Upload-Length, "
-    b"Upload-Metadata, Upload-Expires"
+    b"Last-Modified, Tus-Resumable, Tus-Version, Tus-Extension, Tus-Max-Size, Upload-Offset, "
+    b"Upload-Length, Upload-Metadata, Upload-Expires"
 )
 _MAX_AGE_SECONDS = b"86400"
 
