@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import psycopg
@@ -15,9 +15,11 @@ from aerodb.local.bootstrap import (
     AUTH_LOGIN,
     AUTHENTICATOR,
     REALTIME_LOGIN,
+    STORAGE_LOGIN,
     bootstrap,
     install_auth,
     install_realtime,
+    install_storage,
     prepare_foreign,
     tables_without_row_security,
 )
@@ -35,6 +37,7 @@ from aerodb.local.settings import (
     RestSettings,
 )
 
+T = TypeVar("T")
 MINIMUM_SERVER_VERSION = 140000
 CONNECT_SECONDS = 10
 
@@ -43,8 +46,9 @@ CONNECT_SECONDS = 10
 class Database:
     """A database that is ready to be served.
 
-    `owner` is for migrations and `execute_sql`, `login` for requests, `auth` and `realtime` for
-    those parts: None if one cannot be served. `keys` is None for a foreign database, `url` is for users.
+    `owner` is for migrations and `execute_sql`, `login` for requests, `auth`, `realtime` and
+    `storage` for those parts: None if one cannot be served. `signing_key` signs URLs. `keys` is
+    None for a foreign database, `url` is for users.
     """
 
     owner: str = field(repr=False)
@@ -55,6 +59,8 @@ class Database:
     keys: Keys | None = None
     auth: str | None = field(default=None, repr=False)
     realtime: str | None = field(default=None, repr=False)
+    storage: str | None = field(default=None, repr=False)
+    signing_key: str | None = field(default=None, repr=False)
     cluster: Cluster | None = None
     folder: DataFolder | None = None
     applied: tuple[str, ...] = ()
@@ -137,6 +143,8 @@ def _prepare_embedded(
         keys=keys,
         auth=cluster.conninfo(user=AUTH_LOGIN, password=keys.auth_password),
         realtime=cluster.conninfo(user=REALTIME_LOGIN, password=keys.realtime_password),
+        storage=cluster.conninfo(user=STORAGE_LOGIN, password=keys.storage_password),
+        signing_key=keys.storage_secret,
         cluster=cluster,
         folder=folder,
         applied=tuple(applied),
@@ -160,8 +168,11 @@ def _open_foreign(settings: InstanceSettings, url: str) -> Database:
             raise LocalError("The database is older than PostgreSQL 14.")
         applied: list[str] = []
         auth = settings.install and "auth" in (settings.services or ())
+        signing_key: str | None = None
         if auth:
             _install(connection, "auth", lambda: install_auth(connection))
+        if settings.install and "storage" in (settings.services or ()):
+            signing_key = _install(connection, "storage", lambda: install_storage(connection))
         if wanted:
             prepare_foreign(connection)
             applied = migrations.apply(connection, wanted)
@@ -177,13 +188,15 @@ def _open_foreign(settings: InstanceSettings, url: str) -> Database:
         pool=pool,
         auth=url if auth else None,
         realtime=url if realtime else None,
+        storage=None if signing_key is None else url,
+        signing_key=signing_key,
         applied=tuple(applied),
     )
 
 
-def _install(connection: psycopg.Connection[Any], part: str, install: Callable[[], None]) -> None:
+def _install(connection: psycopg.Connection[Any], part: str, install: Callable[[], T]) -> T:
     try:
-        install()
+        return install()
     except (psycopg.errors.InsufficientPrivilege, LocalError) as problem:
         if not isinstance(problem.__cause__ or problem, psycopg.errors.InsufficientPrivilege):
             raise

@@ -23,6 +23,7 @@ from aerodb.local.keys import Keys
 from aerodb.local.options import from_keywords
 from aerodb.local.serving import HttpThread, preload
 from aerodb.local.settings import SERVICES, InstanceSettings
+from aerodb.local.storage.location import parse_location
 
 _ANY_IPV4 = "0.0.0.0"  # noqa: S104 - only with allow_remote, see _check
 _ANY_IPV6 = "::"
@@ -233,11 +234,15 @@ def _check_services(settings: InstanceSettings) -> None:
     if settings.services is not None and "rest" not in settings.services:
         raise LocalError("The service rest cannot be left out.")
     foreign = settings.database_url is not None and not settings.install
-    for name in ("auth", "realtime"):
+    for name in ("auth", "realtime", "storage"):
         if foreign and name in (settings.services or ()):
             raise LocalError(
                 f"The service {name} makes tables of its own: say --install if it may."
             )
+    if settings.storage_url is not None:
+        parse_location(settings.storage_url)
+    if settings.storage_max_file_size < 1:
+        raise LocalError("An object must be allowed a byte at least.")
     if min(settings.auth_access_token_ttl, settings.auth_refresh_token_ttl) < 1:
         raise LocalError("Tokens must live for a second at least.")
 

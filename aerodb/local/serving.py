@@ -28,6 +28,9 @@ from aerodb.local.realtime.service import PREFIX as REALTIME_PREFIX
 from aerodb.local.realtime.service import RealtimeService, make_realtime_service
 from aerodb.local.replies import AsgiApp, Receive, Scope, Send
 from aerodb.local.settings import InstanceSettings, PoolSettings, RestSettings
+from aerodb.local.storage.http import PREFIX as STORAGE_PREFIX
+from aerodb.local.storage.service import FEATURES as STORAGE_FEATURES
+from aerodb.local.storage.service import StorageService, make_storage_service
 from aerodb.local.websocket import MAXIMUM_MESSAGE_BYTES, BoundedWebSocket
 
 FEATURES = ("rest.postgrest",)
@@ -65,6 +68,7 @@ class HttpThread:
         self._handler = _rest_handler()
         self._auth: AuthService | None = None
         self._realtime: RealtimeService | None = None
+        self._storage: StorageService | None = None
         self._thread = threading.Thread(target=self._run, name="aerodb-local-http", daemon=True)
 
     def start(self) -> None:
@@ -101,6 +105,7 @@ class HttpThread:
         async with _opened_pool(self._database.login, self._database) as pool:
             rest = self._rest_service(pool, credentials)
             self._auth = make_auth_service(self._settings, self._database, credentials)
+            self._storage = make_storage_service(self._settings, self._database, credentials)
             self._realtime = make_realtime_service(
                 self._settings,
                 self._database,
@@ -108,7 +113,7 @@ class HttpThread:
                 None if self._auth is None else self._auth.session_lives,
             )
             async with contextlib.AsyncExitStack() as stack:
-                for service in (rest, self._auth, self._realtime):
+                for service in (rest, self._auth, self._storage, self._realtime):
                     if service is not None:
                         stack.push_async_callback(service.stop)
                         await service.start()
@@ -135,6 +140,9 @@ class HttpThread:
         if self._realtime is not None:
             mounts[REALTIME_PREFIX] = self._realtime
             features += REALTIME_FEATURES
+        if self._storage is not None:
+            mounts[STORAGE_PREFIX] = self._storage
+            features += STORAGE_FEATURES
         return Front(
             mounts,
             rest_path=settings.rest_path,
@@ -143,6 +151,7 @@ class HttpThread:
             health=self._health,
             features=features,
             max_body_bytes=rules.max_body_bytes,
+            own_limits=(STORAGE_PREFIX,),
             max_url_bytes=rules.max_url_bytes,
             trace_header=rules.server_trace_header,
             websocket=self._realtime,
@@ -178,6 +187,8 @@ class HttpThread:
         if self._realtime is not None:
             follows = self._database.healthy and self._realtime.alive
             services["realtime"] = "ok" if follows else "down"
+        if self._storage is not None:
+            services["storage"] = "ok" if self._database.healthy else "down"
         return whole, services
 
 

@@ -79,7 +79,7 @@ class PoolSettings:
     db_pool_max_idletime: int = 30
 
 
-SERVICES = ("rest", "auth", "realtime")
+SERVICES = ("rest", "auth", "realtime", "storage")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class InstanceSettings:
     """Read settings from the database too (`ALTER ROLE ... SET pgrst.NAME`)."""
     db_pre_config: str | None = None
     services: tuple[str, ...] | None = None
-    """Which parts to serve, of `rest`, `auth`, `realtime`; None: all that the database allows."""
+    """Which parts to serve, of `SERVICES`; None: all that the database allows."""
     auth_confirm_email: bool = False
     """Nobody signs in before the address is confirmed."""
     auth_rate_limits: bool = False
@@ -117,6 +117,10 @@ class InstanceSettings:
     """Wire contract §4.9."""
     realtime_query_credentials: bool = True
     """Take credentials from the URL of a WebSocket too (wire contract §4.4)."""
+    storage_url: str | None = None
+    """Where objects are: `file:///folder`, `s3://bucket/prefix`; None: in the data folder."""
+    storage_max_file_size: int = 5 * 1024**3
+    """Bytes that an object may have, whatever its bucket says."""
     explicit: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
     """REST and pool settings from flags or keywords: they win over all others."""
     environment: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
