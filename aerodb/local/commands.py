@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -64,7 +65,11 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     help="Serve this PostgreSQL (>= 14) instead of an embedded one; @FILE reads it from a file.  "
     "[env: AERODB_DATABASE_URL, PGRST_DB_URI]",
 )
-@click.option("--services", default=None, help="Serve only these, comma-separated: rest, auth.")
+@click.option(
+    "--services",
+    default=None,
+    help="Serve only these, comma-separated: rest, auth, functions.",
+)
 @click.option("--schema", multiple=True, metavar="FILE.sql", help="Apply once; repeatable.")
 @click.option("--migrations", type=_FOLDER, default=None, help="Apply this folder's *.sql, once.")
 @click.option("--install", is_flag=True, help="Apply them to a foreign database too.")
@@ -97,6 +102,25 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     type=click.IntRange(min=1),
     default=30 * 24 * 3600,
     help="Seconds that a session lives without a refresh.",
+)
+@click.option("--functions", type=_FOLDER, default=None, help="Serve this folder's *.py.")
+@click.option(
+    "--functions-timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=30.0,
+    help="Seconds until the answer of a function has to begin.",
+)
+@click.option(
+    "--functions-workers",
+    type=click.IntRange(min=1),
+    default=16,
+    help="Most processes that run functions.",
+)
+@click.option(
+    "--functions-env",
+    multiple=True,
+    metavar="NAME",
+    help="Let functions have this environment variable; repeatable.",
 )
 @click.option(
     "--db-config",
@@ -155,6 +179,10 @@ def make_server(options: Mapping[str, Any], environment: Mapping[str, str]) -> L
         auth_rate_limits=options["auth_rate_limits"],
         auth_access_token_ttl=options["auth_access_token_ttl"],
         auth_refresh_token_ttl=options["auth_refresh_token_ttl"],
+        functions=options["functions"],
+        functions_timeout=options["functions_timeout"],
+        functions_workers=options["functions_workers"],
+        functions_env=options["functions_env"],
         install=options["install"],
         db_config=_db_config(options["db_config"] or environment.get("PGRST_DB_CONFIG")),
         db_pre_config=options["db_pre_config"] or environment.get("PGRST_DB_PRE_CONFIG") or None,
@@ -228,6 +256,7 @@ def run(server: LocalServer) -> NoReturn:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)
     signal.signal(signal.SIGINT, _interrupt)
+    _show_functions_log()
     try:
         server.start()
         _announce(server)
@@ -239,6 +268,16 @@ def run(server: LocalServer) -> NoReturn:
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)
         server.close()
+
+
+def _show_functions_log() -> None:
+    """What functions print is for whoever writes them."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    log = logging.getLogger("aerodb.local.functions")
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False
 
 
 def _leave(number: int, frame: FrameType | None) -> NoReturn:

@@ -21,6 +21,9 @@ from aerodb.local.cors import CorsPolicy
 from aerodb.local.credentials import Identity, InstanceCredentials, PostgrestCredentials
 from aerodb.local.database import Database
 from aerodb.local.errors import LocalError
+from aerodb.local.functions.service import FEATURES as FUNCTIONS_FEATURES
+from aerodb.local.functions.service import PREFIX as FUNCTIONS_PREFIX
+from aerodb.local.functions.service import FunctionsService, make_functions_service
 from aerodb.local.hosts import HostGate
 from aerodb.local.protocol import BoundedProtocol
 from aerodb.local.replies import AsgiApp, Receive, Scope, Send
@@ -60,6 +63,7 @@ class HttpThread:
         self._rest_status = "starting"
         self._handler = _rest_handler()
         self._auth: AuthService | None = None
+        self._functions: FunctionsService | None = None
         self._thread = threading.Thread(target=self._run, name="aerodb-local-http", daemon=True)
 
     def start(self) -> None:
@@ -96,8 +100,11 @@ class HttpThread:
         async with _opened_pool(self._database.login, self._database) as pool:
             rest = self._rest_service(pool, credentials)
             self._auth = make_auth_service(self._settings, self._database, credentials)
+            self._functions = make_functions_service(
+                self._settings, self._database, credentials, self._url
+            )
             async with contextlib.AsyncExitStack() as stack:
-                for service in (rest, self._auth):
+                for service in (rest, self._auth, self._functions):
                     if service is not None:
                         stack.push_async_callback(service.stop)
                         await service.start()
@@ -121,6 +128,9 @@ class HttpThread:
         if self._auth is not None:
             mounts |= {PREFIX: self._auth, DEVELOPMENT_PREFIX: self._auth}
             features += AUTH_FEATURES
+        if self._functions is not None:
+            mounts |= {FUNCTIONS_PREFIX: self._functions}
+            features += FUNCTIONS_FEATURES
         return Front(
             mounts,
             rest_path=settings.rest_path,
@@ -132,6 +142,13 @@ class HttpThread:
             max_url_bytes=rules.max_url_bytes,
             trace_header=rules.server_trace_header,
         )
+
+    @property
+    def _url(self) -> str:
+        """Where programs on this machine reach the instance."""
+        host, port = self._listener.getsockname()[:2]
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not bound to
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     async def _listen(self, app: Front) -> None:
         config = uvicorn.Config(
@@ -157,6 +174,8 @@ class HttpThread:
         services = {"rest": rest}
         if self._auth is not None:
             services["auth"] = "ok" if self._database.healthy else "down"
+        if self._functions is not None:
+            services["functions"] = "ok"
         return whole, services
 
 

@@ -79,7 +79,7 @@ class PoolSettings:
     db_pool_max_idletime: int = 30
 
 
-SERVICES = ("rest", "auth")
+SERVICES = ("rest", "auth", "functions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +106,21 @@ class InstanceSettings:
     """Read settings from the database too (`ALTER ROLE ... SET pgrst.NAME`)."""
     db_pre_config: str | None = None
     services: tuple[str, ...] | None = None
-    """Which parts to serve, of `rest` and `auth`; None: all that the database allows."""
+    """Which parts to serve, of `SERVICES`; None: all that the database and the settings allow."""
     auth_confirm_email: bool = False
     """Nobody signs in before the address is confirmed."""
     auth_rate_limits: bool = False
     auth_access_token_ttl: int = 900
     auth_refresh_token_ttl: int = 30 * 24 * 3600
     """Seconds (wire contract §1.4, §2.2)."""
+    functions: Path | None = None
+    """The folder of the functions part; None: there is none."""
+    functions_timeout: float = 30.0
+    """Seconds until the answer of a function has to begin (wire contract §1.7)."""
+    functions_workers: int = 16
+    """Most processes that run functions."""
+    functions_env: tuple[str, ...] = ()
+    """Environment variables that functions get besides the harmless ones."""
     explicit: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
     """REST and pool settings from flags or keywords: they win over all others."""
     environment: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
