@@ -43,10 +43,12 @@ def target_of(scope: Scope) -> Target:
     """Read the path as it was sent. The name is not decoded: no name needs that."""
     raw = bytes(scope["raw_path"]).partition(b"?")[0].decode("latin-1")
     rest = raw.removeprefix(PREFIX).removeprefix("/")
+    if not rest:
+        return Target("")
     name, _, path = rest.partition("/")
     if name == _ALIAS and path:
         name, _, path = path.partition("/")
-    return Target(name, unquote_to_bytes(path).decode("utf-8", "replace"))
+    return Target(name or "/", unquote_to_bytes(path).decode("utf-8", "replace"))
 
 
 def call_head(

@@ -87,7 +87,7 @@ class Registry:
                 return known[1]
             with path.open("rb") as file:
                 source = file.read(_MAXIMUM_SOURCE)
-        except OSError:
+        except (OSError, RuntimeError):  # a loop of links is the latter before Python 3.13
             return None
         function = Function(name, path, hashlib.sha256(source).hexdigest()[:12], methods_in(source))
         self._known[path] = (version, function)
