@@ -183,9 +183,10 @@ def _spawn(
     function: Function, folder: Path, environment: Mapping[str, str], theirs: socket.socket
 ) -> subprocess.Popen[bytes]:
     descriptor = theirs.fileno()
+    # -B: bytecode is kept by whole seconds, and would hide a change within one.
     arguments = [_ROOT, str(descriptor), function.name, str(function.path), str(folder)]
     return subprocess.Popen(  # noqa: S603 - our own program; the file was found by the registry
-        [sys.executable, "-I", "-X", "utf8", "-c", _BOOT, *arguments],
+        [sys.executable, "-I", "-B", "-X", "utf8", "-c", _BOOT, *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

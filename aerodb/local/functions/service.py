@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -160,21 +159,25 @@ class _Invocation:
 
     async def run(self, head: Mapping[str, object], body: bytes) -> None:
         """Call the function and pass its answer on."""
-        reusable = False
         try:
             start = await self._started(head, body)
             status, headers, has_body = answer_start(start)
-            await self._send({"type": "http.response.start", "status": status, "headers": headers})
-            reusable = await self._watched(has_body and not self._is_head)
+            opening = {"type": "http.response.start", "status": status, "headers": headers}
+            has_body = has_body and not self._is_head
+            await self._watched(opening, has_body, is_stream=start["length"] is None and has_body)
         except BadAnswer as problem:
             log.error("%s: %s", self._function.name, problem)
             raise _failed() from None
         except _Failed as failure:
-            reusable = True
+            self._give_back(reusable=True)
             raise failure.refusal from None
         finally:
-            if self._worker is not None:
-                self._pool.release(self._worker, reusable=reusable)
+            self._give_back(reusable=False)
+
+    def _give_back(self, *, reusable: bool) -> None:
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            self._pool.release(worker, reusable=reusable)
 
     # --- until the answer begins --------------------------------------------------------------
 
@@ -230,41 +233,57 @@ class _Invocation:
 
     # --- the rest of it -----------------------------------------------------------------------
 
-    async def _watched(self, has_body: bool) -> bool:
-        """Pass the body on until it ends or the client goes; whether the worker may go on."""
+    async def _watched(self, opening: Message, has_body: bool, *, is_stream: bool) -> None:
+        """Pass the answer on until it ends or the client goes."""
         assert self._worker is not None
-        relay = asyncio.create_task(self._relay(self._worker, has_body))
+        worker = self._worker
+        relay = asyncio.create_task(self._relay(worker, opening, has_body, is_stream))
         gone = asyncio.create_task(_disconnected(self._receive))
         try:
             await asyncio.wait((relay, gone), return_when=asyncio.FIRST_COMPLETED)
             if relay.done():
-                return relay.result()
-            await _cancelled(relay)
-            await self._worker.stop_call(STOP_SECONDS)
-            return False
+                relay.result()
+            else:
+                await _cancelled(relay)
+                await worker.stop_call(STOP_SECONDS)
         finally:
             await _cancelled(relay)
             await _cancelled(gone)
 
-    async def _relay(self, worker: WorkerProcess, has_body: bool) -> bool:
-        """True when the answer is complete; else it is left incomplete, so that the client sees
-        that it is: the connection is closed without the end of the body."""
+    async def _relay(
+        self, worker: WorkerProcess, opening: Message, has_body: bool, is_stream: bool
+    ) -> None:
+        """Send what the worker sends. Unless it is a stream, the last that a client waits for is
+        held back until the worker is free: its next call may come at once."""
+        held = [opening]
         while True:
+            if is_stream:
+                await self._send_all(held)
             try:
                 kind, payload = await worker.frame()
             except WorkerLost:
                 log.error("%s: its worker ended in mid-answer", self._function.name)
-                return False
-            if kind == frames.DATA:
-                if has_body:
-                    await self._send(_piece(payload, more=True))
-            elif kind == frames.END:
+                return self._broken(held)
+            if kind == frames.END:
                 worker.note_files(payload)
-                await self._send(_piece(b"", more=False))
-                return True
-            else:
+                self._give_back(reusable=True)
+                return await self._send_all([*held, _piece(b"", more=False)])
+            if kind != frames.DATA:
                 self._log(json.loads(payload))
-                return False
+                return self._broken(held)
+            if has_body:
+                await self._send_all(held)
+                held.append(_piece(payload, more=True))
+
+    async def _send_all(self, messages: list[Message]) -> None:
+        while messages:
+            await self._send(messages.pop(0))
+
+    def _broken(self, held: list[Message]) -> None:
+        """An answer that has begun is left incomplete, and the client sees that it is: the server
+        closes the connection. One that has not is an error."""
+        if held and held[0]["type"] == "http.response.start":
+            raise _failed()
 
 
 class _Failed(Exception):
@@ -309,10 +328,9 @@ async def _disconnected(receive: Receive) -> None:
         pass
 
 
-async def _cancelled(task: asyncio.Task[object]) -> None:
+async def _cancelled(task: asyncio.Task[None]) -> None:
     task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+    await asyncio.wait((task,))
 
 
 # --- as a part of an instance -----------------------------------------------------------------
