@@ -146,8 +146,9 @@ class HttpThread:
     @property
     def _url(self) -> str:
         """Where programs on this machine reach the instance."""
-        host, port = self._listener.getsockname()[:2]
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not bound to
+        bound, port = self._listener.getsockname()[:2]
+        everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not bound to
+        host = everywhere.get(str(bound), str(bound))
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     async def _listen(self, app: Front) -> None:

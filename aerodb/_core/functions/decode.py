@@ -39,7 +39,7 @@ class AnswerDecoder:
     __slots__ = ("_convert", "_is_head", "_kind")
 
     def __init__(self, kind: ResponseType, convert: Convert, *, is_head: bool = False) -> None:
-        self._kind = kind
+        self._kind: ResponseType = kind
         self._convert = convert
         self._is_head = is_head
 
@@ -106,8 +106,8 @@ def function_error(error: AeroDBError, raw: RawResponse, secrets: Iterable[str])
     if raw.header(b"x-aerodb-error") is not None:
         return error
     if (raw.header(b"x-relay-error") or "").strip().lower() == "true":
-        anonymous = (error.code or "").startswith("http_")
-        return replace(error, code="relay_error") if anonymous else error
+        code = "relay_error" if (error.code or "").startswith("http_") else error.code
+        return replace(error, code=code)
     try:
         details = data_of(raw)
     except json.BadJSON:

@@ -19,7 +19,7 @@ import socket
 import sys
 import threading
 import traceback
-from collections.abc import AsyncIterable, Callable, Iterator
+from collections.abc import AsyncIterable, Callable, Generator
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
@@ -188,7 +188,7 @@ class Worker:
         return result
 
     @contextmanager
-    def _handlers_turn(self) -> Iterator[None]:
+    def _handlers_turn(self) -> Generator[None]:
         """While this lasts a stop raises `Stopped` in the main thread."""
         self._in_handler = True
         try:
