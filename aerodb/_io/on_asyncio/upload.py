@@ -9,6 +9,8 @@ from aerodb._core.http import OneShotBody
 from aerodb._io.on_asyncio.aside import apart
 from aerodb._io.pieces import ENOUGH, PIECE, checked
 
+_END = object()
+
 
 def content_of(body: bytes | OneShotBody | None) -> Any:
     """The body in the form that httpcore and httpx take."""
@@ -47,5 +49,5 @@ async def _read(source: Any) -> AsyncIterator[Any]:
         while piece := await apart(source.read, PIECE):
             yield piece
     else:
-        while (piece := await apart(next, source, None)) is not None:
+        while (piece := await apart(next, source, _END)) is not _END:
             yield piece

@@ -94,7 +94,7 @@ def _shown(headers: Mapping[str, str]) -> dict[str, str]:
 
 def answer_start(start: Mapping[str, Any]) -> tuple[int, list[Header], bool]:
     """Status, headers, and whether there is a body, of what a worker says of its answer."""
-    status, length = start["status"], start["length"]
+    status, length = start.get("status"), start.get("length")
     if not isinstance(status, int) or not 200 <= status <= 599:
         raise BadAnswer(f"{status} is not a status that can be answered")
     found = list(_sendable(start["headers"]))

@@ -16,6 +16,7 @@ STATUS = {
     "function_not_found": 404,
     "method_not_allowed": 405,
     "function_error": 500,
+    "internal_error": 500,
     "not_implemented": 501,
     "functions_busy": 503,
     "function_timeout": 504,

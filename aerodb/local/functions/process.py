@@ -40,6 +40,17 @@ class LoadFailed(Exception):
     """The file of the function could not be loaded; the log says why."""
 
 
+def told(payload: bytes) -> dict[str, Any]:
+    """The JSON of a frame."""
+    try:
+        value = json.loads(payload)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise WorkerLost
+    return value
+
+
 class WorkerProcess:
     """A process that runs one function, one call at a time. `start` makes one."""
 
@@ -89,14 +100,14 @@ class WorkerProcess:
         """Wait until the function is loaded; raises `LoadFailed` or `WorkerLost`."""
         kind, payload = await self.frame()
         if kind == frames.FAILED:
-            failure = json.loads(payload)
-            log.error("%s cannot be loaded\n%s", self.function.name, failure["traceback"])
+            trace = told(payload).get("traceback")
+            log.error("%s cannot be loaded\n%s", self.function.name, trace)
             raise LoadFailed
         self.note_files(payload)
 
     def note_files(self, payload: bytes) -> None:
         """Remember which files are loaded."""
-        self._files = json.loads(payload)["files"]
+        self._files = told(payload).get("files", [])
 
     @property
     def is_usable(self) -> bool:

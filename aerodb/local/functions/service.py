@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,8 +21,9 @@ from aerodb.local.functions.calls import (
 )
 from aerodb.local.functions.errors import Refusal, refused_credentials
 from aerodb.local.functions.pool import PoolLimits, WorkerPool
-from aerodb.local.functions.process import LoadFailed, WorkerLost, WorkerProcess, log
+from aerodb.local.functions.process import LoadFailed, WorkerLost, WorkerProcess, log, told
 from aerodb.local.functions.registry import RESERVED, Function, Registry
+from aerodb.local.limits import BodyTooLarge
 from aerodb.local.replies import Message, Receive, Scope, Send, send_json
 from aerodb.local.rest.errors import RestError
 from aerodb.local.settings import InstanceSettings
@@ -83,12 +83,30 @@ class FunctionsService:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
         try:
-            await self._answer(scope, receive, send)
+            await self._guarded(scope, receive, send)
         except Refusal as refusal:
             head = scope["method"] == "HEAD"
             await send_json(send, refusal.status, refusal.body(), refusal.headers(), head=head)
         except _Gone:
             return
+
+    async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A fault of ours is told as one, with the traceback in the log alone."""
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._answer(scope, receive, watched)
+        except (Refusal, _Gone, BodyTooLarge):
+            raise
+        except Exception:
+            log.exception("a request could not be answered")
+            if not started:
+                raise Refusal("internal_error", "Internal error") from None
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = _headers(scope)
@@ -164,7 +182,9 @@ class _Invocation:
             status, headers, has_body = answer_start(start)
             opening = {"type": "http.response.start", "status": status, "headers": headers}
             has_body = has_body and not self._is_head
-            await self._watched(opening, has_body, is_stream=start["length"] is None and has_body)
+            await self._watched(
+                opening, has_body, is_stream=start.get("length") is None and has_body
+            )
         except BadAnswer as problem:
             log.error("%s: %s", self._function.name, problem)
             raise _failed() from None
@@ -208,20 +228,20 @@ class _Invocation:
     async def _first_frame(self, worker: WorkerProcess) -> dict[str, object]:
         kind, payload = await worker.frame()
         if kind == frames.START:
-            start: dict[str, object] = json.loads(payload)
-            return start
+            return told(payload)
         if kind != frames.FAILED:
             raise WorkerLost
-        failure = json.loads(payload)
+        failure = told(payload)
         kind, payload = await worker.frame()
         worker.note_files(payload)
-        if failure["kind"] == "body":
-            raise _Failed(Refusal("validation_failed", f"Validation error: {failure['message']}"))
+        if failure.get("kind") == "body":
+            message = f"Validation error: {failure.get('message')}"
+            raise _Failed(Refusal("validation_failed", message))
         self._log(failure)
         raise _Failed(_failed())
 
-    def _log(self, failure: Mapping[str, str]) -> None:
-        log.error("%s failed\n%s", self._function.name, failure["traceback"])
+    def _log(self, failure: Mapping[str, object]) -> None:
+        log.error("%s failed\n%s", self._function.name, failure.get("traceback"))
 
     async def _tell_of_the_end(self) -> None:
         worker, self._worker = self._worker, None
@@ -261,16 +281,17 @@ class _Invocation:
                 await self._send_all(held)
             try:
                 kind, payload = await worker.frame()
+                if kind == frames.END:
+                    worker.note_files(payload)
+                elif kind != frames.DATA:
+                    self._log(told(payload))
+                    return self._broken(held)
             except WorkerLost:
                 log.error("%s: its worker ended in mid-answer", self._function.name)
                 return self._broken(held)
             if kind == frames.END:
-                worker.note_files(payload)
                 self._give_back(reusable=True)
                 return await self._send_all([*held, _piece(b"", more=False)])
-            if kind != frames.DATA:
-                self._log(json.loads(payload))
-                return self._broken(held)
             if has_body:
                 await self._send_all(held)
                 held.append(_piece(payload, more=True))

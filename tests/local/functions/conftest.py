@@ -83,6 +83,8 @@ def is_alive(pid: int) -> bool:
     """Whether a process runs; one that has ended and that nobody has asked after does not."""
     try:
         os.kill(pid, 0)
+        if not Path("/proc/self/stat").exists():
+            return True
         status = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
     except (ProcessLookupError, FileNotFoundError):
         return False

@@ -16,6 +16,7 @@ import pytest
 
 from .conftest import eventually, is_alive
 
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
 PROGRAM = """
 import sys, time
 from aerodb.local import LocalServer
@@ -64,6 +65,7 @@ def children(pid: int) -> set[int]:
     return found
 
 
+@linux
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_nothing_stays_behind(
     program: subprocess.Popen[str], tmp_path: Path, number: signal.Signals
@@ -84,6 +86,7 @@ def test_nothing_stays_behind(
     assert eventually(lambda: not any(is_alive(pid) for pid in pids))
 
 
+@linux
 def test_a_killed_guard_changes_nothing_for_callers(
     program: subprocess.Popen[str], tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +15,7 @@ from aerodb.local.functions.service import scrubbed
 
 from .conftest import SECRET, Instance, Maker, eventually, is_alive, said
 
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
 WHO = """
     import os
     calls = 0
@@ -57,6 +59,7 @@ def test_the_publishable_key_is_for_functions_too() -> None:
     }
 
 
+@linux
 def test_no_descriptor_but_its_own_and_a_group_of_its_own(instance: Instance) -> None:
     instance.write(
         "look",
@@ -174,6 +177,12 @@ def test_a_crash_takes_nobody_along(instance: Instance, caplog: pytest.LogCaptur
                 ctypes.string_at(0)
             if request.path == "exit":
                 os._exit(7)
+            if request.path in ("noise", "no frame"):  # it finds the socket to the instance
+                noise = b"H\\0\\0\\0\\x02[]" if request.path == "noise" else b"\\xff" * 64
+                for fd in range(3, 50):
+                    try: os.write(fd, noise)
+                    except OSError: pass
+                return 1
             if request.path == "recursion":
                 return handler_again(request)
             if request.path == "shut":
@@ -188,7 +197,7 @@ def test_a_crash_takes_nobody_along(instance: Instance, caplog: pytest.LogCaptur
         """,
     )
     before = instance.call("who").json()
-    for path in ("segfault", "exit", "recursion", "shut", "killed"):
+    for path in ("segfault", "exit", "recursion", "shut", "noise", "no frame", "killed"):
         assert said(instance.call(f"crash/{path}")) == (500, "function_error")
     after = instance.call("who").json()
     assert (after["pid"], after["calls"]) == (before["pid"], before["calls"] + 1)
