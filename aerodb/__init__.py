@@ -14,6 +14,7 @@ from aerodb._version import __version__
 
 if TYPE_CHECKING:
     from aerodb._core.database import Range, col, embed
+    from aerodb._core.functions import FunctionInfo, ServerSentEvent
     from aerodb._core.health import HealthStatus
     from aerodb._core.identity import (
         AuthChange,
@@ -42,12 +43,14 @@ __all__ = [
     "ClientOptions",
     "Column",
     "FileSessionStore",
+    "FunctionInfo",
     "HealthStatus",
     "MemorySessionStore",
     "Page",
     "PasswordPolicy",
     "Range",
     "ResponseMeta",
+    "ServerSentEvent",
     "Session",
     "SessionInfo",
     "SessionStore",
@@ -69,12 +72,14 @@ _HOMES = {
     "ClientOptions": "aerodb._core.options",
     "Column": "aerodb._core.tables",
     "FileSessionStore": "aerodb._io.session_file",
+    "FunctionInfo": "aerodb._core.functions",
     "HealthStatus": "aerodb._core.health",
     "MemorySessionStore": "aerodb._io.session_file",
     "Page": "aerodb._core.identity",
     "PasswordPolicy": "aerodb._core.identity",
     "Range": "aerodb._core.database",
     "ResponseMeta": "aerodb.types",
+    "ServerSentEvent": "aerodb._core.functions",
     "Session": "aerodb._core.identity",
     "SessionInfo": "aerodb._core.identity",
     "SessionStore": "aerodb._io.session_file",

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from aerodb.types import AeroDBAPIError, AeroDBError, AeroDBResponse, ResponseMeta
 
 from ._changes import AuthSubscription
@@ -21,6 +23,10 @@ from .database import AsyncQueryBuilder as QueryBuilder
 from .database import AsyncRowStream as AsyncRowStream
 from .database import AsyncRowStream as RowStream
 
+if TYPE_CHECKING:
+    from .functions import AsyncFunctionsClient as FunctionsClient
+    from .functions import AsyncFunctionStream as FunctionStream
+
 __all__ = [
     "AeroDBAPIError",
     "AeroDBClient",
@@ -31,7 +37,26 @@ __all__ = [
     "AuthEvents",
     "AuthSubscription",
     "DatabaseClient",
+    "FunctionStream",
+    "FunctionsClient",
     "QueryBuilder",
     "ResponseMeta",
     "RowStream",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """What many programs never use is loaded when it is asked for."""
+    if name == "FunctionsClient":
+        from .functions import AsyncFunctionsClient
+
+        return AsyncFunctionsClient
+    if name == "FunctionStream":
+        from .functions import AsyncFunctionStream
+
+        return AsyncFunctionStream
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

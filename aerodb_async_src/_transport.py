@@ -7,15 +7,32 @@ Every operation of every service is a `Call` carried out here. What to do next i
 
 from __future__ import annotations
 
+import math
 from typing import Any, TypeVar
 
 from aerodb._core.answer import answered, failed, placed
 from aerodb._core.errors import Exchange, client_error, error_from_response, error_from_transport
 from aerodb._core.headers import ClientHeaders
 from aerodb._core.health import IDEMPOTENCY_KEYS, HealthStatus, health_call
-from aerodb._core.http import AnyCall, Call, Prepared, RawResponse, Request, Retry, TransportError
+from aerodb._core.http import (
+    AnyCall,
+    Call,
+    OneShotBody,
+    Prepared,
+    RawResponse,
+    Request,
+    Retry,
+    TransportError,
+)
 from aerodb._core.options import ClientOptions
-from aerodb._core.retry import GiveUp, RetryBudget, Wait, decide, effective_retry
+from aerodb._core.retry import (
+    GiveUp,
+    RetryBudget,
+    Wait,
+    answered_retry,
+    decide,
+    effective_retry,
+)
 from aerodb._core.session import Grant, session_gone, worth_renewing
 from aerodb._core.url import BaseUrl, redirect_target, url_problem
 from aerodb._io.on_asyncio import (
@@ -49,6 +66,7 @@ class _Flight:
         "doubtful",
         "ended",
         "grant",
+        "idle",
         "key",
         "replayed",
         "request_id",
@@ -57,8 +75,9 @@ class _Flight:
         "timeout",
     )
 
-    def __init__(self, call: AnyCall, timeout: float) -> None:
+    def __init__(self, call: AnyCall, timeout: float, *, idle: bool = False) -> None:
         self.call = call
+        self.idle = idle
         self.timeout = timeout if call.timeout is None else call.timeout
         self.request_id = new_id()
         self.started = monotonic()
@@ -85,6 +104,11 @@ class _Flight:
             self.doubtful,
             (*headers.secrets(self.token), *self.call.secrets, *session.secrets()),
         )
+
+    @property
+    def spent(self) -> bool:
+        """Whether there is nothing left to send: the body was read, and can be read only once."""
+        return isinstance(self.call.body, OneShotBody) and self.call.body.begun
 
     @property
     def token(self) -> str | None:
@@ -161,11 +185,16 @@ class AsyncTransport:
         assert isinstance(final, AeroDBResponse)
         return final
 
-    async def stream(self, prepared: Prepared[Any]) -> AeroDBResponse[ByteStream]:
-        """Carry out a call up to the response's head; the caller reads and closes the body."""
+    async def stream(
+        self, prepared: Prepared[Any], *, idle: bool = False
+    ) -> AeroDBResponse[ByteStream]:
+        """Carry out a call up to the response's head; the caller reads and closes the body.
+
+        With `idle`, the call's timeout is for each wait, and the stream may last for ever.
+        """
         if isinstance(prepared, AeroDBResponse):
             return prepared
-        flight = _Flight(prepared, self._options.timeout)
+        flight = _Flight(prepared, self._options.timeout, idle=idle)
         final = await self._fly(flight, stream=True)
         if isinstance(final, ByteStream):
             return self._answered(AeroDBResponse(final), flight, final)
@@ -224,15 +253,14 @@ class AsyncTransport:
             assert not isinstance(outcome, ByteStream)  # a stream that is no answer was read
             error = self._read_failure(flight, outcome)
             if isinstance(outcome, RawResponse) and self._asks_renewal(flight, outcome, error):
-                if await self._renew(flight):
+                if await self._renew(flight) and not flight.spent:
                     continue
                 if flight.ended is not None:
                     return failed(flight.ended, (), monotonic() - flight.started)
-            sent = outcome.sent if isinstance(outcome, TransportError) else True
-            verdict = self._verdict(flight, error, sent)
+            verdict = self._verdict(flight, error, outcome)
             if verdict == _NOT_REPEATABLE and await self._key_protects(flight):
                 flight.retry = effective_retry(flight.retry, keyed=True)
-                verdict = self._verdict(flight, error, sent)
+                verdict = self._verdict(flight, error, outcome)
             if not isinstance(verdict, Wait):
                 heads = () if isinstance(outcome, TransportError) else outcome.raw_headers
                 return failed(error, heads, monotonic() - flight.started)
@@ -279,10 +307,19 @@ class AsyncTransport:
         error = placed(problem, flight.exchange(self._base, self._headers, self.session))
         return failed(error, (), monotonic() - flight.started)
 
-    def _verdict(self, flight: _Flight, error: AeroDBError, sent: bool) -> Wait | GiveUp:
+    def _verdict(
+        self, flight: _Flight, error: AeroDBError, outcome: RawResponse | TransportError
+    ) -> Wait | GiveUp:
+        if flight.spent:
+            return _NOT_REPEATABLE
+        retry, sent = flight.retry, True
+        if isinstance(outcome, TransportError):
+            sent = outcome.sent
+        else:
+            retry = answered_retry(retry, outcome.raw_headers)
         return decide(
             flight.attempts,
-            flight.retry,
+            retry,
             error,
             sent=sent,
             remaining_seconds=flight.deadline - monotonic(),
@@ -350,7 +387,11 @@ class AsyncTransport:
     ) -> RawResponse | ByteStream:
         if not stream:
             return await self._http.send(request, flight.deadline)
-        answer = await self._http.stream(request, flight.deadline, None)
+        if flight.idle:
+            idle = None if flight.timeout == math.inf else flight.timeout
+            answer = await self._http.stream(request, None, idle)
+        else:
+            answer = await self._http.stream(request, flight.deadline, None)
         if 200 <= answer.status < 300:
             return answer
         return await self._collect(answer)
@@ -374,9 +415,11 @@ class AsyncTransport:
         exchange = flight.exchange(self._base, self._headers, self.session)
         if isinstance(outcome, TransportError):
             return error_from_transport(outcome, exchange)
-        return error_from_response(
+        error = error_from_response(
             outcome.status, outcome.raw_headers, outcome.body, exchange, now=wall_clock()
         )
+        complete = flight.call.complete_error
+        return error if complete is None else complete(error, outcome, exchange.secrets)
 
     def _refusal(self, call: Call[Any]) -> AeroDBError | None:
         """What would not get through is not sent."""

@@ -46,6 +46,7 @@ def server() -> Iterator[LocalServer]:
         schema=[ROOT / "tests" / "live_schema.sql"],
         db_schemas="public, archive",
         db_plan_enabled=True,
+        functions=ROOT / "tests" / "live_functions",
     ) as running:
         yield running
 

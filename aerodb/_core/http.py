@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
-from aerodb.types import AeroDBResponse
+from aerodb.types import AeroDBError, AeroDBResponse
 
 T = TypeVar("T")
 
@@ -33,6 +33,20 @@ class Origin(NamedTuple):
         return host if self.port == default else f"{host}:{self.port}"
 
 
+class OneShotBody:
+    """A body that is read while it is sent, and so can be sent only once.
+
+    `source` is what the caller gave: an iterator, an async iterable or a file. `begun` is set by
+    the shim when it asks for the first piece.
+    """
+
+    __slots__ = ("begun", "source")
+
+    def __init__(self, source: Any) -> None:
+        self.source = source
+        self.begun = False
+
+
 class Request:
     """One HTTP request, complete but for `Host`, `Content-Length` and `Accept-Encoding`,
     which the shim adds. `target` is the path and query, ASCII, already percent-encoded."""
@@ -40,7 +54,12 @@ class Request:
     __slots__ = ("body", "headers", "method", "origin", "target")
 
     def __init__(
-        self, method: str, origin: Origin, target: str, headers: HeaderList, body: bytes | None
+        self,
+        method: str,
+        origin: Origin,
+        target: str,
+        headers: HeaderList,
+        body: bytes | OneShotBody | None,
     ) -> None:
         self.method = method
         self.origin = origin
@@ -106,6 +125,7 @@ class Retry(Enum):
     SAFE = "safe"  # GET, HEAD: repeat on anything transient
     IDEMPOTENT = "idempotent"  # same effect when run twice
     UNSENT = "unsent"  # repeat if not sent, or refused by 429/503 with Retry-After
+    PLATFORM = "platform"  # as UNSENT, if it was the platform that refused, not user code
     NEVER_ANSWERED = "never_answered"  # repeat only if not sent
 
 
@@ -119,11 +139,14 @@ class Call(Generic[T]):
     added by the loop, a new one each time the call is carried out. `identity` says who asks: the
     user of the session, whose 401 may be answered by a refresh, or whoever holds the key, whatever
     the session is. `secrets` are texts in the body or headers that must show in no error.
+    `complete_error` gets the error that was read from a response, the response and all secrets, and
+    adds what only the feature can know.
     """
 
     __slots__ = (
         "answers",
         "body",
+        "complete_error",
         "decode",
         "headers",
         "identity",
@@ -142,13 +165,15 @@ class Call(Generic[T]):
         decode: Callable[[RawResponse], AeroDBResponse[T]],
         *,
         headers: tuple[tuple[str, str], ...] = (),
-        body: bytes | None = None,
+        body: bytes | OneShotBody | None = None,
         retry: Retry = Retry.UNSENT,
         timeout: float | None = None,
         answers: tuple[int, ...] = (),
         keyed: Literal["given", "made"] | None = None,
         identity: Literal["session", "key"] = "session",
         secrets: tuple[str, ...] = (),
+        complete_error: Callable[[AeroDBError, RawResponse, Sequence[str]], AeroDBError]
+        | None = None,
     ) -> None:
         self.method = method
         self.path = path
@@ -161,6 +186,7 @@ class Call(Generic[T]):
         self.keyed = keyed
         self.identity = identity
         self.secrets = secrets
+        self.complete_error = complete_error
 
 
 Prepared = Call[T] | AeroDBResponse[T]

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from aerodb._core.errors import IN_DOUBT_CODES, RETRY_STATUSES
-from aerodb._core.http import Retry
+from aerodb._core.http import Retry, find_header
 from aerodb.types import AeroDBError
 
 BASE_SECONDS = 0.25
@@ -98,6 +99,14 @@ def effective_retry(
     return call_retry
 
 
+def answered_retry(call_retry: Retry, headers: Sequence[tuple[bytes, bytes]]) -> Retry:
+    """What an answer with these headers may be followed by: a refusal of the platform's own says
+    that no user code has run, one of user code does not."""
+    if call_retry is Retry.PLATFORM and find_header(headers, b"x-aerodb-error") is not None:
+        return Retry.UNSENT
+    return call_retry
+
+
 def decide(
     attempt: int,
     call_retry: Retry,
@@ -144,7 +153,7 @@ def _forbidden(call_retry: Retry, outcome: AeroDBError, sent: bool) -> Reason | 
         return "final"
     if not sent:
         return None
-    if call_retry is Retry.NEVER_ANSWERED:
+    if call_retry in (Retry.NEVER_ANSWERED, Retry.PLATFORM):
         return "not_repeatable"
     if call_retry is Retry.UNSENT and not (refused or waiting):
         return "not_repeatable"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import httpcore
 
@@ -17,8 +18,8 @@ def core_origin(origin: Origin) -> httpcore.Origin:
     return httpcore.Origin(origin.scheme.encode(), origin.host.encode(), origin.port)
 
 
-def core_request(request: Request) -> httpcore.Request:
-    """The request for httpcore, made of bytes."""
+def core_request(request: Request, content: Any) -> httpcore.Request:
+    """The request for httpcore, made of bytes. `content` is the body as its colour reads it."""
     origin = core_origin(request.origin)
     url = httpcore.URL(
         scheme=origin.scheme,
@@ -26,7 +27,7 @@ def core_request(request: Request) -> httpcore.Request:
         port=origin.port,
         target=request.target.encode("ascii"),
     )
-    made = httpcore.Request(request.method.encode("ascii"), url, content=request.body)
+    made = httpcore.Request(request.method.encode("ascii"), url, content=content)
     made.headers = complete_headers(request)
     return made
 

@@ -1,7 +1,9 @@
-# GENERATED from aerodb_async_src/__init__.py by scripts/generate.py [ec7a378d3ffc]: do not edit
+# GENERATED from aerodb_async_src/__init__.py by scripts/generate.py [4ff7dea92323]: do not edit
 """Everything of one colour: the names are the same in both, the module path tells which it is."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from aerodb.types import AeroDBAPIError, AeroDBError, AeroDBResponse, ResponseMeta
 
@@ -21,6 +23,10 @@ from .database import AsyncQueryBuilder as QueryBuilder
 from .database import AsyncRowStream as AsyncRowStream
 from .database import AsyncRowStream as RowStream
 
+if TYPE_CHECKING:
+    from .functions import AsyncFunctionsClient as FunctionsClient
+    from .functions import AsyncFunctionStream as FunctionStream
+
 __all__ = [
     "AeroDBAPIError",
     "AeroDBClient",
@@ -31,7 +37,26 @@ __all__ = [
     "AuthEvents",
     "AuthSubscription",
     "DatabaseClient",
+    "FunctionStream",
+    "FunctionsClient",
     "QueryBuilder",
     "ResponseMeta",
     "RowStream",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """What many programs never use is loaded when it is asked for."""
+    if name == "FunctionsClient":
+        from .functions import AsyncFunctionsClient
+
+        return AsyncFunctionsClient
+    if name == "FunctionStream":
+        from .functions import AsyncFunctionStream
+
+        return AsyncFunctionStream
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/client.py by scripts/generate.py [694859868941]: do not edit
+# GENERATED from aerodb_async_src/client.py by scripts/generate.py [a634d7d0ca2a]: do not edit
 """The client: composes the services over one transport, opens and closes it."""
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ from .database import AsyncQuerySource
 
 if TYPE_CHECKING:
     from .auth import AsyncAuthClient
+    from .functions import AsyncFunctionsClient
 
 
 class AsyncAeroDBClient(ContextGuard, AsyncQuerySource):
-    """Talks to one AeroDB: auth, database queries, health.
+    """Talks to one AeroDB: auth, database queries, functions, health.
 
     Args:
         url: Where AeroDB answers, `https://...`; plain http only for this machine.
@@ -92,6 +93,13 @@ class AsyncAeroDBClient(ContextGuard, AsyncQuerySource):
         from .auth import AsyncAuthClient  # when first asked for: many programs never do
 
         return AsyncAuthClient(self._transport, self._headers.key)
+
+    @property
+    def functions(self) -> AsyncFunctionsClient:
+        """Calling functions that run on the server."""
+        from .functions import AsyncFunctionsClient  # when first asked for
+
+        return AsyncFunctionsClient(self._transport)
 
     def as_user(self, access_token: str, refresh_token: str | None = None) -> Self:
         """A client that acts as this user, over the same connections.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -67,7 +68,7 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option(
     "--services",
     default=None,
-    help="Serve only these, comma-separated: rest, auth, realtime, storage.",
+    help="Serve only these, comma-separated: rest, auth, realtime, storage, functions.",
 )
 @click.option("--schema", multiple=True, metavar="FILE.sql", help="Apply once; repeatable.")
 @click.option("--migrations", type=_FOLDER, default=None, help="Apply this folder's *.sql, once.")
@@ -101,6 +102,25 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     type=click.IntRange(min=1),
     default=30 * 24 * 3600,
     help="Seconds that a session lives without a refresh.",
+)
+@click.option("--functions", type=_FOLDER, default=None, help="Serve this folder's *.py.")
+@click.option(
+    "--functions-timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=30.0,
+    help="Seconds until the answer of a function has to begin.",
+)
+@click.option(
+    "--functions-workers",
+    type=click.IntRange(min=1),
+    default=16,
+    help="Most processes that run functions.",
+)
+@click.option(
+    "--functions-env",
+    multiple=True,
+    metavar="NAME",
+    help="Let functions have this environment variable; repeatable.",
 )
 @click.option(
     "--storage-url",
@@ -173,6 +193,10 @@ def make_server(options: Mapping[str, Any], environment: Mapping[str, str]) -> L
         auth_refresh_token_ttl=options["auth_refresh_token_ttl"],
         storage_url=options["storage_url"],
         storage_max_file_size=options["storage_max_file_size"],
+        functions=options["functions"],
+        functions_timeout=options["functions_timeout"],
+        functions_workers=options["functions_workers"],
+        functions_env=options["functions_env"],
         install=options["install"],
         db_config=_db_config(options["db_config"] or environment.get("PGRST_DB_CONFIG")),
         db_pre_config=options["db_pre_config"] or environment.get("PGRST_DB_PRE_CONFIG") or None,
@@ -246,6 +270,7 @@ def run(server: LocalServer) -> NoReturn:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)
     signal.signal(signal.SIGINT, _interrupt)
+    _show_functions_log()
     try:
         server.start()
         _announce(server)
@@ -257,6 +282,16 @@ def run(server: LocalServer) -> NoReturn:
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)
         server.close()
+
+
+def _show_functions_log() -> None:
+    """What functions print is for whoever writes them."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    log = logging.getLogger("aerodb.local.functions")
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False
 
 
 def _leave(number: int, frame: FrameType | None) -> NoReturn:

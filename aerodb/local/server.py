@@ -42,6 +42,7 @@ class LocalServer:
         data: the data folder; None: a temporary one, deleted by `close`.
         migrations: a folder whose `*.sql` are applied in order, each once.
         database_url: another PostgreSQL (>= 14) to serve instead of an embedded one.
+        functions: a folder whose `NAME.py` answer at `/functions/v1/NAME`.
         host, port: where to listen; port 0 is a free one.
         settings: more of `InstanceSettings`, and PostgREST's settings by their names, such as
             `db_schemas="public, api"` or `db_max_rows=100`.
@@ -54,6 +55,7 @@ class LocalServer:
         data: str | os.PathLike[str] | None = None,
         migrations: str | os.PathLike[str] | None = None,
         database_url: str | None = None,
+        functions: str | os.PathLike[str] | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         **settings: Any,
@@ -64,6 +66,7 @@ class LocalServer:
             database_url=database_url,
             schema=_schema(schema),
             migrations=None if migrations is None else Path(migrations),
+            functions=None if functions is None else Path(functions),
             host=_WILDCARDS.get(host, host),
             port=port,
             explicit=from_keywords(settings),
@@ -243,8 +246,20 @@ def _check_services(settings: InstanceSettings) -> None:
         parse_location(settings.storage_url)
     if settings.storage_max_file_size < 1:
         raise LocalError("An object must be allowed a byte at least.")
+    _check_functions(settings)
     if min(settings.auth_access_token_ttl, settings.auth_refresh_token_ttl) < 1:
         raise LocalError("Tokens must live for a second at least.")
+
+
+def _check_functions(settings: InstanceSettings) -> None:
+    if settings.functions is None:
+        if "functions" in (settings.services or ()):
+            raise LocalError("The service functions needs a folder: say --functions DIR.")
+        return
+    if not settings.functions.is_dir():
+        raise LocalError(f"There is no folder {settings.functions} with functions.")
+    if not (settings.functions_timeout > 0 and settings.functions_workers > 0):
+        raise LocalError("Functions need some time, and a worker at least.")
 
 
 def _listen(host: str, port: int) -> socket.socket:

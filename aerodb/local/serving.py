@@ -21,6 +21,9 @@ from aerodb.local.cors import CorsPolicy
 from aerodb.local.credentials import Identity, InstanceCredentials, PostgrestCredentials
 from aerodb.local.database import Database
 from aerodb.local.errors import LocalError
+from aerodb.local.functions.service import FEATURES as FUNCTIONS_FEATURES
+from aerodb.local.functions.service import PREFIX as FUNCTIONS_PREFIX
+from aerodb.local.functions.service import FunctionsService, make_functions_service
 from aerodb.local.hosts import HostGate
 from aerodb.local.protocol import BoundedProtocol
 from aerodb.local.realtime.service import FEATURES as REALTIME_FEATURES
@@ -69,6 +72,7 @@ class HttpThread:
         self._auth: AuthService | None = None
         self._realtime: RealtimeService | None = None
         self._storage: StorageService | None = None
+        self._functions: FunctionsService | None = None
         self._thread = threading.Thread(target=self._run, name="aerodb-local-http", daemon=True)
 
     def start(self) -> None:
@@ -112,8 +116,12 @@ class HttpThread:
                 credentials,
                 None if self._auth is None else self._auth.session_lives,
             )
+            self._functions = make_functions_service(
+                self._settings, self._database, credentials, self._url
+            )
+            parts = (rest, self._auth, self._storage, self._realtime, self._functions)
             async with contextlib.AsyncExitStack() as stack:
-                for service in (rest, self._auth, self._storage, self._realtime):
+                for service in parts:
                     if service is not None:
                         stack.push_async_callback(service.stop)
                         await service.start()
@@ -143,6 +151,9 @@ class HttpThread:
         if self._storage is not None:
             mounts[STORAGE_PREFIX] = self._storage
             features += STORAGE_FEATURES
+        if self._functions is not None:
+            mounts |= {FUNCTIONS_PREFIX: self._functions}
+            features += FUNCTIONS_FEATURES
         return Front(
             mounts,
             rest_path=settings.rest_path,
@@ -156,6 +167,14 @@ class HttpThread:
             trace_header=rules.server_trace_header,
             websocket=self._realtime,
         )
+
+    @property
+    def _url(self) -> str:
+        """Where programs on this machine reach the instance."""
+        bound, port = self._listener.getsockname()[:2]
+        everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not bound to
+        host = everywhere.get(str(bound), str(bound))
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     async def _listen(self, app: Front) -> None:
         config = uvicorn.Config(
@@ -189,6 +208,8 @@ class HttpThread:
             services["realtime"] = "ok" if follows else "down"
         if self._storage is not None:
             services["storage"] = "ok" if self._database.healthy else "down"
+        if self._functions is not None:
+            services["functions"] = "ok"
         return whole, services
 
 

@@ -79,7 +79,7 @@ class PoolSettings:
     db_pool_max_idletime: int = 30
 
 
-SERVICES = ("rest", "auth", "realtime", "storage")
+SERVICES = ("rest", "auth", "realtime", "storage", "functions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class InstanceSettings:
     """Read settings from the database too (`ALTER ROLE ... SET pgrst.NAME`)."""
     db_pre_config: str | None = None
     services: tuple[str, ...] | None = None
-    """Which parts to serve, of `SERVICES`; None: all that the database allows."""
+    """Which parts to serve, of `SERVICES`; None: all that the database and the settings allow."""
     auth_confirm_email: bool = False
     """Nobody signs in before the address is confirmed."""
     auth_rate_limits: bool = False
@@ -121,6 +121,14 @@ class InstanceSettings:
     """Where objects are: `file:///folder`, `s3://bucket/prefix`; None: in the data folder."""
     storage_max_file_size: int = 5 * 1024**3
     """Bytes that an object may have, whatever its bucket says."""
+    functions: Path | None = None
+    """The folder of the functions part; None: there is none."""
+    functions_timeout: float = 30.0
+    """Seconds until the answer of a function has to begin (wire contract §1.7)."""
+    functions_workers: int = 16
+    """Most processes that run functions."""
+    functions_env: tuple[str, ...] = ()
+    """Environment variables that functions get besides the harmless ones."""
     explicit: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
     """REST and pool settings from flags or keywords: they win over all others."""
     environment: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)

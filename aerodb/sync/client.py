@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/client.py by scripts/generate.py [8d736412ddc8]: do not edit
+# GENERATED from aerodb_async_src/client.py by scripts/generate.py [40b4e081fe7f]: do not edit
 """The client: composes the services over one transport, opens and closes it."""
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ from .database import QuerySource
 
 if TYPE_CHECKING:
     from .auth import AuthClient
+    from .functions import FunctionsClient
 
 
 class AeroDBClient(ContextGuard, QuerySource):
-    """Talks to one AeroDB: auth, database queries, health.
+    """Talks to one AeroDB: auth, database queries, functions, health.
 
     Args:
         url: Where AeroDB answers, `https://...`; plain http only for this machine.
@@ -92,6 +93,13 @@ class AeroDBClient(ContextGuard, QuerySource):
         from .auth import AuthClient  # when first asked for: many programs never do
 
         return AuthClient(self._transport, self._headers.key)
+
+    @property
+    def functions(self) -> FunctionsClient:
+        """Calling functions that run on the server."""
+        from .functions import FunctionsClient  # when first asked for
+
+        return FunctionsClient(self._transport)
 
     def as_user(self, access_token: str, refresh_token: str | None = None) -> Self:
         """A client that acts as this user, over the same connections.

@@ -279,6 +279,9 @@ def _read_request(sock: socket.socket, buffer: bytes, number: int) -> tuple[byte
             return buffer, None
         buffer += data
     start, _, rest = buffer.partition(b"\r\n\r\n")
+    if b"\r\ntransfer-encoding: chunked" in start.lower():
+        body, rest = _read_chunks(sock, rest)
+        return rest, Seen(number, start + b"\r\n\r\n" + body, body)
     length = 0
     for line in start.split(b"\r\n")[1:]:
         name, _, value = line.partition(b":")
@@ -295,3 +298,25 @@ def _read_request(sock: socket.socket, buffer: bytes, number: int) -> tuple[byte
     rest = b"".join(parts)
     body, rest = rest[:length], rest[length:]
     return rest, Seen(number, start + b"\r\n\r\n" + body, body)
+
+
+def _read_chunks(sock: socket.socket, buffer: bytes) -> tuple[bytes, bytes]:
+    """A chunked body (RFC 9112 §7.1), and what follows it."""
+    body = b""
+    while True:
+        while b"\r\n" not in buffer:
+            buffer += _more(sock)
+        line, _, buffer = buffer.partition(b"\r\n")
+        size = int(line, 16)
+        while len(buffer) < size + 2:
+            buffer += _more(sock)
+        body, buffer = body + buffer[:size], buffer[size + 2 :]
+        if size == 0:
+            return body, buffer
+
+
+def _more(sock: socket.socket) -> bytes:
+    data = sock.recv(1024 * 1024)
+    if not data:
+        raise Hangup
+    return data

@@ -13,7 +13,9 @@ from aerodb import (
     AeroDBResponse,
     AsyncAeroDBClient,
     ClientOptions,
+    FunctionInfo,
     HealthStatus,
+    ServerSentEvent,
     col,
     embed,
 )
@@ -74,6 +76,14 @@ def blocking() -> None:
         assert_type(client.health().unwrap(), HealthStatus)
         assert_type(client.schema("private"), aerodb.sync.DatabaseClient)
 
+        assert_type(client.functions.invoke("f", {"a": 1}, returns=User).unwrap(), User)
+        assert_type(client.functions.invoke("f").unwrap(), Any)
+        assert_type(client.functions.list().unwrap(), list[FunctionInfo])
+        with client.functions.stream("f") as stream:
+            for event in stream.iter_events():
+                assert_type(event, ServerSentEvent)
+            assert_type(stream, aerodb.sync.FunctionStream)
+
 
 async def awaiting() -> None:
     async with AsyncAeroDBClient("https://db.example.com", "key") as client:
@@ -89,4 +99,9 @@ async def awaiting() -> None:
             async for user in rows:
                 assert_type(user, User)
         assert_type((await client.health()).unwrap(), HealthStatus)
+        assert_type((await client.functions.invoke("f", returns=User)).unwrap(), User)
+        async with client.functions.stream("f") as stream:
+            async for event in stream.iter_events():
+                assert_type(event, ServerSentEvent)
+            assert_type(stream, aerodb.aio.FunctionStream)
         assert_type(client, aerodb.aio.AeroDBClient)

@@ -14,6 +14,7 @@ from aerodb._io.exchange import core_origin, core_request, explain, is_reusable
 from aerodb._io.failures import client_closed
 from aerodb._io.on_asyncio.dial import dial
 from aerodb._io.on_asyncio.progress import Progress
+from aerodb._io.on_asyncio.upload import content_of
 from aerodb._io.on_asyncio.wire import Wire
 from aerodb._io.tls import context_for
 
@@ -101,7 +102,9 @@ class DirectPool:
         try:
             wire.begin()
             progress.stage, progress.wire = "answer", wire
-            response = await connection.http.handle_async_request(core_request(request))
+            response = await connection.http.handle_async_request(
+                core_request(request, content_of(request.body))
+            )
             return DirectAnswer(self, connection, response)
         except BaseException as error:
             wire.abort()

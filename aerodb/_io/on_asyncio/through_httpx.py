@@ -16,6 +16,7 @@ from aerodb._io.failures import from_httpx
 from aerodb._io.heads import complete_headers, url_of
 from aerodb._io.httpx_parts import body_headers, own_transport_options, timeouts
 from aerodb._io.on_asyncio.progress import Progress
+from aerodb._io.on_asyncio.upload import content_of
 
 _CLOSE_SECONDS = 1.0
 
@@ -76,7 +77,7 @@ class UserRoute:
                 request.method,
                 url_of(request),
                 headers=complete_headers(request),
-                content=request.body,
+                content=content_of(request.body),
                 timeout=self._library.Timeout(**limits),
             )
             return await self._client.send(made, stream=True, follow_redirects=False)
@@ -105,7 +106,7 @@ class OwnRoute:
                 request.method,
                 url_of(request),
                 headers=complete_headers(request),
-                content=request.body,
+                content=content_of(request.body),
                 extensions={"timeout": limits},
             )
             return await self._transport.handle_async_request(made)

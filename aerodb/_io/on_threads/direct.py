@@ -14,6 +14,7 @@ from aerodb._core.http_settings import HttpSettings
 from aerodb._io.exchange import core_origin, core_request, explain, is_reusable
 from aerodb._io.failures import client_closed
 from aerodb._io.on_threads.dial import dial
+from aerodb._io.on_threads.upload import content_of
 from aerodb._io.on_threads.wire import Wire
 from aerodb._io.tls import context_for
 
@@ -92,7 +93,9 @@ class DirectPool:
         wire = connection.wire
         try:
             wire.begin(deadline, idle_timeout)
-            response = connection.http.handle_request(core_request(request))
+            response = connection.http.handle_request(
+                core_request(request, content_of(request.body))
+            )
             answer = DirectAnswer(self, connection, response)
         except BaseException as error:
             wire.close()
