@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, overload
 
 __all__ = ["AeroDBAPIError", "AeroDBError", "AeroDBResponse", "ResponseMeta"]
 
@@ -143,3 +143,11 @@ class AeroDBResponse(Generic[T_co]):
     def __iter__(self) -> Iterator[Any]:
         yield self.data
         yield self.error
+
+    if not TYPE_CHECKING:  # type checkers know that there is nothing else
+
+        def __getattr__(self, name: str) -> NoReturn:
+            text = f"{type(self).__name__!r} object has no attribute {name!r}"
+            if name == "execute":
+                text += ": the query has run, and this is its answer; the rows are in .data"
+            raise AttributeError(text, name=name, obj=self)

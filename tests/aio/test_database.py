@@ -324,6 +324,19 @@ async def test_insert_many_with_a_failure(
     assert wrong.error.code == "INVALID_ARGUMENT"
 
 
+async def test_a_query_that_has_not_run_holds_no_rows(client: AeroDBClient) -> None:
+    """The usual slip: it was described, and taken for its answer."""
+    query: Any = client.from_("notes").select()
+    for slip in (list, tuple, iter, dict, lambda q: client.from_("t").in_("id", q)):
+        with pytest.raises(TypeError, match="this query has not run"):
+            slip(query)
+    with pytest.raises(TypeError, match="this query has not run"):
+        _data, _error = query
+    for name in ("data", "error"):
+        with pytest.raises(AttributeError, match="this query has not run"):
+            getattr(query, name)
+
+
 async def test_a_query_is_a_value(client: AeroDBClient, scripted: ScriptedServer) -> None:
     scripted.on(USERS, rows([]))
     base = client.from_("users").select("id")
