@@ -155,7 +155,10 @@ class AsyncAuthClient:
 
     async def ensure_session(self, *, min_ttl: float = 30.0) -> AeroDBResponse[Session]:
         """The session, refreshed first if its token lives less than `min_ttl` seconds."""
-        least = seconds("min_ttl", min_ttl, zero=True)
+        try:
+            least = seconds("min_ttl", min_ttl, zero=True)
+        except (TypeError, ValueError) as problem:
+            return AeroDBResponse(error=client_error("INVALID_ARGUMENT", str(problem)))
         return await self._keeper.ensure(self._transport, least)
 
     async def refresh_session(self, refresh_token: str | None = None) -> AeroDBResponse[Session]:

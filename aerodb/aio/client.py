@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/client.py by scripts/generate.py [694859868941]: do not edit
+# GENERATED from aerodb_async_src/client.py by scripts/generate.py [2653b80fcd9a]: do not edit
 """The client: composes the services over one transport, opens and closes it."""
 
 from __future__ import annotations
@@ -115,6 +115,8 @@ class AsyncAeroDBClient(ContextGuard, AsyncQuerySource):
         Raises:
             ValueError, TypeError: a key that cannot be sent.
         """
+        if key is None:  # a client without a key would be anon, in silence
+            raise TypeError("key must be a str, not NoneType")
         headers = self._headers.replace(key=clean_key(key))
         transport = self._transport.view(headers=headers, session=AsyncSessionKeeper())
         return self._view(transport, headers)

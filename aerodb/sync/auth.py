@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/auth.py by scripts/generate.py [1432551aa02f]: do not edit
+# GENERATED from aerodb_async_src/auth.py by scripts/generate.py [8dd9534fd1db]: do not edit
 """Signing up, in and out; the session; users, for who holds the service key."""
 
 from __future__ import annotations
@@ -155,7 +155,10 @@ class AuthClient:
 
     def ensure_session(self, *, min_ttl: float = 30.0) -> AeroDBResponse[Session]:
         """The session, refreshed first if its token lives less than `min_ttl` seconds."""
-        least = seconds("min_ttl", min_ttl, zero=True)
+        try:
+            least = seconds("min_ttl", min_ttl, zero=True)
+        except (TypeError, ValueError) as problem:
+            return AeroDBResponse(error=client_error("INVALID_ARGUMENT", str(problem)))
         return self._keeper.ensure(self._transport, least)
 
     def refresh_session(self, refresh_token: str | None = None) -> AeroDBResponse[Session]:

@@ -709,6 +709,31 @@ async def test_the_user_of_another_token(client: AeroDBClient, desk: TokenDesk) 
     assert desk.bearers("/auth/user") == ["Bearer a-token-of-mine"]
 
 
+async def test_values_of_no_use_are_answered_and_not_raised(
+    client: AeroDBClient, desk: TokenDesk, scripted: ScriptedServer
+) -> None:
+    await client.auth.sign_in(EMAIL, PASSWORD)
+    wrong: Any = {"scope": "local"}
+    before = len(scripted.seen)
+    for answer, words in (
+        (await client.auth.set_session("a" * 20_000), "access_token has more than"),
+        (await client.auth.set_session("a", "b" * 20_000), "refresh_token has more than"),
+        (await client.auth.get_user("a" * 20_000), "access_token has more than"),
+        (await client.auth.refresh_session("a" * 20_000), "refresh_token has more than"),
+        (await client.auth.ensure_session(min_ttl=-1), "min_ttl must be"),
+        (await client.auth.ensure_session(min_ttl=float("nan")), "min_ttl must be"),
+        (await client.auth.sign_out(wrong), "scope must be local, global or others, not"),
+    ):
+        assert answer.error is not None
+        assert answer.error.code == "INVALID_ARGUMENT"
+        assert words in answer.error.message
+        assert "aaaa" not in answer.error.message
+    assert len(scripted.seen) == before
+    for missing in (None, ""):  # such as a variable of the environment that is not set
+        with pytest.raises((TypeError, ValueError), match="key must"):
+            client.as_service(missing)  # type: ignore[arg-type]
+
+
 async def test_set_session_with_an_expired_token_refreshes_first(
     client: AeroDBClient, desk: TokenDesk
 ) -> None:

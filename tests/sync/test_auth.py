@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/test_auth.py by scripts/generate.py [46dda1cfb065]: do not edit
+# GENERATED from tests/aio/test_auth.py by scripts/generate.py [bc0b22b09dae]: do not edit
 """Sessions, against a server over real sockets: refresh, replay, races, identities, stores."""
 
 from __future__ import annotations
@@ -707,6 +707,31 @@ def test_the_user_of_another_token(client: AeroDBClient, desk: TokenDesk) -> Non
     client.auth.sign_in(EMAIL, PASSWORD)
     assert (client.auth.get_user("a-token-of-mine")).unwrap().id == USER["id"]
     assert desk.bearers("/auth/user") == ["Bearer a-token-of-mine"]
+
+
+def test_values_of_no_use_are_answered_and_not_raised(
+    client: AeroDBClient, desk: TokenDesk, scripted: ScriptedServer
+) -> None:
+    client.auth.sign_in(EMAIL, PASSWORD)
+    wrong: Any = {"scope": "local"}
+    before = len(scripted.seen)
+    for answer, words in (
+        (client.auth.set_session("a" * 20_000), "access_token has more than"),
+        (client.auth.set_session("a", "b" * 20_000), "refresh_token has more than"),
+        (client.auth.get_user("a" * 20_000), "access_token has more than"),
+        (client.auth.refresh_session("a" * 20_000), "refresh_token has more than"),
+        (client.auth.ensure_session(min_ttl=-1), "min_ttl must be"),
+        (client.auth.ensure_session(min_ttl=float("nan")), "min_ttl must be"),
+        (client.auth.sign_out(wrong), "scope must be local, global or others, not"),
+    ):
+        assert answer.error is not None
+        assert answer.error.code == "INVALID_ARGUMENT"
+        assert words in answer.error.message
+        assert "aaaa" not in answer.error.message
+    assert len(scripted.seen) == before
+    for missing in (None, ""):  # such as a variable of the environment that is not set
+        with pytest.raises((TypeError, ValueError), match="key must"):
+            client.as_service(missing)  # type: ignore[arg-type]
 
 
 def test_set_session_with_an_expired_token_refreshes_first(
