@@ -350,6 +350,31 @@ async def test_signing_out_wins_every_race_with_a_refresh(
     assert desk.reused == 0
 
 
+async def test_tokens_that_come_after_signing_out_are_revoked(
+    client: AeroDBClient, desk: TokenDesk, scripted: ScriptedServer
+) -> None:
+    """The refresh was under way: what the server has just given out must not outlive the user."""
+    await client.auth.sign_in(EMAIL, PASSWORD)
+    desk.expire()
+    desk.delay = 0.2
+
+    async def ask() -> None:
+        await notes(client)
+
+    worker = Worker(ask, "asks")
+    while not desk.refreshes:
+        await pause(0.005)
+    assert (await client.auth.sign_out()).ok
+    for _ in range(2000):
+        if desk.logouts == 2:
+            break
+        await pause(0.01)
+    assert await worker.join(SOON)
+    left = [json.loads(seen.body) for seen in scripted.seen if seen.target == "/auth/logout"]
+    assert left == [{"refresh_token": "refresh1"}, {"refresh_token": "refresh2"}]
+    assert client.auth.get_session() is None
+
+
 async def test_a_call_that_began_as_a_user_does_not_go_out_as_nobody(
     client: AeroDBClient, desk: TokenDesk
 ) -> None:
@@ -585,6 +610,32 @@ async def test_signed_out_elsewhere_is_signed_out_here(
         assert answer.error is not None
         assert answer.error.code == "SESSION_EXPIRED"
         assert other.auth.get_session() is None
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the lock is a matter of POSIX")
+async def test_what_another_process_is_about_to_write_does_not_undo_signing_out(
+    scripted: ScriptedServer, desk: TokenDesk, tmp_path: Path
+) -> None:
+    path = tmp_path / "session"
+    one, other = (make(scripted, session_store=FileSessionStore(path)) for _ in range(2))
+    async with one, other:
+        await one.auth.sign_in(EMAIL, PASSWORD)
+        assert (await notes(other)).ok
+        desk.expire()
+        desk.delay = 0.3
+
+        async def ask() -> None:
+            await notes(one)
+
+        worker = Worker(ask, "asks")
+        while not desk.refreshes:
+            await pause(0.005)
+        await other.auth.sign_out()
+        assert await worker.join(SOON)
+        assert not path.exists()
+        assert other.auth.get_session() is None
+        assert (await notes(one)).error is not None
+        assert one.auth.get_session() is None
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are a matter of POSIX")

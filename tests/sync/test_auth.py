@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/test_auth.py by scripts/generate.py [bc0b22b09dae]: do not edit
+# GENERATED from tests/aio/test_auth.py by scripts/generate.py [093cfdce2787]: do not edit
 """Sessions, against a server over real sockets: refresh, replay, races, identities, stores."""
 
 from __future__ import annotations
@@ -350,6 +350,31 @@ def test_signing_out_wins_every_race_with_a_refresh(
     assert desk.reused == 0
 
 
+def test_tokens_that_come_after_signing_out_are_revoked(
+    client: AeroDBClient, desk: TokenDesk, scripted: ScriptedServer
+) -> None:
+    """The refresh was under way: what the server has just given out must not outlive the user."""
+    client.auth.sign_in(EMAIL, PASSWORD)
+    desk.expire()
+    desk.delay = 0.2
+
+    def ask() -> None:
+        notes(client)
+
+    worker = Worker(ask, "asks")
+    while not desk.refreshes:
+        pause(0.005)
+    assert (client.auth.sign_out()).ok
+    for _ in range(2000):
+        if desk.logouts == 2:
+            break
+        pause(0.01)
+    assert worker.join(SOON)
+    left = [json.loads(seen.body) for seen in scripted.seen if seen.target == "/auth/logout"]
+    assert left == [{"refresh_token": "refresh1"}, {"refresh_token": "refresh2"}]
+    assert client.auth.get_session() is None
+
+
 def test_a_call_that_began_as_a_user_does_not_go_out_as_nobody(
     client: AeroDBClient, desk: TokenDesk
 ) -> None:
@@ -585,6 +610,32 @@ def test_signed_out_elsewhere_is_signed_out_here(
         assert answer.error is not None
         assert answer.error.code == "SESSION_EXPIRED"
         assert other.auth.get_session() is None
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the lock is a matter of POSIX")
+def test_what_another_process_is_about_to_write_does_not_undo_signing_out(
+    scripted: ScriptedServer, desk: TokenDesk, tmp_path: Path
+) -> None:
+    path = tmp_path / "session"
+    one, other = (make(scripted, session_store=FileSessionStore(path)) for _ in range(2))
+    with one, other:
+        one.auth.sign_in(EMAIL, PASSWORD)
+        assert (notes(other)).ok
+        desk.expire()
+        desk.delay = 0.3
+
+        def ask() -> None:
+            notes(one)
+
+        worker = Worker(ask, "asks")
+        while not desk.refreshes:
+            pause(0.005)
+        other.auth.sign_out()
+        assert worker.join(SOON)
+        assert not path.exists()
+        assert other.auth.get_session() is None
+        assert (notes(one)).error is not None
+        assert one.auth.get_session() is None
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are a matter of POSIX")
