@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aerodb._core.database.render import local_error
-from aerodb._core.values import BadValue
+from aerodb._core.values import BadValue, describe
 from aerodb.types import AeroDBError, AeroDBResponse
 
 __all__ = ["BatchError", "BatchProgress", "BatchReport", "RowSource", "Tally", "batch_verb"]
@@ -71,6 +71,8 @@ class Tally:
         for name, value in (("batch_size", batch_size), ("concurrency", concurrency)):
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 self._refuse(f"{name}: {value!r} was given, expected an int above 0")
+        if progress is not None and not callable(progress):
+            self._refuse(f"progress: {describe(progress)} was given, expected a function")
         if on_error not in ("stop", "continue"):
             self._refuse(f"on_error: {on_error!r} was given, expected 'stop' or 'continue'")
 
