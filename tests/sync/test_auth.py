@@ -1,9 +1,10 @@
-# GENERATED from tests/aio/test_auth.py by scripts/generate.py [093cfdce2787]: do not edit
+# GENERATED from tests/aio/test_auth.py by scripts/generate.py [9820dc218012]: do not edit
 """Sessions, against a server over real sockets: refresh, replay, races, identities, stores."""
 
 from __future__ import annotations
 
 import copy
+import gc
 import json
 import logging
 import os
@@ -560,6 +561,24 @@ def test_events_as_a_stream(client: AeroDBClient, desk: TokenDesk) -> None:
         "SIGNED_OUT",
     ]
     assert [change.session is None for change in heard] == [True, False, False, False, True]
+
+
+def test_streams_that_nobody_reads_any_more_are_let_go(
+    client: AeroDBClient, desk: TokenDesk
+) -> None:
+    """A reader that is cancelled, or leaves its loop, seldom says `close()`."""
+    client.auth.sign_in(EMAIL, PASSWORD)
+    for _ in range(20):
+        for change in client.auth.auth_events():
+            assert change.event == "INITIAL_SESSION"
+            break
+    kept = client.auth.auth_events()
+    gc.collect()
+    client.auth.refresh_session()
+    assert len(client._transport.session.changes._listeners) == 1
+    kept.close()
+    assert client._transport.session.changes._listeners == ()
+    assert [change.event for change in kept] == []
 
 
 # --- stores ------------------------------------------------------------------------------------

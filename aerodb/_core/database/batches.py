@@ -59,12 +59,12 @@ class Tally:
         batch_size: Any,
         concurrency: Any,
         on_error: Any,
-        progress: Callable[[BatchProgress], Any] | None,
+        progress: Any,
     ) -> None:
         self._errors: list[BatchError] = []
         self._inserted = 0
         self._on_error = on_error
-        self._progress = progress
+        self._progress: Callable[[BatchProgress], Any] | None = progress
         self.rows = 0
         self.batches = 0
         self.problem: AeroDBResponse[BatchReport] | None = None

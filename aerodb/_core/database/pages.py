@@ -206,10 +206,9 @@ class Pager(Generic[Q]):
 
 
 def _names(key: Any) -> list[str]:
-    names = list(key) if isinstance(key, (list, tuple)) else [None]
-    if not all(isinstance(name, str) for name in names):
+    if not isinstance(key, (list, tuple)) or not all(isinstance(name, str) for name in key):
         raise BadValue(f"key: {describe(key)} was given, expected a column name or several")
-    return names
+    return list(key)
 
 
 def _member(row: Any, name: str) -> Any:
