@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import FrozenInstanceError, dataclass, field
-from typing import Any, Generic, NoReturn, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, overload
 
 __all__ = ["AeroDBAPIError", "AeroDBError", "AeroDBResponse", "ResponseMeta"]
 
@@ -173,6 +173,14 @@ class AeroDBResponse(Generic[T_co]):
             return self.error._repr_html_()
         total = "" if self.count is None else f"<p>{self.count:,} rows in all</p>"
         return html_table(self.data) + total
+
+    if not TYPE_CHECKING:  # type checkers know that there is nothing else
+
+        def __getattr__(self, name: str) -> NoReturn:
+            text = f"{type(self).__name__!r} object has no attribute {name!r}"
+            if name == "execute":
+                text += ": the query has run, and this is its answer; the rows are in .data"
+            raise AttributeError(text, name=name, obj=self)
 
 
 def _refuse(self: object, name: str, value: object) -> NoReturn:

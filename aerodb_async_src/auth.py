@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Self
+from weakref import ref
 
 from aerodb._core import auth
 from aerodb._core.auth import SignOutScope
@@ -45,16 +46,25 @@ class AsyncAuthEvents:
     """The changes of a session, one after another: `async for change in client.auth.auth_events()`.
 
     It begins with `INITIAL_SESSION`, and ends when it is closed. A reader that is 1,000 changes
-    behind misses the newest.
+    behind misses the newest. One that was dropped without `close()` is forgotten.
     """
 
-    __slots__ = ("_closed", "_queue", "_subscription")
+    __slots__ = ("__weakref__", "_closed", "_queue", "_subscription")
 
     def __init__(self, keeper: AsyncSessionKeeper) -> None:
         self._queue: Queue[AuthChange | None] = Queue(_MAX_EVENTS)
         self._closed = False
         self._queue.put_nowait(AuthChange("INITIAL_SESSION", keeper.session))
-        self._subscription = keeper.changes.listen(self._queue.put_nowait, None)
+        reader = ref(self)
+
+        def pass_on(change: AuthChange) -> None:
+            events = reader()
+            if events is None:
+                subscription.unsubscribe()
+            else:
+                events._queue.put_nowait(change)
+
+        subscription = self._subscription = keeper.changes.listen(pass_on, None)
 
     def __aiter__(self) -> Self:
         return self
@@ -155,7 +165,10 @@ class AsyncAuthClient:
 
     async def ensure_session(self, *, min_ttl: float = 30.0) -> AeroDBResponse[Session]:
         """The session, refreshed first if its token lives less than `min_ttl` seconds."""
-        least = seconds("min_ttl", min_ttl, zero=True)
+        try:
+            least = seconds("min_ttl", min_ttl, zero=True)
+        except (TypeError, ValueError) as problem:
+            return AeroDBResponse(error=client_error("INVALID_ARGUMENT", str(problem)))
         return await self._keeper.ensure(self._transport, least)
 
     async def refresh_session(self, refresh_token: str | None = None) -> AeroDBResponse[Session]:

@@ -24,7 +24,7 @@ from aerodb._core.identity import (
 )
 from aerodb._core.json import BadJSON, dumps, loads
 from aerodb._core.url import quote_segment, segment_problem
-from aerodb._core.values import BadValue
+from aerodb._core.values import BadValue, describe
 from aerodb.types import AeroDBError, AeroDBResponse
 
 T = TypeVar("T")
@@ -213,8 +213,8 @@ def refresh_call(refresh_token: str, *, timeout: float | None = None) -> Prepare
 
 def sign_out_call(session: Session, scope: str = "local") -> Prepared[None]:
     """POST /auth/logout, with the bearer of the session that is left (§2.1)."""
-    refused = scope not in _SCOPES
-    problem = f"scope must be local, global or others, not {scope!r}" if refused else None
+    known = isinstance(scope, str) and scope in _SCOPES
+    problem = None if known else f"scope must be local, global or others, not {describe(scope)}"
     path = "/auth/logout" if scope == "local" else f"/auth/logout?scope={scope}"
     return _call("POST", path, _nothing, _some(refresh_token=session.refresh_token),
                  problems=(problem,), secrets=(session.refresh_token, session.access_token),

@@ -23,6 +23,7 @@ _REFUSED = {
 }
 _NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # RFC 9110 §5.6.2
 _BAD_IN_VALUE = r"[\x00-\x08\x0a-\x1f\x7f]|^[ \t]|[ \t]\Z"  # RFC 9110 §5.5
+MAX_TOKEN = 16 * 1024
 _JWT = r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+"
 
 # They take credentials in the body; an expired bearer must not break them.
@@ -71,6 +72,8 @@ def token_problem(token: object, what: str) -> str | None:
     # The methods of str, as every call asks this of its bearer: 40 times faster than a loop.
     if " " in token or not (token.isascii() and token.isprintable()):
         return f"{what} has white space, a control character or one outside ASCII"
+    if len(token) > MAX_TOKEN:
+        return f"{what} has more than {MAX_TOKEN} characters"
     return None
 
 

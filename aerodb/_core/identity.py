@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, NoReturn, TypeVar
 
 from aerodb._core.error_body import load_json
-from aerodb._core.headers import is_jwt_shaped, token_problem
+from aerodb._core.headers import MAX_TOKEN, is_jwt_shaped, token_problem
 from aerodb._core.redact import Secret
 
 __all__ = [
@@ -44,8 +44,6 @@ AuthEvent = Literal[
 
 DEFAULT_LIFE = 900.0
 """Seconds that an access token lives if nothing says so (wire-contract §2.2)."""
-
-_MAX_TOKEN = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +191,6 @@ class Session:
 
 def _refuse(token: object, what: str) -> None:
     problem = token_problem(token, what)
-    if problem is None and isinstance(token, str) and len(token) > _MAX_TOKEN:
-        problem = f"{what} has more than {_MAX_TOKEN} characters"
     if problem:
         raise (ValueError if isinstance(token, str) else TypeError)(problem)
 
@@ -306,7 +302,7 @@ def read_session(value: Any) -> Session | None:
 
 def unverified_claims(token: str) -> dict[str, Any] | None:
     """What a JWT says, unverified: only the server can tell whether it is true."""
-    if not is_jwt_shaped(token) or len(token) > _MAX_TOKEN:
+    if not is_jwt_shaped(token) or len(token) > MAX_TOKEN:
         return None
     part = token.split(".")[1]
     try:

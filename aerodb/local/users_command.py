@@ -33,6 +33,20 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 _PID_FILE_PORT, _PID_FILE_SOCKET = 3, 4
 
 
+def _take_data(context: click.Context, _option: click.Parameter, value: Path | None) -> None:
+    if value is not None:
+        context.obj = value
+
+
+_own_data = click.option(
+    "--data",
+    type=_FOLDER,
+    expose_value=False,
+    callback=_take_data,
+    help="Data folder, as before the command.",
+)
+
+
 @click.group(context_settings={"show_default": True, "max_content_width": 100})
 @click.option("--data", type=_FOLDER, default=".aerodb", envvar="AERODB_DATA", help="Data folder.")
 @click.pass_context
@@ -45,6 +59,7 @@ def users(context: click.Context, data: Path) -> None:
 @click.argument("email")
 @click.option("--role", default=DEFAULT_ROLE, help="Database role of the user's requests.")
 @click.option("--unverified", is_flag=True, help="Leave the address to be confirmed.")
+@_own_data
 @click.pass_obj
 def create(data: Path, email: str, role: str, unverified: bool) -> None:
     """Create a user and print the id. The password is asked for, or taken from AERODB_PASSWORD."""
@@ -64,6 +79,7 @@ def create(data: Path, email: str, role: str, unverified: bool) -> None:
 
 
 @users.command("list")
+@_own_data
 @click.pass_obj
 def list_users(data: Path) -> None:
     """Print id, address, role and whether the address is confirmed, a line for each user."""
@@ -77,6 +93,7 @@ def list_users(data: Path) -> None:
 @users.command()
 @click.argument("user")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@_own_data
 @click.pass_obj
 def delete(data: Path, user: str, yes: bool) -> None:
     """Delete a user, named by address or id, with all sessions."""

@@ -123,6 +123,8 @@ class AeroDBClient(ContextGuard, QuerySource):
         Raises:
             ValueError, TypeError: a key that cannot be sent.
         """
+        if key is None:  # a client without a key would be anon, in silence
+            raise TypeError("key must be a str, not NoneType")
         headers = self._headers.replace(key=clean_key(key))
         transport = self._transport.view(headers=headers, session=SessionKeeper())
         return self._view(transport, headers)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import json
 import logging
 import os
@@ -350,6 +351,31 @@ async def test_signing_out_wins_every_race_with_a_refresh(
     assert desk.reused == 0
 
 
+async def test_tokens_that_come_after_signing_out_are_revoked(
+    client: AeroDBClient, desk: TokenDesk, scripted: ScriptedServer
+) -> None:
+    """The refresh was under way: what the server has just given out must not outlive the user."""
+    await client.auth.sign_in(EMAIL, PASSWORD)
+    desk.expire()
+    desk.delay = 0.2
+
+    async def ask() -> None:
+        await notes(client)
+
+    worker = Worker(ask, "asks")
+    while not desk.refreshes:
+        await pause(0.005)
+    assert (await client.auth.sign_out()).ok
+    for _ in range(2000):
+        if desk.logouts == 2:
+            break
+        await pause(0.01)
+    assert await worker.join(SOON)
+    left = [json.loads(seen.body) for seen in scripted.seen if seen.target == "/auth/logout"]
+    assert left == [{"refresh_token": "refresh1"}, {"refresh_token": "refresh2"}]
+    assert client.auth.get_session() is None
+
+
 async def test_a_call_that_began_as_a_user_does_not_go_out_as_nobody(
     client: AeroDBClient, desk: TokenDesk
 ) -> None:
@@ -537,6 +563,24 @@ async def test_events_as_a_stream(client: AeroDBClient, desk: TokenDesk) -> None
     assert [change.session is None for change in heard] == [True, False, False, False, True]
 
 
+async def test_streams_that_nobody_reads_any_more_are_let_go(
+    client: AeroDBClient, desk: TokenDesk
+) -> None:
+    """A reader that is cancelled, or leaves its loop, seldom says `close()`."""
+    await client.auth.sign_in(EMAIL, PASSWORD)
+    for _ in range(20):
+        async for change in client.auth.auth_events():
+            assert change.event == "INITIAL_SESSION"
+            break
+    kept = client.auth.auth_events()
+    gc.collect()
+    await client.auth.refresh_session()
+    assert len(client._transport.session.changes._listeners) == 1
+    kept.close()
+    assert client._transport.session.changes._listeners == ()
+    assert [change.event async for change in kept] == []
+
+
 # --- stores ------------------------------------------------------------------------------------
 
 
@@ -585,6 +629,32 @@ async def test_signed_out_elsewhere_is_signed_out_here(
         assert answer.error is not None
         assert answer.error.code == "SESSION_EXPIRED"
         assert other.auth.get_session() is None
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the lock is a matter of POSIX")
+async def test_what_another_process_is_about_to_write_does_not_undo_signing_out(
+    scripted: ScriptedServer, desk: TokenDesk, tmp_path: Path
+) -> None:
+    path = tmp_path / "session"
+    one, other = (make(scripted, session_store=FileSessionStore(path)) for _ in range(2))
+    async with one, other:
+        await one.auth.sign_in(EMAIL, PASSWORD)
+        assert (await notes(other)).ok
+        desk.expire()
+        desk.delay = 0.3
+
+        async def ask() -> None:
+            await notes(one)
+
+        worker = Worker(ask, "asks")
+        while not desk.refreshes:
+            await pause(0.005)
+        await other.auth.sign_out()
+        assert await worker.join(SOON)
+        assert not path.exists()
+        assert other.auth.get_session() is None
+        assert (await notes(one)).error is not None
+        assert one.auth.get_session() is None
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are a matter of POSIX")
@@ -707,6 +777,31 @@ async def test_the_user_of_another_token(client: AeroDBClient, desk: TokenDesk) 
     await client.auth.sign_in(EMAIL, PASSWORD)
     assert (await client.auth.get_user("a-token-of-mine")).unwrap().id == USER["id"]
     assert desk.bearers("/auth/user") == ["Bearer a-token-of-mine"]
+
+
+async def test_values_of_no_use_are_answered_and_not_raised(
+    client: AeroDBClient, desk: TokenDesk, scripted: ScriptedServer
+) -> None:
+    await client.auth.sign_in(EMAIL, PASSWORD)
+    wrong: Any = {"scope": "local"}
+    before = len(scripted.seen)
+    for answer, words in (
+        (await client.auth.set_session("a" * 20_000), "access_token has more than"),
+        (await client.auth.set_session("a", "b" * 20_000), "refresh_token has more than"),
+        (await client.auth.get_user("a" * 20_000), "access_token has more than"),
+        (await client.auth.refresh_session("a" * 20_000), "refresh_token has more than"),
+        (await client.auth.ensure_session(min_ttl=-1), "min_ttl must be"),
+        (await client.auth.ensure_session(min_ttl=float("nan")), "min_ttl must be"),
+        (await client.auth.sign_out(wrong), "scope must be local, global or others, not"),
+    ):
+        assert answer.error is not None
+        assert answer.error.code == "INVALID_ARGUMENT"
+        assert words in answer.error.message
+        assert "aaaa" not in answer.error.message
+    assert len(scripted.seen) == before
+    for missing in (None, ""):  # such as a variable of the environment that is not set
+        with pytest.raises((TypeError, ValueError), match="key must"):
+            client.as_service(missing)  # type: ignore[arg-type]
 
 
 async def test_set_session_with_an_expired_token_refreshes_first(

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aerodb._core.database.expressions import col
 from aerodb._core.database.pages import Pager
 from aerodb._core.database.results import all_rows
 from aerodb.types import AeroDBError, AeroDBResponse, ResponseMeta
@@ -140,6 +141,10 @@ def test_limit_and_offset_of_the_query_are_kept() -> None:
         (t.single(), {}, "list of rows"),
         (t.select(head=True), {}, "list of rows"),
         (t.limit(-1), {}, "limit"),
+        (t, {"key": 5}, "key: int 5"),
+        (t, {"key": ["a", None]}, "key: list"),
+        (t, {"key": {"a": 1}}, "key: dict"),
+        (t, {"key": col("a")}, "key: Column"),
     ],
 )
 def test_what_has_no_pages(query: Bare, options: Any, named: str) -> None:

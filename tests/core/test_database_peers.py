@@ -43,6 +43,7 @@ SAME: list[tuple[Bare, list[tuple[str, str]]]] = [
     (t.or_("id.gt.1, and(a.eq.x,b.is.null)"), [("or", "(id.gt.1, and(a.eq.x,b.is.null))")]),
     (t.not_.or_("a.eq.1,b.eq.2"), [("not.or", "(a.eq.1,b.eq.2)")]),
     (t.or_("a.eq.1", reference_table="posts"), [("posts.or", "(a.eq.1)")]),
+    (t.or_("a.eq.1,b.gt.2", "posts"), [("posts.or", "(a.eq.1,b.gt.2)")]),
     (
         t.not_.or_("a.eq.1,b.eq.2", foreign_table="posts.notes"),
         [("posts.notes.not.or", "(a.eq.1,b.eq.2)")],
@@ -67,10 +68,19 @@ def test_known_chains(query: Bare, pairs: list[tuple[str, str]]) -> None:
     assert parse_qsl(request.path.partition("?")[2], strict_parsing=True) == pairs
 
 
-def test_a_table_is_no_condition() -> None:
-    """Elsewhere the second argument of `or_` is the embedded table: sent as a condition, it could
-    only be the server's syntax error."""
-    error = t.or_("a.eq.1", "posts").to_request().error
+@pytest.mark.parametrize(
+    "query",
+    [
+        t.or_("posts"),
+        t.or_("a.eq.1", "b.eq.2", "posts"),
+        t.where("a.eq.1", "posts"),
+        t.and_("posts", "a.eq.1"),
+    ],
+)
+def test_a_name_is_no_condition(query: Bare) -> None:
+    """Elsewhere the second argument of `or_` is the embedded table, and so it is here. In any other
+    place a name could only be the server's syntax error."""
+    error = query.to_request().error
     assert error is not None
     assert error.code == "INVALID_ARGUMENT"
     assert "'posts'" in error.message

@@ -105,7 +105,7 @@ PATHS: list[tuple[Bare, str]] = [
      "t?or=(a.eq.1,b.eq.2,c.eq.3)"),
     (t.where(col("a").between(1, 2) | ~col("b").contains(["x y"])),
      't?or=(and(a.gte.1,a.lte.2),b.not.cs."{\\"x y\\"}")'),
-    (t.not_.where(col("a") == 1), "t?not.and=(a.eq.1)"),
+    (t.not_.where(col("a") == 1), "t?a=not.eq.1"),
     (t.where(col("a") == 1, col("b") == 2), "t?a=eq.1&b=eq.2"),
     (t.eq("order", 1).eq("select", 2).eq("posts.and", 3),
      't?"order"=eq.1&"select"=eq.2&posts."and"=eq.3'),

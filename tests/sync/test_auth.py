@@ -1,9 +1,10 @@
-# GENERATED from tests/aio/test_auth.py by scripts/generate.py [46dda1cfb065]: do not edit
+# GENERATED from tests/aio/test_auth.py by scripts/generate.py [9820dc218012]: do not edit
 """Sessions, against a server over real sockets: refresh, replay, races, identities, stores."""
 
 from __future__ import annotations
 
 import copy
+import gc
 import json
 import logging
 import os
@@ -350,6 +351,31 @@ def test_signing_out_wins_every_race_with_a_refresh(
     assert desk.reused == 0
 
 
+def test_tokens_that_come_after_signing_out_are_revoked(
+    client: AeroDBClient, desk: TokenDesk, scripted: ScriptedServer
+) -> None:
+    """The refresh was under way: what the server has just given out must not outlive the user."""
+    client.auth.sign_in(EMAIL, PASSWORD)
+    desk.expire()
+    desk.delay = 0.2
+
+    def ask() -> None:
+        notes(client)
+
+    worker = Worker(ask, "asks")
+    while not desk.refreshes:
+        pause(0.005)
+    assert (client.auth.sign_out()).ok
+    for _ in range(2000):
+        if desk.logouts == 2:
+            break
+        pause(0.01)
+    assert worker.join(SOON)
+    left = [json.loads(seen.body) for seen in scripted.seen if seen.target == "/auth/logout"]
+    assert left == [{"refresh_token": "refresh1"}, {"refresh_token": "refresh2"}]
+    assert client.auth.get_session() is None
+
+
 def test_a_call_that_began_as_a_user_does_not_go_out_as_nobody(
     client: AeroDBClient, desk: TokenDesk
 ) -> None:
@@ -537,6 +563,24 @@ def test_events_as_a_stream(client: AeroDBClient, desk: TokenDesk) -> None:
     assert [change.session is None for change in heard] == [True, False, False, False, True]
 
 
+def test_streams_that_nobody_reads_any_more_are_let_go(
+    client: AeroDBClient, desk: TokenDesk
+) -> None:
+    """A reader that is cancelled, or leaves its loop, seldom says `close()`."""
+    client.auth.sign_in(EMAIL, PASSWORD)
+    for _ in range(20):
+        for change in client.auth.auth_events():
+            assert change.event == "INITIAL_SESSION"
+            break
+    kept = client.auth.auth_events()
+    gc.collect()
+    client.auth.refresh_session()
+    assert len(client._transport.session.changes._listeners) == 1
+    kept.close()
+    assert client._transport.session.changes._listeners == ()
+    assert [change.event for change in kept] == []
+
+
 # --- stores ------------------------------------------------------------------------------------
 
 
@@ -585,6 +629,32 @@ def test_signed_out_elsewhere_is_signed_out_here(
         assert answer.error is not None
         assert answer.error.code == "SESSION_EXPIRED"
         assert other.auth.get_session() is None
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the lock is a matter of POSIX")
+def test_what_another_process_is_about_to_write_does_not_undo_signing_out(
+    scripted: ScriptedServer, desk: TokenDesk, tmp_path: Path
+) -> None:
+    path = tmp_path / "session"
+    one, other = (make(scripted, session_store=FileSessionStore(path)) for _ in range(2))
+    with one, other:
+        one.auth.sign_in(EMAIL, PASSWORD)
+        assert (notes(other)).ok
+        desk.expire()
+        desk.delay = 0.3
+
+        def ask() -> None:
+            notes(one)
+
+        worker = Worker(ask, "asks")
+        while not desk.refreshes:
+            pause(0.005)
+        other.auth.sign_out()
+        assert worker.join(SOON)
+        assert not path.exists()
+        assert other.auth.get_session() is None
+        assert (notes(one)).error is not None
+        assert one.auth.get_session() is None
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are a matter of POSIX")
@@ -707,6 +777,31 @@ def test_the_user_of_another_token(client: AeroDBClient, desk: TokenDesk) -> Non
     client.auth.sign_in(EMAIL, PASSWORD)
     assert (client.auth.get_user("a-token-of-mine")).unwrap().id == USER["id"]
     assert desk.bearers("/auth/user") == ["Bearer a-token-of-mine"]
+
+
+def test_values_of_no_use_are_answered_and_not_raised(
+    client: AeroDBClient, desk: TokenDesk, scripted: ScriptedServer
+) -> None:
+    client.auth.sign_in(EMAIL, PASSWORD)
+    wrong: Any = {"scope": "local"}
+    before = len(scripted.seen)
+    for answer, words in (
+        (client.auth.set_session("a" * 20_000), "access_token has more than"),
+        (client.auth.set_session("a", "b" * 20_000), "refresh_token has more than"),
+        (client.auth.get_user("a" * 20_000), "access_token has more than"),
+        (client.auth.refresh_session("a" * 20_000), "refresh_token has more than"),
+        (client.auth.ensure_session(min_ttl=-1), "min_ttl must be"),
+        (client.auth.ensure_session(min_ttl=float("nan")), "min_ttl must be"),
+        (client.auth.sign_out(wrong), "scope must be local, global or others, not"),
+    ):
+        assert answer.error is not None
+        assert answer.error.code == "INVALID_ARGUMENT"
+        assert words in answer.error.message
+        assert "aaaa" not in answer.error.message
+    assert len(scripted.seen) == before
+    for missing in (None, ""):  # such as a variable of the environment that is not set
+        with pytest.raises((TypeError, ValueError), match="key must"):
+            client.as_service(missing)  # type: ignore[arg-type]
 
 
 def test_set_session_with_an_expired_token_refreshes_first(

@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/test_database.py by scripts/generate.py [83012ab5e1f9]: do not edit
+# GENERATED from tests/aio/test_database.py by scripts/generate.py [66f6db258173]: do not edit
 """Queries on their way to a server and back, over real sockets."""
 
 from __future__ import annotations
@@ -319,9 +319,26 @@ def test_insert_many_with_a_failure(
     assert (response.data.inserted, response.data.batches) == (inserted, batches)
     assert [(bad.first, bad.last) for bad in response.data.errors] == [(10, 19)]
     assert targets(scripted)[0] == "users?on_conflict=id"
-    wrong = users.insert_many([], batch_size=0)
-    assert wrong.error is not None
-    assert wrong.error.code == "INVALID_ARGUMENT"
+    before = len(scripted.seen)
+    uncallable: Any = 5
+    for options in ({"batch_size": 0}, {"concurrency": 0}, {"progress": uncallable}):
+        wrong = users.insert_many(source, **options)
+        assert wrong.error is not None
+        assert wrong.error.code == "INVALID_ARGUMENT"
+    assert len(scripted.seen) == before
+
+
+def test_a_query_that_has_not_run_holds_no_rows(client: AeroDBClient) -> None:
+    """The usual slip: it was described, and taken for its answer."""
+    query: Any = client.from_("notes").select()
+    for slip in (list, tuple, iter, dict, lambda q: client.from_("t").in_("id", q)):
+        with pytest.raises(TypeError, match="this query has not run"):
+            slip(query)
+    with pytest.raises(TypeError, match="this query has not run"):
+        _data, _error = query
+    for name in ("data", "error"):
+        with pytest.raises(AttributeError, match="this query has not run"):
+            getattr(query, name)
 
 
 def test_a_query_is_a_value(client: AeroDBClient, scripted: ScriptedServer) -> None:

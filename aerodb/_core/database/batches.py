@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aerodb._core.database.render import local_error
-from aerodb._core.values import BadValue
+from aerodb._core.values import BadValue, describe
 from aerodb.types import AeroDBError, AeroDBResponse
 
 __all__ = ["BatchError", "BatchProgress", "BatchReport", "RowSource", "Tally", "batch_verb"]
@@ -59,18 +59,20 @@ class Tally:
         batch_size: Any,
         concurrency: Any,
         on_error: Any,
-        progress: Callable[[BatchProgress], Any] | None,
+        progress: Any,
     ) -> None:
         self._errors: list[BatchError] = []
         self._inserted = 0
         self._on_error = on_error
-        self._progress = progress
+        self._progress: Callable[[BatchProgress], Any] | None = progress
         self.rows = 0
         self.batches = 0
         self.problem: AeroDBResponse[BatchReport] | None = None
         for name, value in (("batch_size", batch_size), ("concurrency", concurrency)):
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 self._refuse(f"{name}: {value!r} was given, expected an int above 0")
+        if progress is not None and not callable(progress):
+            self._refuse(f"progress: {describe(progress)} was given, expected a function")
         if on_error not in ("stop", "continue"):
             self._refuse(f"on_error: {on_error!r} was given, expected 'stop' or 'continue'")
 

@@ -32,14 +32,21 @@ def name_text(name: str) -> str:
     return quoted(name)
 
 
-def path_text(column: str, *, dotted: bool = True) -> str:
+def path_text(column: Any, *, dotted: bool = True) -> str:
     """A column as a filter names it: `col`, `table.col`, `col->key->>0`.
 
     Each part is quoted on its own where it must be. With `dotted=False` (inside an and/or tree,
     where the grammar has no tables) a dot outside quotes is refused.
     """
     if not isinstance(column, str):
-        raise BadValue(f"column: {describe(column)} was given, expected a str")
+        if isinstance(column, BadValue):  # what could not be said when it was built
+            raise BadValue(column.message)
+        raise BadValue(
+            f"column: {describe(column)} was given, expected a str",
+            hint="col() begins a condition: where(col('age') > 18)."
+            if hasattr(column, "select_text")
+            else None,
+        )
     if _IDENTIFIER(column) and column not in _RESERVED:
         return column
     base, *steps = _split_arrows(column)
@@ -55,9 +62,10 @@ def path_text(column: str, *, dotted: bool = True) -> str:
     return ".".join(names) + _json_steps(column, steps)
 
 
-def whole_name(column: str) -> str:
-    """A column whose name may have any character: quoted if need be, but for JSON steps."""
-    if _IDENTIFIER(column) or column == "*":
+def whole_name(column: Any) -> Any:
+    """A column whose name may have any character: quoted if need be, but for JSON steps. What is
+    no text waits for its error."""
+    if not isinstance(column, str) or _IDENTIFIER(column) or column == "*":
         return column
     base, *steps = _split_arrows(column)
     if base and not _IDENTIFIER(base) and not _QUOTED(base):
@@ -92,7 +100,8 @@ def _json_steps(column: str, steps: list[str]) -> str:
     for arrow, key in zip(steps[::2], steps[1::2], strict=True):
         if not key:
             raise BadValue(f"column {column!r} was given, expected a key after {arrow}")
-        text += arrow + (key if _INDEX(key) or _JSON_KEY(key) or _QUOTED(key) else quoted(key))
+        plain = _INDEX(key) or _JSON_KEY(key) or _QUOTED(key) or key == '""'
+        text += arrow + (key if plain else quoted(key))
     return text
 
 
@@ -154,16 +163,28 @@ class Embed:
 
     __slots__ = ("_columns", "_head")
 
-    def __init__(self, head: str, columns: tuple[Any, ...]) -> None:
+    def __init__(self, head: tuple[Any, Any, Any, str, str], columns: tuple[Any, ...]) -> None:
         self._head = head
         self._columns = columns
 
     def select_text(self) -> str:
         """The text of this item in `select`."""
-        return f"{self._head}({select_list(self._columns)})"
+        alias, table, hint, spread, join = self._head
+        head = spread + (f"{_named(alias, 'alias')}:" if alias else "") + _named(table, "table")
+        head += f"!{_named(hint, 'hint')}" if hint else ""
+        return f"{head}{join}({select_list(self._columns)})"
 
     def __repr__(self) -> str:
-        return self.select_text()
+        try:
+            return self.select_text()
+        except BadValue as error:
+            return f"<bad embed: {error.message}>"
+
+
+def _named(name: Any, what: str) -> str:
+    if not isinstance(name, str):
+        raise BadValue(f"embed: {what}: {describe(name)} was given, expected a str")
+    return name_text(name)
 
 
 def embed(
@@ -190,10 +211,8 @@ def embed(
         raise TypeError("embed() takes inner=True or left=True, not both")
     if spread and alias is not None:
         raise TypeError("embed() with spread=True has no alias")
-    head = ("..." if spread else "") + (f"{name_text(alias)}:" if alias else "") + name_text(table)
-    head += f"!{name_text(hint)}" if hint else ""
-    head += "!inner" if inner else "!left" if left else ""
-    return Embed(head, columns)
+    join = "!inner" if inner else "!left" if left else ""
+    return Embed((alias, table, hint, "..." if spread else "", join), columns)
 
 
 _RELATED = re.compile(r"([^()]+)\(([^()]+)\)").fullmatch
@@ -203,6 +222,8 @@ def order_term(column: Any, ascending: bool, nulls_first: bool | None) -> str:
     """One term of `order`: `created_at.desc.nullslast`, `author(name).asc`."""
     if not isinstance(column, str):
         column = getattr(column, "path", column)
+        if isinstance(column, BadValue):  # what could not be said when it was built
+            raise BadValue(column.message)
         if not isinstance(column, str):
             raise BadValue(f"order: {describe(column)} was given, expected a column name")
     related = None if column.startswith('"') else _RELATED(column)
@@ -211,7 +232,15 @@ def order_term(column: Any, ascending: bool, nulls_first: bool | None) -> str:
     return text + (".asc" if ascending else ".desc") + nulls
 
 
+_DIRECTED = re.compile(r"[^\"]*\s(?:asc|desc)", re.IGNORECASE).fullmatch
+
+
 def _own(column: str) -> str:
+    if _DIRECTED(column):
+        raise BadValue(
+            f"order: {column!r} was given, expected the name of a column",
+            hint="Descending is desc=True; a name that really ends so goes in quotes, '\"...\"'.",
+        )
     if "," in column and not column.startswith('"'):
         raise BadValue(
             f"order: {column!r} was given, expected one column", hint="Call order() once for each."

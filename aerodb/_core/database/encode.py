@@ -22,6 +22,7 @@ from aerodb._core.values import (
     member_of,
     text_of,
 )
+from aerodb.types import AeroDBResponse
 
 __all__ = [
     "array_literal",
@@ -38,6 +39,7 @@ __all__ = [
 _LIST_SPECIAL = re.compile(r'[,()"\\:.\s]').search
 _TREE_SPECIAL = re.compile(r'[,()"\\:.\s{}]').search
 _ARRAY_PLAIN = re.compile(r"[A-Za-z0-9_-]+").fullmatch
+_ARRAY_DEPTH = 6  # PostgreSQL's MAXDIM
 
 
 def scalar_text(value: Any) -> str:
@@ -70,7 +72,10 @@ def _scalar(value: Any, kind: Kind) -> str:
     if kind == "unknown":
         raise BadValue(
             f"{describe(value)} was given, expected a str, number, bool, date, time, datetime, "
-            "timedelta, UUID, Enum, bytes, Range, list or mapping"
+            "timedelta, UUID, Enum, bytes, Range, list or mapping",
+            hint="A filter compares a column with a value; two columns are compared in a view."
+            if hasattr(value, "select_text")
+            else None,
         )
     return text_of(value, kind)
 
@@ -92,8 +97,15 @@ def tree_text(text: str) -> str:
 
 def listed(values: Any, name: str) -> tuple[Any, ...]:
     """The members of a list argument, taken out once so that a query can be sent twice."""
-    if isinstance(values, (str, bytes, bytearray, Mapping)) or not isinstance(values, Iterable):
-        raise BadValue(f"{name}: {describe(values)} was given, expected a list of values")
+    if isinstance(values, (str, bytes, bytearray, Mapping, AeroDBResponse)) or not isinstance(
+        values, Iterable
+    ):
+        raise BadValue(
+            f"{name}: {describe(values)} was given, expected a list of values",
+            hint=f"The server's own literal goes by filter(column, {name!r}, text)."
+            if isinstance(values, str)
+            else None,
+        )
     return tuple(values)
 
 
@@ -112,21 +124,26 @@ def _list_element(value: Any) -> str:
     return quoted(text) if not text or _LIST_SPECIAL(text) else text
 
 
-def array_literal(values: Iterable[Any]) -> str:
+def array_literal(values: Iterable[Any], depth: int = _ARRAY_DEPTH) -> str:
     """A PostgreSQL array literal: `{1,"a b",NULL}`. Nested lists are nested arrays."""
-    return "{" + ",".join([_array_element(value) for value in values]) + "}"
+    if depth == 0:
+        raise BadValue(
+            f"a list nested deeper than {_ARRAY_DEPTH} levels was given, PostgreSQL's arrays end "
+            "there"
+        )
+    return "{" + ",".join([_array_element(value, depth) for value in values]) + "}"
 
 
-def _array_element(value: Any) -> str:
+def _array_element(value: Any, depth: int) -> str:
     kind = kind_of(value)
     if kind == "none":
         return "NULL"
     if kind == "enum":
-        return _array_element(value.value)
+        return _array_element(value.value, depth)
     if kind == "numpy":
-        return _array_element(member_of(value))
+        return _array_element(member_of(value), depth)
     if kind == "list":
-        return array_literal(value)
+        return array_literal(value, depth - 1)
     text = _scalar(value, kind) if kind != "str" else text_of(value, kind)
     if _ARRAY_PLAIN(text) and text.lower() != "null":
         return text

@@ -19,9 +19,11 @@ from aerodb._core.database.operands import (
     quotable,
 )
 from aerodb._core.values import BadValue, describe
+from aerodb.types import AeroDBResponse
 
 _TYPE = re.compile(r"[A-Za-z0-9_$ ]+").fullmatch
 _NAME = re.compile(r"\w+").fullmatch
+_PRECEDENCE = "put each comparison in parentheses, as in (col('a') == 1) | (col('b') == 2)"
 
 __all__ = ["Column", "Condition", "Group", "Leaf", "Raw", "col"]
 
@@ -71,7 +73,10 @@ class Leaf(Condition):
     def tree_text(self) -> str:
         """The text inside an and/or tree."""
         column = path_text(self.column, dotted=False)
-        negated, operator, text = operand(self.operator, self.value, self.negated)
+        try:
+            negated, operator, text = operand(self.operator, self.value, self.negated)
+        except BadValue as error:
+            raise BadValue(f"{column}: {error.message}", code=error.code, hint=error.hint) from None
         if operator in (MATCHES_NONE, MATCHES_ALL):
             return f"{column}.{'in' if operator == MATCHES_NONE else 'not.in'}.()"
         literal = tree_text(text) if quotable(operator) else text
@@ -141,7 +146,8 @@ class Raw(Condition):
             before = char
         if depth or in_quotes or not self.text.strip():
             raise BadValue(
-                f"{self.text!r} was given, expected conditions with balanced ( ) and quotes"
+                f"{self.text!r} was given, expected conditions with balanced ( ) and quotes",
+                hint="A value that has brackets or commas goes in quotes: 'span.ov.\"[1,5)\"'.",
             )
         return self.text
 
@@ -162,7 +168,7 @@ def condition_of(value: Any) -> Condition:
 
 def _group(operator: Literal["and", "or"], left: Condition, right: Any) -> Condition:
     if not isinstance(right, Condition):
-        raise TypeError(f"cannot combine a condition with {type(right).__name__}")
+        raise TypeError(f"cannot combine a condition with {type(right).__name__}: {_PRECEDENCE}")
     members: tuple[Condition, ...] = ()
     for side in (left, right):
         if isinstance(side, Group) and side.operator == operator and not side.negated:
@@ -186,6 +192,14 @@ class Column:
 
     def __bool__(self) -> NoReturn:
         raise TypeError("a column has no truth value: compare it, as in col('active').is_(True)")
+
+    def __or__(self, other: Any) -> NoReturn:
+        raise TypeError(f"a column is no condition: {_PRECEDENCE}")
+
+    __and__ = __ror__ = __rand__ = __or__
+
+    def __invert__(self) -> NoReturn:
+        raise TypeError("a column is no condition: compare it, as in col('active').is_(False)")
 
     def __repr__(self) -> str:
         return f"col({self.path!r})"
@@ -308,12 +322,21 @@ class Column:
 
     def json(self, *keys: str | int) -> Column:
         """A member inside a JSON column, as JSON: `col("meta").json("tags", 0)`."""
-        return Column(self.path + "".join(f"->{json_key(key)}" for key in keys))
+        return self._member(keys, "->")
 
     def json_text(self, *keys: str | int) -> Column:
         """The same, the last step as text (`->>`)."""
-        path = self.json(*keys[:-1]).path
-        return Column(f"{path}->>{json_key(keys[-1])}")
+        return self._member(keys, "->>")
+
+    def _member(self, keys: tuple[Any, ...], last: str) -> Column:
+        if not keys:
+            raise TypeError("a JSON path needs at least one key: json('tags', 0)")
+        for key in keys:
+            if not isinstance(key, (str, int)):
+                problem: Any = BadValue(f"json: key {describe(key)} was given, expected str or int")
+                return Column(problem)
+        *before, end = map(json_key, keys)
+        return Column(self.path + "".join(f"->{key}" for key in before) + last + end)
 
     def cast(self, type_name: str) -> Column:
         """Convert to a PostgreSQL type. Only in a select list."""
@@ -351,6 +374,8 @@ class Column:
         for suffix in self._suffixes:
             if suffix.startswith("::") and not _TYPE(suffix[2:]):
                 raise BadValue(f"cast: {suffix[2:]!r} was given, expected the name of a type")
+        if self._alias is not None and not isinstance(self._alias, str):
+            raise BadValue(f"as_: {describe(self._alias)} was given, expected a str")
         alias = f"{name_text(self._alias)}:" if self._alias else ""
         suffix = "".join(self._suffixes)
         if self.path == "*":
@@ -360,7 +385,7 @@ class Column:
 
 def kept(values: Any) -> Any:
     """A list argument taken out of its iterator; what is no list waits for its error."""
-    if isinstance(values, (str, bytes, tuple)) or not isinstance(values, Iterable):
+    if isinstance(values, (str, bytes, tuple, AeroDBResponse)) or not isinstance(values, Iterable):
         return values
     return values if isinstance(values, dict) else tuple(values)
 

@@ -6,17 +6,20 @@ Nothing here looks at a value; a bad one is reported when the query is executed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Self
+from typing import Any, Self, overload
 
 from aerodb._core.database.chain import Chain
 from aerodb._core.database.expressions import Condition, Group, Leaf, condition_of, kept
 from aerodb._core.database.operands import IsValue, checked_operator
 from aerodb._core.database.percent import percent
 from aerodb._core.database.plan import Plan, Step
-from aerodb._core.values import BadValue
+from aerodb._core.values import BadValue, describe
 
 __all__ = ["Filters"]
+
+_unsaid: Any = object()
 
 
 def compare(plan: Plan, step: Step) -> None:
@@ -46,6 +49,19 @@ def compare_checked(plan: Plan, step: Step) -> None:
         plan.add_leaf(column, name, value, negated)
 
 
+def search(plan: Plan, step: Step) -> None:
+    """Apply `text_search`."""
+    _, _, column, query, options, kind, config = step
+    given = {} if options is None else options
+    if not isinstance(given, Mapping) or not given.keys() <= {"type", "config"}:
+        raise BadValue(
+            f"text_search: options: {describe(given)} was given, "
+            "expected a mapping of 'type' and 'config'"
+        )
+    value = query, kind or given.get("type"), config or given.get("config")
+    plan.add_leaf(column, "@fts", value, plan.take_negation())
+
+
 def negate(plan: Plan, _step: Step) -> None:
     """Apply `not_`."""
     plan.negate = not plan.negate
@@ -54,9 +70,14 @@ def negate(plan: Plan, _step: Step) -> None:
 def conditions(plan: Plan, step: Step) -> None:
     """Apply `where`, `or_`, `and_`."""
     _, _, operator, members, table = step
+    if operator and table is None and len(members) == 2 and _is_table(members[1]):
+        members, table = members[:1], members[1]
     found = tuple(condition_of(member) for member in members)
-    group = Group(operator or "and", found, plan.take_negation())
-    if operator is None:
+    negated = plan.take_negation()
+    group = Group(operator or "and", found, negated)
+    if operator is None and len(found) == 1:
+        plan.add_condition(~found[0] if negated else found[0])
+    elif operator is None:
         plan.add_condition(group)
     else:
         plan.add_group(group, table)
@@ -88,6 +109,13 @@ def raw_filter(plan: Plan, step: Step) -> None:
 
 
 _NO_FILTERS = ("select", "columns", "on_conflict", "order", "limit", "offset")
+_TABLE = re.compile(r"\w+(?:\.\w+)?").fullmatch
+
+
+def _is_table(member: Any) -> bool:
+    """Whether this is what postgrest-py takes in second place, its `reference_table`: no condition
+    is as short, it is `column.operator.value`."""
+    return isinstance(member, str) and _TABLE(member) is not None
 
 
 class Filters(Chain):
@@ -196,9 +224,7 @@ class Filters(Chain):
             type: None for tsquery syntax, `plain`, `phrase`, or `websearch` (as in search engines).
             config: The text search configuration, as `english`.
         """
-        given = options or {}
-        wanted = type or given.get("type"), config or given.get("config")
-        return self._add((self._steps, compare, "@fts", column, (query, *wanted)))
+        return self._add((self._steps, search, column, query, options, type, config))
 
     def fts(self, column: str, query: str, config: str | None = None) -> Self:
         """Full-text search; see `text_search`."""
@@ -280,13 +306,24 @@ class Filters(Chain):
 
     @property
     def not_(self) -> Self:
-        """Negate the next condition: `q.not_.eq("a", 1)`, or in one call `q.not_("a", "eq", 1)`."""
+        """Negate the next condition: `q.not_.eq("a", 1)`, or in one call `q.not_("a", "eq", 1)`
+        or `q.not_(col("a") == 1)`."""
         return self._add((self._steps, negate))
 
-    def __call__(self, column: str, operator: str, value: Any) -> Self:
+    @overload
+    def __call__(self, column: str, operator: str, value: Any) -> Self: ...
+
+    @overload
+    def __call__(self, column: Condition) -> Self: ...
+
+    def __call__(self, column: Any = None, operator: Any = None, value: Any = _unsaid) -> Self:
         """The second half of `q.not_("age", "gt", 3)`."""
         if self._steps[1] is not negate:
             raise TypeError("a query is not callable: only q.not_(column, operator, value) is")
+        if isinstance(column, Condition) and operator is None:
+            return self.where(column)
+        if value is _unsaid:
+            raise TypeError("not_ takes (column, operator, value), or one condition made by col()")
         return self._add((self._steps, compare_checked, column, operator, kept_value(value), False))
 
     def where(self, *conditions_: Condition | str) -> Self:
@@ -302,7 +339,8 @@ class Filters(Chain):
     ) -> Self:
         """At least one of these conditions. Text is the server's own grammar: trusted input.
 
-        `foreign_table` (also `reference_table`, `referenced_table`) filters an embedded table.
+        `foreign_table` (also `reference_table`, `referenced_table`, or a bare name in second place)
+        filters an embedded table.
         """
         table = foreign_table or reference_table or referenced_table
         return self._add((self._steps, conditions, "or", conditions_, table))

@@ -50,14 +50,13 @@ _FTS = {
 
 def operand(operator: str, value: Any, negated: bool) -> Operand:
     """The negation, the operator and the unquoted literal of one condition."""
-    kind = type(value)
-    if kind is str and operator not in _SPECIAL:
-        return negated, operator, value
     special = _SPECIAL.get(operator)
     if special is not None:
         return special(operator, value, negated)
-    if operator[-1] == ")" and operator[-5:] in ("(any)", "(all)"):
+    if operator[-5:] in ("(any)", "(all)"):
         return negated, operator, array_literal(listed(value, operator))
+    if type(value) is str:
+        return negated, operator, value
     if operator in _PATTERNS and kind_of(value) not in ("str", "enum"):
         raise BadValue(f"{operator}: {describe(value)} was given, expected a pattern, a str")
     return negated, operator, scalar_text(value)

@@ -14,7 +14,7 @@ from aerodb._core.database.modifiers import assign, number
 from aerodb._core.database.plan import LastKey
 from aerodb._core.database.query import QueryBase
 from aerodb._core.database.render import local_error, plan_of
-from aerodb._core.values import BadValue
+from aerodb._core.values import BadValue, describe
 from aerodb.types import AeroDBResponse
 
 __all__ = ["Pager"]
@@ -83,7 +83,7 @@ class Pager(Generic[Q]):
             self._left = plan.limit  # all that was asked for: to stop there leaves nothing out
             self._cut_short = False
         self._base = self._offset = plan.offset or 0
-        names = [] if key is None else [key] if isinstance(key, str) else list(key)
+        names = [] if key is None else [key] if isinstance(key, str) else _names(key)
         self._descending = [name.startswith("-") for name in names]
         self._keys = [name.removeprefix("-") for name in names]
         if self._keys and "order" in (plan.orders or {}):
@@ -203,6 +203,12 @@ class Pager(Generic[Q]):
                 code="INVALID_RESPONSE",
             )
         self._before = rows
+
+
+def _names(key: Any) -> list[str]:
+    if not isinstance(key, (list, tuple)) or not all(isinstance(name, str) for name in key):
+        raise BadValue(f"key: {describe(key)} was given, expected a column name or several")
+    return list(key)
 
 
 def _member(row: Any, name: str) -> Any:

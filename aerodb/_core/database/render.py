@@ -208,7 +208,12 @@ def _argument(name: str, value: Any) -> str:
             f"rpc: {name}=None was given, expected a value: a URL has no null",
             hint="Leave the argument out, or call without get=True and head=True.",
         )
-    return array_literal(value) if kind_of(value) == "list" else scalar_text(value)
+    try:
+        text = array_literal(value) if kind_of(value) == "list" else scalar_text(value)
+        percent(text)
+    except BadValue as error:
+        raise BadValue(f"rpc: {name}: {error.message}", hint=error.hint) from None
+    return text
 
 
 def _too_long(plan: Plan, size: int, limit: int) -> BadValue:

@@ -11,6 +11,7 @@ from aerodb._core.database.columns import name_text
 from aerodb._core.database.modifiers import choice, counted, max_affected, returning
 from aerodb._core.database.plan import Plan, Step
 from aerodb._core.values import BadValue, describe, kind_of
+from aerodb.types import AeroDBResponse
 
 __all__ = [
     "Unsent",
@@ -133,7 +134,7 @@ def snapshot(values: Any) -> Any:
     """What a write keeps of its argument, so that changing a dict later changes no query."""
     if isinstance(values, dict):
         return dict(values)
-    if isinstance(values, (str, bytes)) or kind_of(values) == "model":
+    if isinstance(values, (str, bytes, AeroDBResponse)) or kind_of(values) == "model":
         return values
     if isinstance(values, Iterable) and not isinstance(values, Mapping):
         return [dict(row) if type(row) is dict else row for row in values]

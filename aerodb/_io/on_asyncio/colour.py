@@ -7,7 +7,7 @@ no branch: it inherits from these.
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 R = TypeVar("R")
 
@@ -33,6 +33,19 @@ class Executable(Generic[R]):
     @property
     def error(self) -> NoReturn:
         raise AttributeError("this query has not run: await it, then read .error of the response")
+
+    if not TYPE_CHECKING:  # type checkers know that a query holds no rows
+
+        def __iter__(self) -> NoReturn:
+            raise TypeError(
+                "this query has not run: await it for a response, whose rows are in .data"
+            )
+
+        def __aiter__(self) -> NoReturn:
+            raise TypeError(
+                "a query holds no rows: use `async for row in query.iterate()`, "
+                "or await it for a response"
+            )
 
 
 class ContextGuard:

@@ -5,7 +5,7 @@ Same names as the async side's `colour`, with the opposite content.
 
 from __future__ import annotations
 
-from typing import Generic, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
 
 R = TypeVar("R")
 
@@ -31,6 +31,14 @@ class Executable(Generic[R]):
     @property
     def error(self) -> NoReturn:
         raise AttributeError("this query has not run: call .execute(), then read .error")
+
+    if not TYPE_CHECKING:  # type checkers know that a query holds no rows
+
+        def __iter__(self) -> NoReturn:
+            raise TypeError(
+                "this query has not run: call .execute() for a response, whose rows are in .data, "
+                "or .iterate() for all rows one by one"
+            )
 
 
 class ContextGuard:

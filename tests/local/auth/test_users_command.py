@@ -54,6 +54,8 @@ def test_users_next_to_a_running_instance_and_without_one(tmp_path: Path) -> Non
             assert problem in failed.output
             assert failed.output.startswith("Error: ")
             assert failed.output.count("\n") == 1
+        after = CliRunner().invoke(users, ["list", "--data", str(data)])
+        assert (after.exit_code, after.output.splitlines()) == (0, listed)
         assert run(data, "delete", "b@example.com", typed="n\n").exit_code == 1
         assert run(data, "delete", "B@example.com", typed="y\n").exit_code == 0
     assert run(data, "delete", listed[0].split("\t")[0], "--yes").exit_code == 0
@@ -65,6 +67,10 @@ def test_without_an_instance_nothing_is_made(tmp_path: Path) -> None:
     assert missing.exit_code == 1
     assert "There is no instance in" in missing.output
     assert list(tmp_path.iterdir()) == []
+    for words in (["create", "a@b.c"], ["list"], ["delete", "a@b.c", "--yes"]):
+        given = [*words, "--data", str(tmp_path / "elsewhere")]
+        failed = CliRunner().invoke(users, given, env={"AERODB_PASSWORD": PASSWORD})
+        assert f"There is no instance in {tmp_path / 'elsewhere'}" in failed.output
 
 
 @pytest.mark.parametrize("words", [["users", "--help"], ["users", "create", "--help"]])
