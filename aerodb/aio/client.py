@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/client.py by scripts/generate.py [a634d7d0ca2a]: do not edit
+# GENERATED from aerodb_async_src/client.py by scripts/generate.py [9ea78f50a0c7]: do not edit
 """The client: composes the services over one transport, opens and closes it."""
 
 from __future__ import annotations

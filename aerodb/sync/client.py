@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/client.py by scripts/generate.py [40b4e081fe7f]: do not edit
+# GENERATED from aerodb_async_src/client.py by scripts/generate.py [9c276fcbe0bd]: do not edit
 """The client: composes the services over one transport, opens and closes it."""
 
 from __future__ import annotations
