@@ -127,17 +127,17 @@ def _prepare_embedded(
     owner = cluster.conninfo()
     with psycopg.connect(owner, autocommit=True) as connection:
         # Which schemas are exposed may be said in the database, and migrations may say it.
-        rest, pool = _effective(settings, INSTANCE_REST, connection, AUTHENTICATOR)
+        rest, pool = effective_settings(settings, INSTANCE_REST, connection, AUTHENTICATOR)
         bootstrap(connection, keys, rest.db_schemas)
         applied = migrations.apply(connection, wanted)
         if applied:
-            rest, pool = _effective(settings, INSTANCE_REST, connection, AUTHENTICATOR)
+            rest, pool = effective_settings(settings, INSTANCE_REST, connection, AUTHENTICATOR)
             bootstrap(connection, keys, rest.db_schemas)
         unprotected = tables_without_row_security(connection, rest.db_schemas)
     return Database(
         owner=owner,
         login=cluster.conninfo(user=AUTHENTICATOR, password=keys.authenticator_password),
-        url=_socket_url(cluster, keys),
+        url=socket_url(str(cluster.socket_folder), keys),
         rest=rest,
         pool=pool,
         keys=keys,
@@ -176,7 +176,7 @@ def _open_foreign(settings: InstanceSettings, url: str) -> Database:
         if wanted:
             prepare_foreign(connection)
             applied = migrations.apply(connection, wanted)
-        rest, pool = _effective(settings, FOREIGN_REST, connection, None)
+        rest, pool = effective_settings(settings, FOREIGN_REST, connection, None)
         realtime = settings.install and "realtime" in (settings.services or ())
         if realtime:
             _install(connection, "realtime", lambda: install_realtime(connection, rest.db_schemas))
@@ -205,7 +205,7 @@ def _install(connection: psycopg.Connection[Any], part: str, install: Callable[[
         ) from None
 
 
-def _effective(
+def effective_settings(
     settings: InstanceSettings,
     defaults: RestSettings,
     connection: psycopg.Connection[Any],
@@ -229,6 +229,7 @@ def _only(values: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name in names}
 
 
-def _socket_url(cluster: Cluster, keys: Keys) -> str:
+def socket_url(socket_folder: str, keys: Keys, name: str = "postgres") -> str:
+    """The URL of a database of the cluster, for its owner; it holds the password."""
     password = quote(keys.superuser_password, safe="")
-    return f"postgresql://postgres:{password}@/postgres?host={quote(str(cluster.socket_folder))}"
+    return f"postgresql://postgres:{password}@/{name}?host={quote(socket_folder)}"

@@ -101,7 +101,7 @@ class LocalServer:
         try:
             self._port = int(listener.getsockname()[1])
             preload()
-            self._database = open_database(self._settings)
+            self._database = self._open_database()
             self._http = HttpThread(self._settings, self._database, listener)
             self._http.start()
         except BaseException:
@@ -119,7 +119,13 @@ class LocalServer:
                 http.stop()
         finally:
             if database is not None:
-                database.close()
+                self._close_database(database)
+
+    def _open_database(self) -> Database:
+        return open_database(self._settings)
+
+    def _close_database(self, database: Database) -> None:
+        database.close()
 
     @property
     def url(self) -> str:
@@ -128,6 +134,11 @@ class LocalServer:
         if host in (_ANY_IPV4, _ANY_IPV6):
             host = "127.0.0.1"
         return f"http://[{host}]:{self._port}" if ":" in host else f"http://{host}:{self._port}"
+
+    @property
+    def settings(self) -> InstanceSettings:
+        """What the server was made with."""
+        return self._settings
 
     @property
     def listening_host(self) -> str:

@@ -1,0 +1,1 @@
+"""AeroDB in tests: the pytest plugin. See `plugin.py` for the fixtures."""

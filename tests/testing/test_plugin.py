@@ -1,0 +1,162 @@
+"""The pytest plugin, used as its users do: projects of their own, run by pytest in processes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.timeout(300)
+
+SCHEMA = """
+create table notes (id int generated always as identity, owner uuid default auth.uid(), body text);
+alter table notes enable row level security;
+create policy own on notes using (owner = auth.uid());
+create table board (text text);
+"""
+TESTS = """
+import pytest
+
+from aerodb import AeroDBClient
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_nothing_is_left_of_other_tests(aerodb, number):
+    assert aerodb.from_("board").count().unwrap() == 0
+    aerodb.from_("board").insert({"text": str(number)}).execute().unwrap()
+
+
+def test_people_see_their_own(aerodb_user, aerodb_service):
+    alice, bob = aerodb_user("alice"), aerodb_user("bob")
+    assert aerodb_user("alice") is alice
+    alice.from_("notes").insert({"body": "mine"}).execute().unwrap()
+    assert alice.from_("notes").scalars("body").unwrap() == ["mine"]
+    assert bob.from_("notes").count().unwrap() == 0
+    assert aerodb_service.from_("notes").count().unwrap() == 1
+
+
+def test_the_server_is_at_hand(aerodb_server):
+    assert aerodb_server.execute_sql("select count(*) as n from board") == [{"n": 0}]
+    with AeroDBClient(aerodb_server.url, aerodb_server.anon_key) as client:
+        assert client.health().unwrap().status == "ok"
+    import os
+    with open(os.environ["SEEN"], "a") as file:
+        [row] = aerodb_server.execute_sql("select pg_postmaster_start_time()::text as t")
+        file.write(row["t"] + "\\n")
+
+
+@pytest.mark.asyncio
+async def test_async(async_aerodb):
+    assert (await async_aerodb.from_("board").count()).unwrap() == 0
+"""
+
+
+def run(folder: Path, *words: str, tests: str = TESTS, code: int = 0) -> str:
+    (folder / "schema.sql").write_text(SCHEMA)
+    (folder / "test_it.py").write_text(textwrap.dedent(tests))
+    ini = [
+        "[pytest]",
+        "aerodb_schema = schema.sql",
+        "asyncio_default_fixture_loop_scope = function",
+    ]
+    (folder / "pytest.ini").write_text("\n".join(ini))
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", *words],
+        cwd=folder, capture_output=True, text=True, check=False, timeout=250,
+        env={**os.environ, "SEEN": str(folder / "seen"), "TMPDIR": str(folder)},
+    )  # fmt: skip
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout
+
+
+def processes_below(folder: Path) -> list[str]:
+    """The command lines of processes that have to do with a folder."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            arguments = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            environment = (entry / "environ").read_bytes().decode("utf-8", "replace")
+        except OSError:
+            continue
+        if str(folder) in arguments or f"TMPDIR={folder}" in environment:
+            found.append(arguments)
+    return found
+
+
+def all_gone(folder: Path) -> bool:
+    for _ in range(600):
+        if not processes_below(folder):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for left-over processes in /proc")
+def test_every_test_has_a_database_of_its_own(tmp_path: Path) -> None:
+    assert "7 passed" in run(tmp_path, "-n", "0", "-p", "no:randomly")
+    assert all_gone(tmp_path), processes_below(tmp_path)
+
+
+def test_workers_share_one_postgresql(tmp_path: Path) -> None:
+    tests = TESTS.replace("def test_the_server_is_at_hand(aerodb_server)", textwrap.dedent('''
+    @pytest.mark.parametrize("number", range(6))
+    def test_the_server_is_at_hand(aerodb_server, number)'''))  # fmt: skip
+    assert "12 passed" in run(tmp_path, "-n", "3", tests=tests)
+    assert len(set((tmp_path / "seen").read_text().split("\n")[:-1])) == 1
+    assert all_gone(tmp_path), processes_below(tmp_path)
+
+
+def test_a_killed_run_leaves_nothing_behind(tmp_path: Path) -> None:
+    tests = """
+    import os, signal
+
+    def test_it(aerodb):
+        os.kill(os.getpid(), signal.SIGKILL)
+    """
+    run(tmp_path, "-n", "0", tests=tests, code=-9)
+    assert all_gone(tmp_path), processes_below(tmp_path)
+
+
+def test_settings_can_be_overridden(tmp_path: Path) -> None:
+    tests = """
+    import pytest
+
+    @pytest.fixture(scope="session")
+    def aerodb_settings(aerodb_settings):
+        return {**aerodb_settings, "db_max_rows": 2, "schema": ["create table t as select 1 as a "
+                "from generate_series(1, 5)"]}
+
+    def test_it(aerodb):
+        assert len(aerodb.from_("t").select("*").execute().unwrap()) == 2
+    """
+    run(tmp_path, "-n", "0", tests=tests)
+
+
+def test_a_schema_that_fails_says_why(tmp_path: Path) -> None:
+    tests = """
+    import pytest
+
+    @pytest.fixture(scope="session")
+    def aerodb_settings():
+        return {"schema": ["create tabel oops ()"]}
+
+    def test_it(aerodb):
+        pass
+    """
+    done = run(tmp_path, "-n", "0", tests=tests, code=1)
+    assert "tabel" in done
+
+
+def test_loading_the_plugin_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, aerodb.testing.plugin;"
+        "print([m for m in ('aerodb.local', 'aerodb.sync', 'psycopg', 'httpx')"
+        " if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
