@@ -583,3 +583,24 @@ async def test_server_timing_and_trace(shop: Shop) -> None:
     assert answer.headers["x-trace"] == "abc"
     names = [part.partition(";")[0] for part in answer.headers["server-timing"].split(", ")]
     assert names == ["jwt", "parse", "plan", "transaction", "response"]
+
+
+@pytest.mark.parametrize(("method", "url"), [("OPTIONS", "/items"), ("GET", "/"), ("HEAD", "/")])
+async def test_server_timing_where_no_statement_is_run(shop: Shop, method: str, url: str) -> None:
+    async with serving(shop, server_timing_enabled=True) as call:
+        answer = await call(method, url)
+    assert answer.status == 200
+    names = [part.partition(";")[0] for part in answer.headers["server-timing"].split(", ")]
+    assert names == ["jwt", "parse", "plan", "transaction", "response"]
+
+
+@pytest.mark.parametrize(
+    ("url", "code"),
+    [("/itms", "PGRST205"), ("/items?id=eq.x", "22P02"), ("/items?offset=99", "PGRST103")],
+)
+async def test_errors_may_be_told_without_details(shop: Shop, url: str, code: str) -> None:
+    async with serving(shop, client_error_verbosity="minimal") as call:
+        answer = await call("GET", url, prefer="count=exact")
+    assert answer.json.keys() == {"code", "message"}
+    assert answer.code == code
+    assert answer.headers["content-length"] == str(len(answer.body))
