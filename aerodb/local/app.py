@@ -35,6 +35,7 @@ class Front:
     """The application. `mounts` maps path prefixes to services; `/` takes all that is left.
 
     `health` returns (whole status, status per service), `features` is what `/health` lists.
+    `is_relation` tells that a path is a table of the REST part, which goes before `/health`.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Front:
         max_body_bytes: int = 10 * 1024 * 1024,
         max_url_bytes: int = 32 * 1024,
         trace_header: str | None = None,
+        is_relation: Callable[[str], bool] = lambda path: False,
     ) -> None:
         ordered = sorted(mounts.items(), key=lambda mount: len(mount[0]), reverse=True)
         self._mounts = [(prefix.rstrip("/"), service) for prefix, service in ordered]
@@ -60,6 +62,7 @@ class Front:
         self._max_body = max_body_bytes
         self._max_url = max_url_bytes
         self._trace_header = trace_header.lower().encode("latin-1") if trace_header else None
+        self._is_relation = is_relation
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -81,7 +84,8 @@ class Front:
                 await self._refuse(scope, send, 403, "origin_not_allowed", message, extra)
                 return
             asked = header(scope, b"access-control-request-method")
-            if scope["method"] == "OPTIONS" and asked is not None:
+            is_preflight = scope["method"] == "OPTIONS" and asked is not None
+            if is_preflight and self._cors.grants(origin):
                 wanted = header(scope, b"access-control-request-headers") or ""
                 await send_json(send, 200, None, self._cors.preflight(origin, wanted) + extra)
                 return
@@ -94,7 +98,8 @@ class Front:
 
     async def _route(self, scope: Scope, receive: Receive, send: Send, extra: list[Header]) -> None:
         path: str = scope["path"]
-        if path in HEALTH_PATHS and scope["method"] in ("GET", "HEAD"):
+        is_health = path in HEALTH_PATHS and scope["method"] in ("GET", "HEAD")
+        if is_health and not self._is_relation(path):
             await self._answer_health(scope, send, extra)
             return
         for prefix, service in self._mounts:

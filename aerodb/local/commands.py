@@ -228,6 +228,8 @@ def run(server: LocalServer) -> NoReturn:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)
     signal.signal(signal.SIGINT, _interrupt)
+    for number in (signal.SIGUSR1, signal.SIGUSR2):  # PostgREST's own
+        signal.signal(number, lambda *_: server.reload())
     try:
         server.start()
         _announce(server)

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
-from aerodb.local.rest.ast import Action, Request
+from aerodb.local.rest.ast import Action, Name, Request
 from aerodb.local.rest.catalog import Catalog
 from aerodb.local.rest.errors import RestError
 from aerodb.local.rest.exchange import Connection, ConnectionLost
@@ -83,6 +83,16 @@ class RestService:
     async def stop(self) -> None:
         """Stop listening."""
         await self._cache.stop()
+
+    async def reload(self) -> None:
+        """Read roles and catalog anew, as a notification has it done."""
+        await self._cache.reload()
+
+    def has_relation(self, name: str) -> bool:
+        """Tell whether an exposed schema has a relation of this name."""
+        loaded = self._cache.current
+        schemas = self._settings.db_schemas
+        return loaded is not None and any(Name(s, name) in loaded.catalog.tables for s in schemas)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""

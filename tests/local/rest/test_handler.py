@@ -576,6 +576,24 @@ async def test_reload_on_notify(shop: Shop) -> None:
                 await asyncio.sleep(0.02)
 
 
+async def test_reload_on_another_channel_or_none(shop: Shop) -> None:
+    name = f"later_{uuid.uuid4().hex[:8]}"
+    quiet = serving(shop, db_channel_enabled=False)
+    async with serving(shop, db_channel="Other channel") as call, quiet as deaf:
+        async with await psycopg.AsyncConnection.connect(shop.url, autocommit=True) as other:
+            table, role = sql.Identifier("shop", name), sql.Identifier(shop.anon)
+            await other.execute(sql.SQL("create table {} (id int)").format(table))
+            await other.execute(sql.SQL("grant select on {} to {}").format(table, role))
+            await other.execute("select pg_notify('Other channel', 'reload schema')")
+            await other.execute("notify pgrst, 'reload schema'")
+        async with asyncio.timeout(20):
+            while (await call("GET", f"/{name}")).status != 200:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        assert (await deaf("GET", f"/{name}")).code == "PGRST205"
+        await deaf.service.reload()
+        assert (await deaf("GET", f"/{name}")).status == 200
+
+
 async def test_server_timing_and_trace(shop: Shop) -> None:
     changes = {"server_timing_enabled": True, "server_trace_header": "X-Trace"}
     async with serving(shop, **changes) as call:
