@@ -31,6 +31,7 @@ class Response:
     body: bytes = b""
 
 
+WARNING_VERSION = "16"
 VARY: Header = ("Vary", "Accept, Prefer, Range")
 _BODILESS = frozenset({204, 304})
 _FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "upgrade"})
@@ -52,20 +53,31 @@ def statement_response(
 ) -> Response:
     """The answer to a statement that was run; `minimal` as for `error_response`."""
     if statement.is_explain:
-        return Response(
-            200,
-            (_length(outcome.body), *_content_headers(request, statement), VARY),
-            outcome.body,
-        )
-    if request.action in _READS:
+        headers = (_length(outcome.body), *_content_headers(request, statement))
+        response = Response(200, headers, outcome.body)
+    elif request.action in _READS:
         response = _READS[request.action](request, statement, outcome, minimal)
     else:
         response = _WRITES[request.action](request, statement, outcome)
     if outcome.response_status is not None or outcome.response_headers is not None:
         response = _overridden(response, outcome)
-    if not any(name.lower() == "vary" for name, _ in response.headers):
-        return Response(response.status, (*response.headers, VARY), response.body)
-    return response
+    headers = (*response.headers, *_warning(statement))
+    if not any(name.lower() == "vary" for name, _ in headers):
+        headers = (*headers, VARY)
+    return Response(response.status, headers, response.body)
+
+
+def _warning(statement: Statement) -> tuple[Header, ...]:
+    """Since version 16: names of relations used in place of aliases are going to stop working."""
+    if not statement.legacy_names:
+        return ()
+    changes = ", ".join(f"`{name}` to `{alias}`" for name, alias in statement.legacy_names)
+    text = (
+        f'299 PostgRESTv{WARNING_VERSION} "Embedded resource was referenced by relation name even '
+        "though it has an alias. This is deprecated and will stop working in a future release. "
+        f'Update {changes} in query string filters, orders or limits."'
+    )
+    return (("Warning", _header_text(text)),)
 
 
 # --- by action -----------------------------------------------------------------------------------

@@ -37,6 +37,8 @@ alter table shop.items enable row level security;
 create policy read on shop.items for select using (true);
 create policy change on shop.items using (true) with check (owner = current_user);
 create table shop.secret (id int);
+create table shop.lots (id int primary key, item_id int references shop.items);
+insert into shop.lots values (7, 19), (8, 19);
 create function shop.who() returns json language sql stable as $$
   select json_build_object(
     'user', current_user, 'claims', current_setting('request.jwt.claims')::json,
@@ -63,6 +65,7 @@ create domain shop."image/x" as bytea;
 create function shop.picture() returns shop."image/x" language sql stable as
   $$ select '\x00ff0a'::bytea $$;
 grant usage on schema shop to {anon}, {member};
+grant select on shop.lots to {anon}, {member};
 grant select, insert, update, delete on shop.items, shop.deferred to {anon}, {member};
 alter role {member} set statement_timeout = '4321ms';
 """
@@ -622,3 +625,13 @@ async def test_errors_may_be_told_without_details(shop: Shop, url: str, code: st
     assert answer.json.keys() == {"code", "message"}
     assert answer.code == code
     assert answer.headers["content-length"] == str(len(answer.body))
+
+
+async def test_a_name_in_place_of_an_alias_is_warned_of(call: Client) -> None:
+    url = "/items?id=eq.19&select=id,parts:lots(id)"
+    answer = await call("GET", f"{url}&lots.order=id&lots.limit=1")
+    assert (answer.status, answer.json) == (200, [{"id": 19, "parts": [{"id": 7}]}])
+    agent, text = answer.headers["warning"].removeprefix("299 ").split(" ", 1)
+    assert agent.startswith("PostgREST")
+    assert "Update `lots` to `parts` in" in text
+    assert "warning" not in (await call("GET", f"{url}&parts.order=id")).headers
