@@ -39,7 +39,8 @@ class Front:
 
     `websocket` takes the WebSockets. `health` returns (whole status, status per service),
     `features` is what `/health` lists. Services at the prefixes `own_limits` say themselves how
-    long a body may be.
+    long a body may be. `is_relation` tells that a path is a table of the REST part, which goes
+    before `/health`.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Front:
         max_url_bytes: int = 32 * 1024,
         trace_header: str | None = None,
         websocket: AsgiApp | None = None,
+        is_relation: Callable[[str], bool] = lambda path: False,
     ) -> None:
         ordered = sorted(mounts.items(), key=lambda mount: len(mount[0]), reverse=True)
         self._mounts = [(prefix.rstrip("/"), service) for prefix, service in ordered]
@@ -69,6 +71,7 @@ class Front:
         self._own_limits = frozenset(own_limits)
         self._max_url = max_url_bytes
         self._trace_header = trace_header.lower().encode("latin-1") if trace_header else None
+        self._is_relation = is_relation
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -90,7 +93,8 @@ class Front:
                 await self._refuse(scope, send, 403, "origin_not_allowed", message, extra)
                 return
             asked = header(scope, b"access-control-request-method")
-            if scope["method"] == "OPTIONS" and asked is not None:
+            is_preflight = scope["method"] == "OPTIONS" and asked is not None
+            if is_preflight and self._cors.grants(origin):
                 wanted = header(scope, b"access-control-request-headers") or ""
                 await send_json(send, 200, None, self._cors.preflight(origin, wanted) + extra)
                 return
@@ -100,7 +104,9 @@ class Front:
         too_much = oversize(scope, limit, self._max_url)
         if too_much is not None:
             await self._refuse(scope, send, *too_much, extra)
-        elif scope["path"] in HEALTH_PATHS and scope["method"] in ("GET", "HEAD"):
+            return
+        is_health = scope["path"] in HEALTH_PATHS and scope["method"] in ("GET", "HEAD")
+        if is_health and not self._is_relation(scope["path"]):
             await self._answer_health(scope, send, extra)
         elif service is None:
             await self._refuse(scope, send, 404, "not_found", "There is nothing here.", extra)

@@ -271,6 +271,8 @@ def run(server: LocalServer) -> NoReturn:
         signal.signal(number, _leave)
     signal.signal(signal.SIGINT, _interrupt)
     _show_functions_log()
+    for number in (signal.SIGUSR1, signal.SIGUSR2):  # PostgREST's own
+        signal.signal(number, lambda *_: server.reload())
     try:
         server.start()
         _announce(server)

@@ -4,6 +4,9 @@ Without configuration these are pages on this machine (`http://localhost:*`); wi
 `server-cors-allowed-origins` the listed ones, `*` for all. A page from elsewhere is refused before
 anything happens: a browser sends some requests first and only hides the answer.
 Credentials mode is never granted, nor is access from public pages to private networks.
+
+Over somebody else's database PostgREST's rules hold instead: without configuration every page may
+call, with one the listed pages get the headers of CORS, and nobody is refused.
 """
 
 from __future__ import annotations
@@ -22,19 +25,31 @@ _EXPOSED = (
     b"Last-Modified, Tus-Resumable, Tus-Version, Tus-Extension, Tus-Max-Size, Upload-Offset, "
     b"Upload-Length, Upload-Metadata, Upload-Expires"
 )
+_EXPOSED_BY_POSTGREST = (
+    b"Content-Encoding, Content-Location, Content-Range, Content-Type, Date, Location, Server, "
+    b"Transfer-Encoding, Range-Unit"
+)
 _MAX_AGE_SECONDS = b"86400"
 
 
 class CorsPolicy:
-    """Decides about one Origin header; `origins` None is the default policy."""
+    """Decides about one Origin header; `origins` None is the default policy.
 
-    def __init__(self, origins: Sequence[str] | None) -> None:
+    `refuses` False is PostgREST's way: any page by default, and headers alone decide.
+    """
+
+    def __init__(self, origins: Sequence[str] | None, *, refuses: bool = True) -> None:
         self._origins = frozenset(origin.rstrip("/") for origin in origins) if origins else None
+        self._refuses = refuses
+        if not refuses and self._origins is None:
+            self._origins = frozenset("*")
 
     def allows(self, origin: str, host: str) -> bool:
         """Tell whether a page of `origin` may call; `host` is the request's own Host header."""
+        if not self._refuses:
+            return True
         if self._origins is not None:
-            return "*" in self._origins or origin in self._origins
+            return self.grants(origin)
         try:
             parts = urlsplit(origin)
         except ValueError:
@@ -43,16 +58,25 @@ class CorsPolicy:
             return False
         return parts.netloc.lower() == host.lower() or is_loopback(parts.hostname or "")
 
+    def grants(self, origin: str) -> bool:
+        """Tell whether an answer to a page that was not refused lets the page read it."""
+        return self._origins is None or "*" in self._origins or origin in self._origins
+
     def headers(self, origin: str) -> list[Header]:
-        """Return what an answer to an allowed page carries."""
+        """Return what an answer to a page that was not refused carries."""
+        if not self.grants(origin):
+            return []
+        exposed = _EXPOSED if self._refuses else _EXPOSED_BY_POSTGREST
         if self._origins is not None and "*" in self._origins:
             return [
                 (b"access-control-allow-origin", b"*"),
-                (b"access-control-expose-headers", _EXPOSED),
+                (b"access-control-expose-headers", exposed),
             ]
+        credentials = [] if self._refuses else [(b"access-control-allow-credentials", b"true")]
         return [
             (b"access-control-allow-origin", origin.encode("latin-1")),
-            (b"access-control-expose-headers", _EXPOSED),
+            (b"access-control-expose-headers", exposed),
+            *credentials,
             (b"vary", b"Origin"),
         ]
 

@@ -127,6 +127,11 @@ class LocalServer:
     def _close_database(self, database: Database) -> None:
         database.close()
 
+    def reload(self) -> None:
+        """Read roles and catalog anew, as `NOTIFY pgrst` does; returns before that is done."""
+        if self._http is not None:
+            self._http.reload()
+
     @property
     def url(self) -> str:
         """The base URL, for `AeroDBClient(url, ...)`."""

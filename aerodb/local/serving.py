@@ -52,6 +52,8 @@ class RestApp(Protocol):
 
     async def start(self) -> None: ...
     async def stop(self) -> None: ...
+    async def reload(self) -> None: ...
+    def has_relation(self, name: str) -> bool: ...
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
 
 
@@ -69,10 +71,12 @@ class HttpThread:
         self._server: uvicorn.Server | None = None
         self._rest_status = "starting"
         self._handler = _rest_handler()
+        self._rest: RestApp | None = None
         self._auth: AuthService | None = None
         self._realtime: RealtimeService | None = None
         self._storage: StorageService | None = None
         self._functions: FunctionsService | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run, name="aerodb-local-http", daemon=True)
 
     def start(self) -> None:
@@ -89,6 +93,12 @@ class HttpThread:
             self._server.should_exit = True
         if self._thread.is_alive():
             self._thread.join(STOP_SECONDS)
+
+    def reload(self) -> None:
+        """Ask the REST part to read roles and catalog anew; returns at once."""
+        if self._loop is not None and self._rest is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+                asyncio.run_coroutine_threadsafe(self._rest.reload(), self._loop)
 
     @property
     def alive(self) -> bool:
@@ -107,7 +117,8 @@ class HttpThread:
     async def _serve(self) -> None:
         credentials = make_authenticator(self._settings, self._database)
         async with _opened_pool(self._database.login, self._database) as pool:
-            rest = self._rest_service(pool, credentials)
+            self._loop = asyncio.get_running_loop()
+            self._rest = rest = self._rest_service(pool, credentials)
             self._auth = make_auth_service(self._settings, self._database, credentials)
             self._storage = make_storage_service(self._settings, self._database, credentials)
             self._realtime = make_realtime_service(
@@ -158,7 +169,10 @@ class HttpThread:
             mounts,
             rest_path=settings.rest_path,
             gate=HostGate(settings.host, settings.allow_hosts),
-            cors=CorsPolicy(rules.server_cors_allowed_origins),
+            cors=CorsPolicy(
+                rules.server_cors_allowed_origins,
+                refuses=self._database.bootstrapped or self._auth is not None,
+            ),
             health=self._health,
             features=features,
             max_body_bytes=rules.max_body_bytes,
@@ -166,6 +180,7 @@ class HttpThread:
             max_url_bytes=rules.max_url_bytes,
             trace_header=rules.server_trace_header,
             websocket=self._realtime,
+            is_relation=self._is_relation,
         )
 
     @property
@@ -175,6 +190,12 @@ class HttpThread:
         everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not bound to
         host = everywhere.get(str(bound), str(bound))
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    def _is_relation(self, path: str) -> bool:
+        """Tell whether the path is a table of a REST part that is at the root."""
+        if self._rest is None or self._settings.rest_path != "/":
+            return False
+        return self._rest.has_relation(path[1:])
 
     async def _listen(self, app: Front) -> None:
         config = uvicorn.Config(

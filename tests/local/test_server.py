@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -233,6 +234,40 @@ def test_origins_can_be_configured() -> None:
         assert bad.status_code == 403
 
 
+def test_a_foreign_database_is_open_to_web_pages_as_with_postgrest(server: LocalServer) -> None:
+    with (
+        LocalServer(database_url=server.database_url, db_anon_role="anon") as foreign,
+        httpx.Client(base_url=foreign.url, trust_env=False) as client,
+    ):
+        answer = client.get("/rest/v1/notes", headers={"origin": EVIL})
+        assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, "*")
+        assert "access-control-allow-credentials" not in answer.headers
+        asks = {"origin": EVIL, "access-control-request-method": "POST"}
+        preflight = client.options("/rest/v1/notes", headers=asks)
+        assert preflight.headers["access-control-allow-origin"] == "*"
+
+
+def test_listed_origins_of_a_foreign_database_get_headers(server: LocalServer) -> None:
+    listed = "https://a.example"
+    with (
+        LocalServer(
+            database_url=server.database_url,
+            db_anon_role="anon",
+            server_cors_allowed_origins=listed,
+        ) as foreign,
+        httpx.Client(base_url=foreign.url, trust_env=False) as client,
+    ):
+        good = client.get("/rest/v1/notes", headers={"origin": listed})
+        assert good.headers["access-control-allow-origin"] == listed
+        assert good.headers["access-control-allow-credentials"] == "true"
+        for method in ("GET", "OPTIONS"):
+            asks = {"origin": EVIL, "access-control-request-method": "POST"}
+            other = client.request(method, "/rest/v1/notes", headers=asks)
+            assert other.status_code == 200
+            assert other.headers.get("access-control-allow-origin") != EVIL
+            assert "access-control-allow-methods" not in other.headers
+
+
 # --- limits -----------------------------------------------------------------------------------
 
 
@@ -367,6 +402,21 @@ def test_a_foreign_database_is_served_and_left_alone(server: LocalServer) -> Non
     assert everything(server) == before
 
 
+def test_a_table_at_the_root_goes_before_the_health_of_the_instance(server: LocalServer) -> None:
+    settings: dict[str, Any] = {"database_url": server.database_url, "db_anon_role": "anon"}
+    with LocalServer(rest_path="/", **settings) as foreign:
+        assert httpx.get(f"{foreign.url}/health", trust_env=False).json()["status"] == "ok"
+    server.execute_sql("create table health (pulse int); insert into health values (72)")
+    try:
+        with LocalServer(rest_path="/", **settings) as foreign:
+            answer = httpx.get(f"{foreign.url}/health", trust_env=False)
+            assert answer.json() == [{"pulse": 72}]
+        with LocalServer(**settings) as foreign:
+            assert httpx.get(f"{foreign.url}/health", trust_env=False).json()["status"] == "ok"
+    finally:
+        server.execute_sql("drop table health")
+
+
 def test_postgrest_defaults_hold_for_a_foreign_database(server: LocalServer) -> None:
     with LocalServer(database_url=server.database_url) as foreign:
         rules = foreign.database.rest
@@ -481,6 +531,35 @@ def test_signals_stop_it_cleanly(
     assert process.returncode == status
     assert problems == ""
     assert not Path(f"/proc/{postgres}").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2])
+def test_postgrests_signals_reload_the_schema(
+    server: LocalServer, tmp_path: Path, number: signal.Signals
+) -> None:
+    words = ["--services", "rest", "--port", "0", "--db-anon-role", "anon"]
+    process = run_cli(
+        "aerodb.local",
+        *words,
+        "--db-channel-enabled=false",
+        cwd=tmp_path,
+        AERODB_DATABASE_URL=server.database_url,
+    )
+    try:
+        url = re.search(r"http://\S+", banner(process))
+        assert url is not None
+        server.execute_sql("create table latecomers (id int)")
+        table = f"{url[0]}/rest/v1/latecomers"
+        assert httpx.get(table, trust_env=False).status_code == 404
+        process.send_signal(number)
+        end = time.monotonic() + 30
+        while httpx.get(table, trust_env=False).status_code != 200:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
+        server.execute_sql("drop table if exists latecomers")
 
 
 def test_secrets_are_printed_once_and_logged_nowhere(tmp_path: Path) -> None:

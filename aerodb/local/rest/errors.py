@@ -1,6 +1,7 @@
 """The one exception of the REST part, and PostgREST's error bodies.
 
-Wire contract §1.5 and §3.7: a body is exactly `{"code", "message", "details", "hint"}`.
+Wire contract §1.5 and §3.7: a body is exactly `{"code", "message", "details", "hint"}`, unless
+`client-error-verbosity` asks for less.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ class RestError(Exception):
     hint: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
 
-    def body(self) -> dict[str, Any]:
+    def body(self, *, minimal: bool = False) -> dict[str, Any]:
+        """The JSON object; `minimal` leaves out details and hint (`client-error-verbosity`)."""
+        if minimal:
+            return {"code": self.code, "message": self.message}
         return {
             "code": self.code,
             "details": self.details,

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
-from aerodb.local.rest.ast import Action, Request
+from aerodb.local.rest.ast import Action, Name, Request
 from aerodb.local.rest.catalog import Catalog
 from aerodb.local.rest.errors import RestError
 from aerodb.local.rest.exchange import Connection, ConnectionLost
@@ -26,6 +26,7 @@ from aerodb.local.rest.idempotency import idempotency_key, run_once
 from aerodb.local.rest.media_types import ANY, JSON, OPENAPI
 from aerodb.local.rest.openapi import ServerAddress, openapi_document
 from aerodb.local.rest.openapi_load import load_openapi_parts
+from aerodb.local.rest.plan import Planner
 from aerodb.local.rest.plan.statement import Statement
 from aerodb.local.rest.request import HttpRequest, decoded_headers, parse_request
 from aerodb.local.rest.responses import (
@@ -73,6 +74,7 @@ class RestService:
         self._authenticate = authenticate
         self._idempotency = idempotency
         self._cache = SchemaCache(pool, settings)
+        self._minimal = settings.client_error_verbosity == "minimal"
 
     async def start(self) -> None:
         """Load the schema cache and listen for its reload; a failed load is retried for ever."""
@@ -82,6 +84,16 @@ class RestService:
         """Stop listening."""
         await self._cache.stop()
 
+    async def reload(self) -> None:
+        """Read roles and catalog anew, as a notification has it done."""
+        await self._cache.reload()
+
+    def has_relation(self, name: str) -> bool:
+        """Tell whether an exposed schema has a relation of this name."""
+        loaded = self._cache.current
+        schemas = self._settings.db_schemas
+        return loaded is not None and any(Name(s, name) in loaded.catalog.tables for s in schemas)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
         if scope["type"] != "http":
@@ -90,7 +102,7 @@ class RestService:
             http = await self._received(scope, receive)
             response = await self._guarded(http, scope)
         except RestError as error:
-            response = error_response(self._with_retry_hint(error))
+            response = error_response(self._with_retry_hint(error), minimal=self._minimal)
         except _Gone:
             return
         complete = sendable(self._traced(response, scope))
@@ -130,15 +142,19 @@ class RestService:
         request = parse_request(http, self._settings)
         parsed = perf_counter()
         if request.action is Action.ROOT:
-            return await self._root(request, loaded.catalog, caller, context, scope)
-        if request.action in _WITHOUT_STATEMENT:
-            return info_response(request, loaded.catalog, None)
-        statement = loaded.planner.plan_request(request)
-        if statement.kind == "info":
-            return info_response(request, loaded.catalog, statement.routine)
-        self._refuse_unsafe(request, statement, caller, context)
-        planned = perf_counter()
-        response, executed = await self._carried_out(http, request, statement, caller, context)
+            planned = parsed
+            response = await self._root(request, loaded.catalog, caller, context, scope)
+            executed = perf_counter()
+        else:
+            statement = _planned(request, loaded.planner)
+            planned = executed = perf_counter()
+            if statement is None or statement.kind == "info":
+                routine = None if statement is None else statement.routine
+                response = info_response(request, loaded.catalog, routine)
+            else:
+                self._refuse_unsafe(request, statement, caller, context)
+                work = self._carried_out(http, request, statement, caller, context)
+                response, executed = await work
         if not self._settings.server_timing_enabled:
             return response
         moments = (started, authenticated, parsed, planned, executed, perf_counter())
@@ -165,7 +181,8 @@ class RestService:
             repeatable=statement.read_only,
         )
         executed = perf_counter()
-        return statement_response(request, statement, outcome), executed
+        response = statement_response(request, statement, outcome, minimal=self._minimal)
+        return response, executed
 
     def _refuse_unsafe(
         self, request: Request, statement: Statement, caller: Caller, context: Context
@@ -258,6 +275,11 @@ class RestService:
         wanted = name.lower().encode("latin-1")
         value = next((v for k, v in scope["headers"] if k == wanted), b"").decode("latin-1")
         return Response(response.status, ((name, value), *response.headers), response.body)
+
+
+def _planned(request: Request, planner: Planner) -> Statement | None:
+    """The statement of the request; None where the catalog alone answers."""
+    return None if request.action in _WITHOUT_STATEMENT else planner.plan_request(request)
 
 
 class _Lost(Exception):

@@ -179,7 +179,7 @@ def _routine_path(routine: Routine) -> Json:
         "produces": list(ROWS),
         "responses": _responses((200, "OK")),
     }
-    body = body_parameter("args", _arguments(routine.parameters), required=True)
+    body = body_parameter("args", _arguments(routine), required=True)
     path: Json = {}
     if routine.volatility != "volatile":
         listed = [_argument_in_query(one) for one in routine.parameters]
@@ -188,10 +188,12 @@ def _routine_path(routine: Routine) -> Json:
     return path
 
 
-def _arguments(parameters: tuple[Parameter, ...]) -> Json:
+def _arguments(routine: Routine) -> Json:
+    parameters = routine.parameters
     return compact(
         {
             "type": "object",
+            "description": routine.description,
             "required": [one.name for one in parameters if one.required] or None,
             "properties": {one.name: any_type(one.type) for one in parameters} or None,
         }

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
-from aerodb.local.rest.ast import Action, Name, Preferences, Request
+from aerodb.local.rest.ast import Action, Name, Preferences, QueryParams, Request
 from aerodb.local.rest.errors import RestError
 from aerodb.local.rest.media_types import accepted_types, canonical_type
 from aerodb.local.rest.payload import parse_payload
 from aerodb.local.rest.preferences import NONE, parse_preferences
 from aerodb.local.rest.query_params import parse_query, split_pairs
-from aerodb.local.rest.ranges import top_range
+from aerodb.local.rest.ranges import Bounds, top_range
 from aerodb.local.settings import RestSettings
 
 _RELATION_ACTIONS = {
@@ -36,6 +37,8 @@ _ROUTINE_ACTIONS = {
 }
 _ROOT_ACTIONS = {"GET": Action.ROOT, "HEAD": Action.ROOT, "OPTIONS": Action.INFO_ROOT}
 _CONTENT_PROFILE_METHODS = frozenset({"POST", "PATCH", "PUT", "DELETE"})
+
+_CACHED_LENGTH = 1024
 
 _COOKIE = frozenset({"cookie"})
 _SECRET = _COOKIE | {"authorization", "apikey"}
@@ -80,8 +83,7 @@ def parse_request(http: HttpRequest, settings: RestSettings) -> Request:
     kind, name = _resource(http.path, settings)
     schema, negotiated = _schema(http, settings)
     action = _action(kind, method)
-    pairs = split_pairs(http.query_string)
-    query, root_bounds = parse_query(pairs, rpc_read=action is Action.CALL_READ)
+    query, root_bounds = _query(http.query_string, action is Action.CALL_READ)
     root_range = top_range(method, root_bounds, http.header("range"))
     content_type = canonical_type(http.header("content-type") or "application/json")
     payload, payload_columns = parse_payload(http.body, content_type, action, query.columns)
@@ -104,6 +106,18 @@ def parse_request(http: HttpRequest, settings: RestSettings) -> Request:
         payload=payload,
         payload_columns=payload_columns,
     )
+
+
+def _query(query_string: bytes, rpc_read: bool) -> tuple[QueryParams, Bounds]:
+    """The query string parsed; the same one comes again and again."""
+    if len(query_string) > _CACHED_LENGTH:
+        return _parsed_query.__wrapped__(query_string, rpc_read)
+    return _parsed_query(query_string, rpc_read)
+
+
+@lru_cache(maxsize=512)
+def _parsed_query(query_string: bytes, rpc_read: bool) -> tuple[QueryParams, Bounds]:
+    return parse_query(split_pairs(query_string), rpc_read=rpc_read)
 
 
 def parse_http_preferences(http: HttpRequest, settings: RestSettings) -> Preferences:

@@ -31,6 +31,7 @@ class Response:
     body: bytes = b""
 
 
+WARNING_VERSION = "16"
 VARY: Header = ("Vary", "Accept, Prefer, Range")
 _BODILESS = frozenset({204, 304})
 _FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "upgrade"})
@@ -47,27 +48,43 @@ def sendable(response: Response) -> Response:
     return Response(response.status, kept)
 
 
-def statement_response(request: Request, statement: Statement, outcome: Outcome) -> Response:
-    """The answer to a statement that was run."""
+def statement_response(
+    request: Request, statement: Statement, outcome: Outcome, *, minimal: bool = False
+) -> Response:
+    """The answer to a statement that was run; `minimal` as for `error_response`."""
     if statement.is_explain:
-        return Response(
-            200,
-            (_length(outcome.body), *_content_headers(request, statement), VARY),
-            outcome.body,
-        )
-    response = _RESPONSES[request.action](request, statement, outcome)
+        headers = (_length(outcome.body), *_content_headers(request, statement))
+        response = Response(200, headers, outcome.body)
+    elif request.action in _READS:
+        response = _READS[request.action](request, statement, outcome, minimal)
+    else:
+        response = _WRITES[request.action](request, statement, outcome)
     if outcome.response_status is not None or outcome.response_headers is not None:
         response = _overridden(response, outcome)
-    if not any(name.lower() == "vary" for name, _ in response.headers):
-        return Response(response.status, (*response.headers, VARY), response.body)
-    return response
+    headers = (*response.headers, *_warning(statement))
+    if not any(name.lower() == "vary" for name, _ in headers):
+        headers = (*headers, VARY)
+    return Response(response.status, headers, response.body)
+
+
+def _warning(statement: Statement) -> tuple[Header, ...]:
+    """Since version 16: names of relations used in place of aliases are going to stop working."""
+    if not statement.legacy_names:
+        return ()
+    changes = ", ".join(f"`{name}` to `{alias}`" for name, alias in statement.legacy_names)
+    text = (
+        f'299 PostgRESTv{WARNING_VERSION} "Embedded resource was referenced by relation name even '
+        "though it has an alias. This is deprecated and will stop working in a future release. "
+        f'Update {changes} in query string filters, orders or limits."'
+    )
+    return (("Warning", _header_text(text)),)
 
 
 # --- by action -----------------------------------------------------------------------------------
 
 
-def _read(request: Request, statement: Statement, outcome: Outcome) -> Response:
-    status, ranged, body = _ranged(request, outcome)
+def _read(request: Request, statement: Statement, outcome: Outcome, minimal: bool) -> Response:
+    status, ranged, body = _ranged(request, outcome, minimal)
     canonical = request.query.canonical
     location = f"/{statement.target.name}{'?' if canonical else ''}{canonical}"
     headers = [ranged]
@@ -80,8 +97,8 @@ def _read(request: Request, statement: Statement, outcome: Outcome) -> Response:
     return Response(status, tuple(headers), b"" if request.headers_only else body)
 
 
-def _call(request: Request, statement: Statement, outcome: Outcome) -> Response:
-    status, ranged, body = _ranged(request, outcome)
+def _call(request: Request, statement: Statement, outcome: Outcome, minimal: bool) -> Response:
+    status, ranged, body = _ranged(request, outcome, minimal)
     headers = [ranged, *_applied(request, statement)]
     if statement.returns_void:
         return Response(204, tuple(headers))
@@ -93,13 +110,13 @@ def _call(request: Request, statement: Statement, outcome: Outcome) -> Response:
     return Response(status, tuple(headers), b"" if request.headers_only else body)
 
 
-def _ranged(request: Request, outcome: Outcome) -> tuple[int, Header, bytes]:
+def _ranged(request: Request, outcome: Outcome, minimal: bool) -> tuple[int, Header, bytes]:
     lower = request.top_range.offset
     upper = lower + outcome.page - 1
     status = range_status(lower, upper, outcome.total)
     ranged = ("Content-Range", content_range(lower, upper, outcome.total))
     if status == 416:
-        return status, ranged, _error_body(out_of_bounds(lower, outcome.total))
+        return status, ranged, _error_body(out_of_bounds(lower, outcome.total), minimal)
     return status, ranged, outcome.body
 
 
@@ -152,10 +169,8 @@ def _upsert(request: Request, statement: Statement, outcome: Outcome) -> Respons
     return Response(201 if (outcome.inserted or 0) > 0 else 200, headers, outcome.body)
 
 
-_RESPONSES = {
-    Action.READ: _read,
-    Action.CALL: _call,
-    Action.CALL_READ: _call,
+_READS = {Action.READ: _read, Action.CALL: _call, Action.CALL_READ: _call}
+_WRITES = {
     Action.CREATE: _create,
     Action.UPDATE: _update,
     Action.UPSERT: _upsert,
@@ -304,9 +319,10 @@ def root_response(request: Request, document: bytes) -> Response:
     return Response(200, (*headers, *_profile(request), VARY), body)
 
 
-def error_response(error: RestError) -> Response:
-    """`{"code", "details", "hint", "message"}` and the code again in `Proxy-Status`."""
-    body = _error_body(error)
+def error_response(error: RestError, *, minimal: bool = False) -> Response:
+    """`{"code", "details", "hint", "message"}` and the code again in `Proxy-Status`; `minimal`
+    leaves out details and hint."""
+    body = _error_body(error, minimal)
     headers = [
         ("Content-Type", "application/json; charset=utf-8"),
         _length(body),
@@ -322,10 +338,9 @@ def _printable(value: str) -> str:
     return _header_text(_UNPRINTABLE.sub(" ", value))
 
 
-def _error_body(error: RestError) -> bytes:
-    return json.dumps(error.body(), ensure_ascii=False, separators=(",", ":")).encode(
-        "utf-8", "replace"
-    )
+def _error_body(error: RestError, minimal: bool) -> bytes:
+    body = json.dumps(error.body(minimal=minimal), ensure_ascii=False, separators=(",", ":"))
+    return body.encode("utf-8", "replace")
 
 
 def allowed_media(accepted: Sequence[str]) -> RestError:

@@ -1,4 +1,4 @@
-"""The catalog in memory: loaded at the start, again when `NOTIFY pgrst` says so.
+"""The catalog in memory: loaded at the start, again when `NOTIFY` or `reload` says so.
 
 One task owns one connection of its own. It listens first and loads then, so that no change falls
 between; when the connection is lost it keeps serving the last catalog, connects again and loads.
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, sql
 from psycopg_pool import AsyncConnectionPool
 
 from aerodb.local.rest.catalog import Catalog
@@ -26,7 +26,8 @@ from aerodb.local.settings import RestSettings
 
 log = logging.getLogger("aerodb.local.rest")
 
-CHANNEL = "pgrst"
+OWN_CHANNEL = "pgrst"
+"""That the instance's own database notifies, whatever `db-channel` says."""
 _RELOADS = frozenset({"", "reload schema", "reload config"})
 _LONGEST_PAUSE = 32.0
 
@@ -49,6 +50,7 @@ class SchemaCache:
         self._settings = settings
         self._task: asyncio.Task[None] | None = None
         self._tried = asyncio.Event()
+        self._loading = asyncio.Lock()
         self.current: Loaded | None = None
         self.retry_after = 1
         self.connected = False
@@ -66,6 +68,14 @@ class SchemaCache:
         if task is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+    async def reload(self) -> None:
+        """Load on a connection made for it; a failure is logged and leaves what is there."""
+        try:
+            async with await self._connect() as connection:
+                await self._load(connection)
+        except (psycopg.Error, OSError) as error:
+            log.warning("schema cache: %s while reloading", type(error).__name__)
 
     async def _keep(self) -> None:
         pause = 1.0
@@ -87,7 +97,8 @@ class SchemaCache:
     async def _follow(self) -> None:
         """Load, then reload on each notification, until the connection breaks."""
         async with await self._connect() as connection:
-            await connection.execute(f"LISTEN {CHANNEL}".encode())
+            for channel in self._channels():
+                await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
             self.connected = True
             await self._load(connection)
             self._tried.set()
@@ -98,6 +109,10 @@ class SchemaCache:
                 if not _RELOADS.isdisjoint(batch):
                     await self._load(connection)
 
+    def _channels(self) -> set[str]:
+        enabled = self._settings.db_channel_enabled
+        return {OWN_CHANNEL, self._settings.db_channel} if enabled else set()
+
     async def _connect(self) -> AsyncConnection[Any]:
         conninfo = await _resolved(self._pool.conninfo)
         kwargs: dict[str, Any] = dict(await _resolved(self._pool.kwargs) or {})
@@ -105,10 +120,11 @@ class SchemaCache:
         return await AsyncConnection.connect(conninfo or "", **kwargs)
 
     async def _load(self, connection: AsyncConnection[Any]) -> None:
-        catalog = await load_catalog(connection, self._settings)
-        roles = await load_roles(connection)
-        epoch = 1 if self.current is None else self.current.epoch + 1
-        self.current = Loaded(catalog, roles, Planner(catalog, self._settings), epoch)
+        async with self._loading:  # so that the later one of two loads is the one that stays
+            catalog = await load_catalog(connection, self._settings)
+            roles = await load_roles(connection)
+            epoch = 1 if self.current is None else self.current.epoch + 1
+            self.current = Loaded(catalog, roles, Planner(catalog, self._settings), epoch)
 
 
 async def _resolved(parameter: Any) -> Any:

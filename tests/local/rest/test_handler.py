@@ -37,6 +37,8 @@ alter table shop.items enable row level security;
 create policy read on shop.items for select using (true);
 create policy change on shop.items using (true) with check (owner = current_user);
 create table shop.secret (id int);
+create table shop.lots (id int primary key, item_id int references shop.items);
+insert into shop.lots values (7, 19), (8, 19);
 create function shop.who() returns json language sql stable as $$
   select json_build_object(
     'user', current_user, 'claims', current_setting('request.jwt.claims')::json,
@@ -63,6 +65,7 @@ create domain shop."image/x" as bytea;
 create function shop.picture() returns shop."image/x" language sql stable as
   $$ select '\x00ff0a'::bytea $$;
 grant usage on schema shop to {anon}, {member};
+grant select on shop.lots to {anon}, {member};
 grant select, insert, update, delete on shop.items, shop.deferred to {anon}, {member};
 alter role {member} set statement_timeout = '4321ms';
 """
@@ -576,6 +579,24 @@ async def test_reload_on_notify(shop: Shop) -> None:
                 await asyncio.sleep(0.02)
 
 
+async def test_reload_on_another_channel_or_none(shop: Shop) -> None:
+    name = f"later_{uuid.uuid4().hex[:8]}"
+    quiet = serving(shop, db_channel_enabled=False)
+    async with serving(shop, db_channel="Other channel") as call, quiet as deaf:
+        async with await psycopg.AsyncConnection.connect(shop.url, autocommit=True) as other:
+            table, role = sql.Identifier("shop", name), sql.Identifier(shop.anon)
+            await other.execute(sql.SQL("create table {} (id int)").format(table))
+            await other.execute(sql.SQL("grant select on {} to {}").format(table, role))
+            await other.execute("select pg_notify('Other channel', 'reload schema')")
+            await other.execute("notify pgrst, 'reload schema'")
+        async with asyncio.timeout(20):
+            while (await call("GET", f"/{name}")).status != 200:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        assert (await deaf("GET", f"/{name}")).code == "PGRST205"
+        await deaf.service.reload()
+        assert (await deaf("GET", f"/{name}")).status == 200
+
+
 async def test_server_timing_and_trace(shop: Shop) -> None:
     changes = {"server_timing_enabled": True, "server_trace_header": "X-Trace"}
     async with serving(shop, **changes) as call:
@@ -583,3 +604,34 @@ async def test_server_timing_and_trace(shop: Shop) -> None:
     assert answer.headers["x-trace"] == "abc"
     names = [part.partition(";")[0] for part in answer.headers["server-timing"].split(", ")]
     assert names == ["jwt", "parse", "plan", "transaction", "response"]
+
+
+@pytest.mark.parametrize(("method", "url"), [("OPTIONS", "/items"), ("GET", "/"), ("HEAD", "/")])
+async def test_server_timing_where_no_statement_is_run(shop: Shop, method: str, url: str) -> None:
+    async with serving(shop, server_timing_enabled=True) as call:
+        answer = await call(method, url)
+    assert answer.status == 200
+    names = [part.partition(";")[0] for part in answer.headers["server-timing"].split(", ")]
+    assert names == ["jwt", "parse", "plan", "transaction", "response"]
+
+
+@pytest.mark.parametrize(
+    ("url", "code"),
+    [("/itms", "PGRST205"), ("/items?id=eq.x", "22P02"), ("/items?offset=99", "PGRST103")],
+)
+async def test_errors_may_be_told_without_details(shop: Shop, url: str, code: str) -> None:
+    async with serving(shop, client_error_verbosity="minimal") as call:
+        answer = await call("GET", url, prefer="count=exact")
+    assert answer.json.keys() == {"code", "message"}
+    assert answer.code == code
+    assert answer.headers["content-length"] == str(len(answer.body))
+
+
+async def test_a_name_in_place_of_an_alias_is_warned_of(call: Client) -> None:
+    url = "/items?id=eq.19&select=id,parts:lots(id)"
+    answer = await call("GET", f"{url}&lots.order=id&lots.limit=1")
+    assert (answer.status, answer.json) == (200, [{"id": 19, "parts": [{"id": 7}]}])
+    agent, text = answer.headers["warning"].removeprefix("299 ").split(" ", 1)
+    assert agent.startswith("PostgREST")
+    assert "Update `lots` to `parts` in" in text
+    assert "warning" not in (await call("GET", f"{url}&parts.order=id")).headers

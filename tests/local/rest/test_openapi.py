@@ -151,6 +151,7 @@ def test_functions_by_volatility(document: dict[str, Any]) -> None:
             "required": True,
             "schema": {
                 "type": "object",
+                "description": "Adds\n\nTwo numbers",
                 "required": ["a"],
                 "properties": {
                     "a": {"type": "integer", "format": "int32"},

@@ -111,6 +111,7 @@ def _plan_read(request: ast.Request, catalog: Catalog, settings: RestSettings) -
         is_explain=negotiated.media.kind == "plan",
         explain_sql=explain.text or None,
         table=table,
+        legacy_names=tree.legacy_names(),
     )
     return Plan(described, statement.params, explain.params)
 
@@ -187,6 +188,7 @@ def _plan_write(request: ast.Request, catalog: Catalog, settings: RestSettings) 
         resolution_applies=request.action is Action.CREATE
         and (bool(table.primary_key) or request.query.on_conflict is not None),
         max_affected=_max_affected(request),
+        legacy_names=tree.legacy_names(),
         unfiltered=plan.kind != "insert" and not plan.where and not _sets_nothing(plan),
     )
     return Plan(described, statement.params)
@@ -238,7 +240,7 @@ def _plan_call(request: ast.Request, catalog: Catalog, settings: RestSettings) -
     _check_preferences(request)
     check_max_affected(request, routine)
     if request.action is Action.INFO_ROUTINE:
-        return _call_statement(request, routine, EMPTY, negotiated, None)
+        return _call_statement(request, routine, tree, EMPTY, negotiated, None)
     statement = outer_query(
         call_sql(plan),
         read_query(tree),
@@ -247,12 +249,14 @@ def _plan_call(request: ast.Request, catalog: Catalog, settings: RestSettings) -
         count=_counted(request, settings, count_query(tree), routine),
         media=negotiated.media,
     )
-    return _call_statement(request, routine, statement, negotiated, catalog.tables.get(relation))
+    table = catalog.tables.get(relation)
+    return _call_statement(request, routine, tree, statement, negotiated, table)
 
 
 def _call_statement(
     request: ast.Request,
     routine: Routine,
+    tree: ReadNode,
     statement: Fragment,
     negotiated: Negotiated,
     table: Table | None,
@@ -273,5 +277,6 @@ def _call_statement(
         routine=routine,
         returns_void=routine.returns.void,
         max_affected=_max_affected(request),
+        legacy_names=tree.legacy_names(),
     )
     return Plan(described, statement.params)

@@ -6,7 +6,7 @@ The stages and their errors are those of PostgREST's documentation, "resource em
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import count
 
 from aerodb.local.rest.ast import (
@@ -104,34 +104,44 @@ def _add_items(
 
 
 def _place_modifiers(embeds: _Embeds, request: Request, catalog: Catalog, writes: bool) -> None:
+    """Filters, orders, ranges, trees, the last of each first: which embed has a name may depend on
+    those that were named before, and the fault that is told is the first one met."""
     query = request.query
     # A write applies the root's filters itself.
-    for slot, path, found in numbered_filters(query):
+    for slot, path, found in reversed(tuple(numbered_filters(query))):
         if path or not writes:
             target = embeds.at(path)
-            target.where.append(resolve_filter(found, Resolver(catalog, target.table), slot))
-    for slot, path, tree in numbered_logic(query):
-        if path or not writes:
-            target = embeds.at(path)
-            resolver = Resolver(catalog, target.table)
-            target.where.append(resolve_logic(tree, resolver, count(slot)))
+            target.where.insert(0, resolve_filter(found, Resolver(catalog, target.table), slot))
     for path, terms in reversed(query.order):  # the first of several counts
         target = embeds.at(path)
         target.order = [_resolve_order(term, target, catalog) for term in terms]
     if not writes:
         embeds.root.range, embeds.root.range_path = request.top_range, ()
-        for path, requested in query.ranges.items():
+        for path, requested in reversed(query.ranges.items()):
             if path:
                 target = embeds.at(path)
                 target.range, target.range_path = requested, path
+    trees: list[tuple[ReadNode, ConditionTree]] = []
+    for slot, path, tree in reversed(tuple(numbered_logic(query))):
+        if path or not writes:
+            target = embeds.at(path)
+            resolver = Resolver(catalog, target.table)
+            trees.append((target, resolve_logic(tree, resolver, count(slot))))
+    for target, condition in reversed(trees):  # in SQL they stand as the request has them
+        target.where.append(condition)
 
 
 @dataclass(frozen=True, slots=True)
 class _Embeds:
-    """Finds embeds by path. With `legacy`, an aliased one goes by its relation's name too."""
+    """Finds embeds by path. With `legacy`, an aliased one goes by its relation's name too.
+
+    One name may fit several embeds then. As in PostgREST it is the first one that counts, and one
+    that was found once is the first from then on.
+    """
 
     root: ReadNode
     legacy: bool
+    _siblings: dict[int, list[ReadNode]] = field(default_factory=dict[int, list[ReadNode]])
 
     def at(self, path: EmbedPath) -> ReadNode:
         """The embed of that path; PGRST108 when the request has none."""
@@ -141,12 +151,14 @@ class _Embeds:
         return node
 
     def _child(self, node: ReadNode, name: str) -> ReadNode:
-        for child in node.children:
-            if child.shown_name == name:
+        siblings = self._siblings.setdefault(id(node), list(node.children))
+        for index, child in enumerate(siblings):
+            by_target = child.name == name and child.alias not in (None, name)
+            if child.shown_name == name or (by_target and self.legacy):
+                siblings.insert(0, siblings.pop(index))
+                child.named_by_target |= by_target
                 return child
-        for child in node.children:
-            if child.name == name and self.legacy:
-                return child
+        for child in siblings:
             if child.name == name and child.alias is not None:
                 raise _named_by_target(name, child.alias)
         raise not_embedded(name)

@@ -68,5 +68,7 @@ class Statement:
     max_affected: int | None = None
     """More `page_total` rows than this: roll back, 400 PGRST124. Only set under strict handling
     and where the preference applies."""
+    legacy_names: tuple[tuple[str, str], ...] = ()
+    """Names of relations that were used in place of an alias, and the alias (for `Warning`)."""
     unfiltered: bool = False
     """An update or delete of all rows (for the safe-update setting)."""

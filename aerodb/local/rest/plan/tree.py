@@ -177,6 +177,8 @@ class ReadNode:
         default_factory=list[tuple[str | None, SelectColumn]]
     )
     spread_order: list[ResolvedOrder] = field(default_factory=list[ResolvedOrder])
+    named_by_target: bool = False
+    """A filter, order or limit says the relation's name, although there is an alias."""
 
     @property
     def shown_name(self) -> str:
@@ -187,6 +189,11 @@ class ReadNode:
     def qualifier(self) -> Name:
         """How columns of this node are qualified inside its own query."""
         return Name("", self.source_alias) if self.source_alias else self.source
+
+    def legacy_names(self) -> tuple[tuple[str, str], ...]:
+        """The names that were used in place of an alias, each with the alias."""
+        named = (node for node in self.walk() if node.named_by_target)
+        return tuple([(node.name, node.alias or "") for node in named])
 
     def walk(self) -> Iterator[ReadNode]:
         """This node and all below it."""

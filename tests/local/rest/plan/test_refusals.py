@@ -135,3 +135,27 @@ def test_names_of_aliased_relations(shop: Any) -> None:
     assert caught.value.code == "PGRST108"
     assert caught.value.details == "Target names are not allowed in filters if they have an alias"
     assert caught.value.hint == "Change 'orders' to 'o' in filters, orders or limits."
+
+
+def test_a_relations_name_means_the_first_embed_that_has_it(shop: Any) -> None:
+    def shown(modifiers: str, **changes: Any) -> tuple[Any, Any, tuple[tuple[str, str], ...]]:
+        target = f"/customers?select=mine:orders!customer_id(id),orders!billed_to(id){modifiers}"
+        settings = replace(shop.settings, **changes)
+        (row,) = shop.run(f"{target}&id=eq.1", settings=settings).json
+        return row["mine"], row["orders"], shop.plan(target, settings=settings).legacy_names
+
+    every_mine, every_billed, names = shown("")
+    assert len(every_mine) > 0
+    assert len(every_billed) > 0
+    assert names == ()
+    assert shown("&orders.id=eq.0") == ([], every_billed, (("orders", "mine"),))
+    assert shown("&orders.id=eq.0", url_use_legacy_target_names=False) == (every_mine, [], ())
+    assert shown("&mine.id=eq.0") == ([], every_billed, ())
+
+
+def test_the_embed_named_last_in_the_query_is_the_first_from_then_on(shop: Any) -> None:
+    target = "/customers?select=orders!billed_to(id),mine:orders!customer_id(id)&id=eq.1"
+    (plain,) = shop.run(f"{target}&orders.id=eq.0").json
+    assert (plain["orders"], plain["mine"] != []) == ([], True)
+    (moved,) = shop.run(f"{target}&orders.id=eq.0&mine.id=gt.0").json
+    assert (moved["orders"] != [], moved["mine"]) == (True, [])
