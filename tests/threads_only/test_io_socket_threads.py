@@ -199,33 +199,43 @@ from aerodb._core.websocket import SocketClosed, SocketSettings
 from aerodb._io.on_threads import WebSocket
 
 url, seed = sys.argv[1], int(sys.argv[2])
-signal.signal(signal.SIGALRM, signal.default_int_handler)
 chance = random.Random(seed)
 settings = SocketSettings(trust_env=False)
 ws = WebSocket.connect(url, [], settings, 20)
 hits = lost = 0
 expected = sent = 0
+armed = False
 
+def strike(*_):
+    global armed
+    if armed:
+        armed = False
+        raise KeyboardInterrupt
+
+signal.signal(signal.SIGALRM, strike)
 for _ in range(150):
+    ended = False
     try:
+        armed = True
         signal.setitimer(signal.ITIMER_REAL, chance.uniform(0.0002, 0.004))
-        while True:
-            sent += 1  # first: the next line may send and be struck all the same
-            ws.send(f"{sent:06d}" + "x" * 3000)
-            text = ws.receive(20)
-            assert text[6:] == "x" * 3000, text[:20]
-            assert int(text[:6]) >= expected, (text[:6], expected)
-            expected = int(text[:6]) + 1
+        try:
+            while True:
+                sent += 1  # first: the next line may send and be struck all the same
+                ws.send(f"{sent:06d}" + "x" * 3000)
+                text = ws.receive(20)
+                assert text[6:] == "x" * 3000, text[:20]
+                assert int(text[:6]) >= expected, (text[:6], expected)
+                expected = int(text[:6]) + 1
+        except SocketClosed:  # struck between two steps that belong together: said so, at once
+            ended = True
+        armed = False
     except KeyboardInterrupt:
         hits += 1
-    except SocketClosed:  # struck between two steps that belong together: said so, at once
-        signal.setitimer(signal.ITIMER_REAL, 0)
+    if ended:
         lost += 1
         ws.close()
         ws = WebSocket.connect(url, [], settings, 20)
         expected = sent = 0
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
 
 assert hits > lost, (hits, lost)
 ws.close()
