@@ -54,15 +54,16 @@ def decided(
     )  # fmt: skip
 
 
+P = Retry.PLATFORM  # without the platform's mark, as here: see test_functions.py for those with it
 S, I, U, N = Retry.SAFE, Retry.IDEMPOTENT, Retry.UNSENT, Retry.NEVER_ANSWERED  # noqa: E741
 
 
 @pytest.mark.parametrize(
     ("outcome", "sent", "repeated"),
     [
-        (failed("connect", sent=False), False, {S, I, U, N}),
-        (failed("timeout", sent=False), False, {S, I, U, N}),
-        (failed("closed", sent=False), False, {S, I, U, N}),
+        (failed("connect", sent=False), False, {S, I, U, N, P}),
+        (failed("timeout", sent=False), False, {S, I, U, N, P}),
+        (failed("closed", sent=False), False, {S, I, U, N, P}),
         (failed("timeout", sent=True), True, {S, I}),
         (failed("closed", sent=True), True, {S, I}),
         (failed("protocol", sent=True), True, {S, I}),

@@ -103,10 +103,11 @@ class FunctionsService:
             await self._answer(scope, receive, watched)
         except (Refusal, _Gone, BodyTooLarge):
             raise
-        except Exception:
+        except Exception as problem:
             log.exception("a request could not be answered")
-            if not started:
-                raise Refusal("internal_error", "Internal error") from None
+            if started:
+                raise
+            raise Refusal("internal_error", "Internal error") from problem
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = _headers(scope)
@@ -182,9 +183,8 @@ class _Invocation:
             status, headers, has_body = answer_start(start)
             opening = {"type": "http.response.start", "status": status, "headers": headers}
             has_body = has_body and not self._is_head
-            await self._watched(
-                opening, has_body, is_stream=start.get("length") is None and has_body
-            )
+            is_stream = has_body and start.get("length") is None
+            await self._watched(opening, has_body, is_stream)
         except BadAnswer as problem:
             log.error("%s: %s", self._function.name, problem)
             raise _failed() from None
@@ -253,7 +253,7 @@ class _Invocation:
 
     # --- the rest of it -----------------------------------------------------------------------
 
-    async def _watched(self, opening: Message, has_body: bool, *, is_stream: bool) -> None:
+    async def _watched(self, opening: Message, has_body: bool, is_stream: bool) -> None:
         """Pass the answer on until it ends or the client goes."""
         assert self._worker is not None
         worker = self._worker

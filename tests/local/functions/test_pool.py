@@ -35,7 +35,7 @@ def pool_of(function: Function, workers: int = 4, idle_seconds: float = 300) -> 
 
 async def until(condition: Callable[[], bool]) -> bool:
     end = time.monotonic() + 30
-    while not condition() and time.monotonic() < end:
+    while not condition() and time.monotonic() < end:  # noqa: ASYNC110 - the kernel's news
         await asyncio.sleep(0.02)
     return condition()
 
