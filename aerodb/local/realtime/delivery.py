@@ -6,8 +6,8 @@ whether filters hold. Where neither row-level security nor a filter nor a missin
 concerned, nothing is asked at all.
 
 A row that can be seen now need not be the row that was written: its key may have passed to another
-row, or its owner may have changed since. What a change says is delivered only if the columns that the
-policies read are still as they were written then.
+row, or its owner may have changed since. What a change says is delivered only if the columns that
+the policies read are still as they were written then.
 """
 
 from __future__ import annotations

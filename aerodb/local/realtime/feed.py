@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 import psycopg
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, sql
 from psycopg_pool import PoolTimeout
 
 from aerodb.local.realtime.delivery import Delivery, Targets
@@ -171,7 +171,7 @@ class Feed:
                 async with await self._connect() as connection:
                     for channel in self._listeners:
                         await connection.execute(
-                            psycopg.sql.SQL("listen {}").format(psycopg.sql.Identifier(channel))
+                            sql.SQL("listen {}").format(sql.Identifier(channel))
                         )
                     # What was committed before is not heard of: it has to be looked for.
                     self._recover = True
@@ -244,6 +244,8 @@ class Feed:
 
     async def _read(self) -> None:
         """Deliver everything that has a number."""
+        if self.index.is_empty:
+            await self._skip()
         while True:
             at = replace(self._cursor)
             changes, targets = await self._page(at, None)
@@ -255,6 +257,13 @@ class Feed:
             self.settled = at.seq
             self._moved.set()
             await self._patiently(s for some in targets.values() for s in some)
+
+    async def _skip(self) -> None:
+        """Nobody is served: go to the end. Who joins meanwhile reads what it wants by itself."""
+        state = await self._log.state()
+        if state.epoch == self.epoch and state.last_seq > self.settled:
+            self._begin(state)
+            self._moved.set()
 
     async def _patiently(self, subscriptions: Iterable[Subscription]) -> None:
         """Give connections a moment to send what they got, so that a long transaction fits."""

@@ -174,6 +174,11 @@ class Index:
             else:
                 _discard(self._by_table, binding.oid, subscription)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody wants any changes."""
+        return not (self._by_table or self._by_schema)
+
     def tables(self) -> Iterator[int]:
         """The oids of tables that are subscribed to one by one."""
         yield from self._by_table

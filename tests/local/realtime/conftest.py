@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 from uuid import uuid4
@@ -121,7 +121,7 @@ class Socket:
             return self.connection.close_code
 
 
-def bound(event: str, table: str, filter: str | None = None, schema: str = "public") -> Any:  # noqa: A002
+def bound(event: str, table: str, filter: str | None = None, schema: str = "public") -> Any:
     """One entry of `postgres_changes`."""
     entry = {"event": event, "schema": schema, "table": table}
     return entry if filter is None else {**entry, "filter": filter}
@@ -136,7 +136,7 @@ async def socket_to(
     path: str = "/realtime",
     headers: dict[str, str] | None = None,
     **options: Any,
-) -> AsyncIterator[Socket]:
+) -> AsyncGenerator[Socket]:
     said = {"apikey": server.anon_key if key is None else key} if headers is None else headers
     if token is not None:
         said = {**said, "Authorization": f"Bearer {token}"}

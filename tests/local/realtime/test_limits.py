@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncGenerator
 from typing import Any
 from uuid import uuid4
 
@@ -146,7 +147,7 @@ async def test_a_frame_that_is_too_large_ends_the_connection(rt_server: LocalSer
 async def test_a_message_in_too_many_pieces_ends_the_connection(rt_server: LocalServer) -> None:
     async with socket_to(rt_server) as socket:
 
-        async def pieces() -> Any:
+        async def pieces() -> AsyncGenerator[str]:
             for _ in range(5000):
                 yield "x"
 
