@@ -213,8 +213,8 @@ def _question(
             sql.SQL(
                 "coalesce((select pg_catalog.json_object_agg(e.key, e.value) "
                 "from pg_catalog.json_each(page.element::json) e "
-                "where e.key = any (%s)), '{{}}')::text"
-            ).format()
+                "where e.key = any (%s)), '{}')::text"
+            )
         )
         parameters.append(list(rights.columns))
     for conditions in filters:
@@ -328,7 +328,7 @@ async def check_filter(
     if patterns:
         await _answers(
             connection,
-            sql.SQL("select '' ~ pattern from pg_catalog.unnest(%s::text[]) pattern").format(),
+            sql.SQL("select '' ~ pattern from pg_catalog.unnest(%s::text[]) pattern"),
             [patterns],
         )
     query, parameters = _question(table, Rights(tuple(table.columns), False), [tuple(conditions)])

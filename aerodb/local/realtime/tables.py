@@ -73,9 +73,8 @@ from pg_catalog.pg_class c, pg_catalog.pg_roles r where c.oid = %s and r.rolname
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`columns` have their types, by schema and name, and `key` is the primary key, empty if there is
-    none. `policy_columns` are the columns that the
-    policies read; None if they read whole rows."""
+    """`columns` have their types, by schema and name, `key` is the primary key, empty if there is
+    none. `policy_columns` are those that the policies read; None if they read whole rows."""
 
     oid: int
     schema: str

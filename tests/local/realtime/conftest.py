@@ -121,6 +121,11 @@ class Socket:
             return self.connection.close_code
 
 
+def call(server: LocalServer, method: str, path: str, **more: Any) -> httpx.Response:
+    """One HTTP request."""
+    return httpx.request(method, server.url + path, trust_env=False, timeout=60, **more)
+
+
 def bound(event: str, table: str, filter: str | None = None, schema: str = "public") -> Any:
     """One entry of `postgres_changes`."""
     entry = {"event": event, "schema": schema, "table": table}
@@ -183,7 +188,7 @@ def settle(server: LocalServer, owner: psycopg.Connection[Any]) -> int:
     seq = last_seq(owner)
     headers = {"apikey": server.service_key}
     for _ in range(int(HANG / 0.01)):
-        answer = httpx.get(f"{server.url}/realtime/stats", headers=headers, trust_env=False)
+        answer = call(server, "GET", "/realtime/stats", headers=headers)
         if answer.json()["seq"] >= seq:
             return seq
         time.sleep(0.01)

@@ -8,14 +8,13 @@ import socket as sockets
 from typing import Any
 from uuid import uuid4
 
-import httpx
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from aerodb.local import LocalServer
 
-from .conftest import HANG, Socket, socket_to
+from .conftest import HANG, Socket, call, socket_to
 
 
 async def refused(server: LocalServer, path: str = "/realtime", **headers: str) -> Any:
@@ -186,29 +185,27 @@ async def test_credentials_in_the_url_can_be_switched_off() -> None:
 
 
 async def test_a_session_that_has_ended(rt_server: LocalServer) -> None:
-    with httpx.Client(base_url=rt_server.url, trust_env=False, timeout=60) as http:
-        person = {"email": f"{uuid4().hex}@example.com", "password": "correct horse"}
-        made = http.post("/auth/signup", json=person).json()
-        token = made["access_token"]
-        async with socket_to(rt_server, token) as socket:
-            assert socket.welcome["payload"]["role"] == "authenticated"
-            assert socket.welcome["payload"]["expires_at"] > 0
-            out = http.post("/auth/logout", headers={"Authorization": f"Bearer {token}"})
-            assert out.status_code == 204
-            await socket.send("auth", token=token)
-            assert (await socket.until("error"))["code"] == "auth_failed"
-        answer = await refused(rt_server, Authorization=f"Bearer {token}")
-        assert (answer.status_code, json.loads(answer.body)["code"]) == (401, "session_revoked")
+    person = {"email": f"{uuid4().hex}@example.com", "password": "correct horse"}
+    token = call(rt_server, "POST", "/auth/signup", json=person).json()["access_token"]
+    bearer = {"Authorization": f"Bearer {token}"}
+    async with socket_to(rt_server, token) as socket:
+        assert socket.welcome["payload"]["role"] == "authenticated"
+        assert socket.welcome["payload"]["expires_at"] > 0
+        assert call(rt_server, "POST", "/auth/logout", headers=bearer).status_code == 204
+        await socket.send("auth", token=token)
+        assert (await socket.until("error"))["code"] == "auth_failed"
+    answer = await refused(rt_server, Authorization=f"Bearer {token}")
+    assert (answer.status_code, json.loads(answer.body)["code"]) == (401, "session_revoked")
 
 
 def test_health(rt_server: LocalServer) -> None:
-    body = httpx.get(f"{rt_server.url}/health", trust_env=False).json()
+    body = call(rt_server, "GET", "/health").json()
     assert body["services"]["realtime"] == "ok"
     assert {"realtime.auth", "realtime.resume", "realtime.presence"} <= set(body["features"])
 
 
 async def test_it_can_be_left_out() -> None:
     with LocalServer(services=["rest", "auth"], schema=["create table t (id int)"]) as server:
-        body = httpx.get(f"{server.url}/health", trust_env=False).json()
+        body = call(server, "GET", "/health").json()
         assert "realtime" not in body["services"]
         assert (await refused(server)).status_code == 404

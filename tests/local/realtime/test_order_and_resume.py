@@ -260,7 +260,10 @@ async def test_a_reader_that_is_too_slow_learns_how_much_it_lost(
     async with socket_to(rt_server, max_queue=1) as slow, socket_to(rt_server) as quick:
         await slow.join("posts")
         await quick.join("posts")
-        insert = "insert into posts (id, title) select n, repeat('x', 1000) from generate_series(1, 20000) n"
+        insert = (
+            "insert into posts (id, title) "
+            "select n, repeat('x', 1000) from generate_series(1, 20000) n"
+        )
         writing = asyncio.create_task(asyncio.to_thread(empty.execute, insert.encode()))
         # The quick one is not held up by the slow one, who reads nothing.
         found = await quick.events(20_000)
