@@ -75,8 +75,16 @@ class RealtimeService:
         instance = uuid4()
         self._log = Log(self._log_pool, instance)
         self._peers = Peers(self._log_pool, instance, self._receive)
-        delivery = Delivery(self._tables, self._callers)
-        self._feed = Feed(self._log, self._tables, delivery, self._connect)
+        # Those who are served live have connections of their own: nobody who is slow holds them.
+        self._live_pool = _pool(database.login, _CALLER_CONNECTIONS, "aerodb-local-live")
+        self._live_callers = Callers(self._live_pool, rest.db_extra_search_path)
+        self._feed = Feed(
+            self._log,
+            self._tables,
+            Delivery(self._tables, self._live_callers),
+            Delivery(self._tables, self._callers),
+            self._connect,
+        )
         self._feed.listen(rest.db_channel, self._schema_changed)
         self._feed.listen(PEERS_CHANNEL, self._peers.hear)
         channels = Channels(self._peers.publish)
@@ -99,6 +107,7 @@ class RealtimeService:
         """Find the end of the log and follow it from there."""
         await self._log_pool.open()
         await self._caller_pool.open()
+        await self._live_pool.open()
         await self._feed.open()
         upkeep = Upkeep(self._log, self._feed, self._parts.bindings, self._peers, self._presence)
         await upkeep.once(thorough=True)
@@ -115,6 +124,7 @@ class RealtimeService:
         with contextlib.suppress(psycopg.Error, PoolTimeout, OSError, TimeoutError):
             await asyncio.wait_for(self._peers.resign(), _CLOSE_SECONDS)
         await self._caller_pool.close(timeout=_CLOSE_SECONDS)
+        await self._live_pool.close(timeout=_CLOSE_SECONDS)
         await self._log_pool.close(timeout=_CLOSE_SECONDS)
 
     @property
@@ -242,6 +252,7 @@ class RealtimeService:
     def _schema_changed(self, payload: str) -> None:
         self._tables.forget()
         self._callers.forget()
+        self._live_callers.forget()
 
     def _restarted(self) -> None:
         """The log begins anew: clients come back, and see by the epoch that they missed some."""

@@ -33,6 +33,8 @@ class Owner(Protocol):
     @property
     def delivers(self) -> bool: ...
 
+    def close(self, code: int, reason: str) -> None: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Binding:
