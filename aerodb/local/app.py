@@ -170,7 +170,7 @@ class Front:
             code = f"AERO{status}"
             body = rest_error_body(code, message)
         marks = [(b"x-aerodb-error", code.encode())]
-        head = scope["method"] == "HEAD"
+        head = scope.get("method") == "HEAD"
         await send_json(send, status, body, [*extra, *marks], head=head)
 
     def _echoes(self, scope: Scope) -> list[Header]:

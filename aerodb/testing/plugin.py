@@ -15,8 +15,9 @@ pytest loads this file in every project that has aerodb installed, so it imports
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
+from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
@@ -27,10 +28,14 @@ if TYPE_CHECKING:
 
 PASSWORD = "correct horse battery staple"  # noqa: S105 - of people who live as long as a test
 
-if find_spec("pytest_asyncio") is None:
-    _async_fixture: Any = pytest.fixture  # anyio's plugin takes plain ones
-else:
-    from pytest_asyncio import fixture as _async_fixture
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _async_fixture(function: F) -> F:
+    """pytest-asyncio wants fixtures marked as its own; anyio's plugin takes plain ones."""
+    if find_spec("pytest_asyncio") is None:
+        return pytest.fixture(function)  # type: ignore[return-value]
+    return import_module("pytest_asyncio").fixture(function)  # type: ignore[no-any-return]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -14,7 +14,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ def of_the_server(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def shared_template(settings: dict[str, Any], temporary: Path) -> Iterator[Template]:
+def shared_template(settings: dict[str, Any], temporary: Path) -> Generator[Template]:
     """The template of a run, which lives at least as long as the block.
 
     Args:
@@ -48,7 +48,7 @@ def shared_template(settings: dict[str, Any], temporary: Path) -> Iterator[Templ
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _locked(path: Path) -> Generator[None]:
     with open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
