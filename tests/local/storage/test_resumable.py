@@ -222,11 +222,13 @@ def test_an_upload_expires(desk: Desk, alice: Person) -> None:
     bucket = alice.bucket()
     path = begin(alice, bucket, "k", 10)
     assert send(alice, path, 0, b"12345").status_code == 204
-    desk.sql("update storage.uploads set expires_at = now() where id = %s", path.rpartition("/")[2])
+    upload = path.rpartition("/")[2]
+    desk.sql("update storage.uploads set expires_at = now() where id = %s", upload)
     assert said(send(alice, path, 5, b"67890")) == (404, "upload_not_found")
     alice.upload(bucket, "other")
     assert alice.delete(f"/object/{bucket}/other").status_code == 204  # wakes the sweeper
-    eventually(lambda: not desk.sql("select from storage.upload_parts"))
+    parts = "select from storage.upload_parts where upload_id = %s"
+    eventually(lambda: not desk.sql(parts, upload))
     desk.settle()
 
 
@@ -303,6 +305,25 @@ def test_of_two_chunks_for_one_place_one_counts(desk: Desk, alice: Person) -> No
         for start in range(CHUNK, length, CHUNK):
             assert send(alice, path, start, b"z" * CHUNK).status_code == 204
         assert alice.content(bucket, f"k{length}")[:CHUNK] == winner
+    desk.settle()
+
+
+def test_the_last_chunk_may_come_more_than_once(desk: Desk, alice: Person) -> None:
+    bucket = alice.bucket()
+    content = random.Random(7).randbytes(3 * CHUNK)
+    for attempt in range(4):
+        path = begin(alice, bucket, f"k{attempt}", len(content))
+        for start in (0, CHUNK):
+            chunk = content[start : start + CHUNK]
+            assert send(alice, path, start, chunk).status_code == 204
+        last = content[2 * CHUNK :]
+        with ThreadPoolExecutor(3) as threads:
+            answers = list(
+                threads.map(lambda chunk, p=path: send(alice, p, 2 * CHUNK, chunk), [last] * 3)
+            )
+        assert {answer.status_code for answer in answers} <= {204, 409}
+        assert 204 in {answer.status_code for answer in answers}
+        assert alice.content(bucket, f"k{attempt}") == content
     desk.settle()
 
 
