@@ -12,7 +12,7 @@ import os
 import secrets
 import shutil
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
@@ -93,7 +93,7 @@ class ClonedServer(LocalServer):
         shutil.rmtree(folder.path, ignore_errors=True)
         self._maintain("drop database if exists {} with (force)", self._name)
 
-    def _maintain(self, statement: str, *names: str) -> None:
+    def _maintain(self, statement: LiteralString, *names: str) -> None:
         keys = self._template.keys
         login = self._template.login(SUPERUSER, keys.superuser_password, _MAINTENANCE)
         with psycopg.connect(login, autocommit=True) as connection:
