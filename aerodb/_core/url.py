@@ -63,6 +63,15 @@ def websocket_url(
     return f"{scheme}://{base.origin.authority}{path}"
 
 
+def socket_address(url: str) -> tuple[Origin, str]:
+    """Return where the URL of a WebSocket leads: origin and request target. Raises as above.
+
+    Whether it may be plain `ws://` was decided when it was made.
+    """
+    base = _parse(url, _SOCKET_SCHEMES, True, "the WebSocket URL")
+    return base.origin, base.prefix or "/"
+
+
 def _parse(url: str, schemes: dict[str, Scheme], allow_insecure: bool, what: str) -> BaseUrl:
     if not isinstance(url, str):
         raise TypeError(f"{what} must be a str like 'https://db.example.com', not {_kind(url)}")

@@ -6,19 +6,24 @@ import asyncio
 import contextlib
 import socket
 import ssl
+from collections.abc import Callable
+from typing import TypeVar
 
 from aerodb._core.http import Origin
 from aerodb._io.addresses import ATTEMPT_SECONDS, Address, in_order, known_addresses, new_socket
 from aerodb._io.failures import timed_out, unreachable
-from aerodb._io.on_asyncio.wire import Wire
 from aerodb._io.tls import handshake_failed
 
+P = TypeVar("P", bound=asyncio.Protocol)
+Make = Callable[[asyncio.AbstractEventLoop, socket.socket], P]
+"""What makes the protocol of a connected socket."""
 
-async def dial(origin: Origin, context: ssl.SSLContext | None, seconds: float) -> Wire:
-    """Return a connected wire, with TLS if there is a context. Raises TransportError."""
+
+async def dial(origin: Origin, context: ssl.SSLContext | None, seconds: float, make: Make[P]) -> P:
+    """Return a connected protocol, with TLS if there is a context. Raises TransportError."""
     try:
         async with asyncio.timeout(seconds):
-            return await _dial(origin, context)
+            return await _dial(origin, context, make)
     except TimeoutError:
         raise timed_out("connect", sent=False) from None
     except ssl.SSLError as error:
@@ -27,7 +32,7 @@ async def dial(origin: Origin, context: ssl.SSLContext | None, seconds: float) -
         raise unreachable(origin.host, origin.port, error) from None
 
 
-async def _dial(origin: Origin, context: ssl.SSLContext | None) -> Wire:
+async def _dial(origin: Origin, context: ssl.SSLContext | None, make: Make[P]) -> P:
     loop = asyncio.get_running_loop()
     addresses = known_addresses(origin.host, origin.port)
     if addresses is None:
@@ -36,13 +41,13 @@ async def _dial(origin: Origin, context: ssl.SSLContext | None) -> Wire:
         sock = await _one(addresses[0], loop)
     else:
         sock = await _race(addresses, loop)
-    _, wire = await loop.create_connection(
-        lambda: Wire(loop, sock),
+    _, made = await loop.create_connection(
+        lambda: make(loop, sock),
         sock=sock,
         ssl=context,
         server_hostname=None if context is None else origin.host,
     )
-    return wire
+    return made
 
 
 async def _resolve(origin: Origin, loop: asyncio.AbstractEventLoop) -> list[Address]:

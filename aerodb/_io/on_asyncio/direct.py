@@ -125,7 +125,7 @@ class DirectPool:
     async def _connect(self, origin: Origin) -> Connection:
         self._make_room()
         context = context_for(self._settings) if origin.scheme == "https" else None
-        wire = await dial(origin, context, self._settings.connect_timeout)
+        wire = await dial(origin, context, self._settings.connect_timeout, Wire)
         if self._closed:
             wire.abort()
             raise client_closed()

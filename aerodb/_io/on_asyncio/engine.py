@@ -19,6 +19,7 @@ from aerodb._io.failures import client_closed, timed_out
 from aerodb._io.heads import has_body, refuse_upgrade
 from aerodb._io.on_asyncio.direct import DirectPool
 from aerodb._io.on_asyncio.gate import Gate
+from aerodb._io.on_asyncio.lifetime import start
 from aerodb._io.on_asyncio.progress import Progress
 from aerodb._io.on_asyncio.stream import ByteStream
 from aerodb._io.proxies import proxy_for
@@ -45,7 +46,7 @@ class Engine:
 
             self._user = UserRoute(settings, client, library)
         self._end = _close_with_the_loop(self._direct, self._proxied)
-        _start(self._end)
+        start(self._end)
 
     async def send(self, request: Request, deadline: float) -> RawResponse:
         """One exchange, body and all."""
@@ -196,11 +197,3 @@ async def _close_all(direct: DirectPool, proxied: dict[str | None, Route]) -> No
     for route in list(proxied.values()):
         await route.close()
     await asyncio.sleep(0)  # the transports close their sockets in the next round
-
-
-def _start(generator: AsyncGenerator[None, None]) -> None:
-    """Run to the first yield, which does not wait, so that the loop knows of the generator."""
-    try:
-        generator.__anext__().send(None)
-    except StopIteration:
-        return

@@ -9,6 +9,7 @@ from aerodb._io.on_threads.client import HttpClient
 from aerodb._io.on_threads.colour import ContextGuard, Executable
 from aerodb._io.on_threads.primitives import Event, Lock, Queue, Worker, call, pause
 from aerodb._io.on_threads.stream import ByteStream
+from aerodb._io.on_threads.websocket import WebSocket
 from aerodb._io.values import jitter, monotonic, new_id, wall_clock
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Lock",
     "Mutex",
     "Queue",
+    "WebSocket",
     "Worker",
     "apart",
     "call",

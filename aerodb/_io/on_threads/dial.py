@@ -23,12 +23,13 @@ def dial(origin: Origin, context: ssl.SSLContext | None, deadline: float) -> soc
         raise timed_out("connect", sent=False) from None
     except OSError as error:
         raise unreachable(origin.host, origin.port, error) from None
-    return sock if context is None else _tls(sock, context, origin, deadline)
+    return sock if context is None else start_tls(sock, context, origin, deadline)
 
 
-def _tls(
+def start_tls(
     sock: socket.socket, context: ssl.SSLContext, origin: Origin, deadline: float
 ) -> socket.socket:
+    """TLS over a connected socket, which is closed if that fails."""
     try:
         sock.settimeout(_left(deadline))
         return context.wrap_socket(sock, server_hostname=origin.host)

@@ -1,0 +1,403 @@
+"""A WebSocket over a socket that never blocks: whoever waits, waits for readiness.
+
+So a reader holds no timeout that senders share, is woken at once, and a frame that has come in part
+stays where it is until the rest does. Locks are held around single steps, but for two: one thread
+reads (`_reading`), one frame at a time leaves (`_sending`).
+
+A KeyboardInterrupt may strike between two steps that belong together, such as taking bytes off the
+socket and keeping them. `_torn` is up meanwhile, and who finds it up gives the connection up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import ssl
+import threading
+from collections import deque
+from collections.abc import Iterator
+from time import monotonic
+from typing import NoReturn
+
+from aerodb._core.websocket import ABNORMAL, SocketClosed, SocketSettings
+from aerodb._io import forks
+from aerodb._io.assembly import Assembly
+from aerodb._io.on_threads.frames import (
+    CLOSE,
+    DATA,
+    PING,
+    PONG,
+    TEXT,
+    FrameReader,
+    Incomplete,
+    close_frame,
+    encode,
+    parse_close,
+)
+from aerodb._io.on_threads.readiness import Bell, wait_for, wait_for_any
+
+_READ = 64 * 1024
+_LINGER_SECONDS = 1.0
+_LOST = "the connection was lost"
+_PARENTS = "the connection is the parent process's"
+_NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+class Link:
+    """One connection after its handshake. `early` came right behind that."""
+
+    def __init__(self, sock: socket.socket, settings: SocketSettings, early: bytes) -> None:
+        sock.setblocking(False)
+        self._sock = sock
+        self._tls = sock if isinstance(sock, ssl.SSLSocket) else None
+        self._pid = os.getpid()
+        self._bell = Bell()
+        self._readable = wait_for_any([sock, self._bell.sock])
+        self._writable = wait_for(sock, write=True)
+        self._assembly = Assembly(settings.max_message_bytes)
+        self._frames = FrameReader(self._assembly)
+        self._frames.feed(early)
+        self._outbox: deque[memoryview] = deque()
+        self._owed: dict[int, bytes] = {}
+        self._interval = settings.ping_interval
+        self._timeout = settings.ping_timeout
+        self._ping_at = monotonic() + settings.ping_interval
+        self._pong_by: float | None = None
+        self._woken = self._closing = self._over = self._buried = False
+        self._torn = self._torn_out = False
+        self._end: tuple[int, str] | None = None
+        self._new_locks()
+        forks.watch(self)
+
+    def _new_locks(self) -> None:
+        self._reading = threading.Lock()
+        self._sending = threading.Lock()
+        self._mutex = threading.Lock()
+        self._step = threading.Lock()  # OpenSSL: one call at a time on one connection
+
+    # Reading
+
+    def receive(self, timeout: float | None) -> str | bytes | None:
+        """See `WebSocket.receive`."""
+        deadline = None if timeout is None else monotonic() + timeout
+        try:
+            with self._reading:
+                while not self._woken:
+                    message = self._next_message()
+                    if message is not None:
+                        return message
+                    if not self._more(deadline):
+                        return None
+                self._woken = False
+                return None
+        finally:
+            if self._end is not None:
+                self._bury()
+
+    def _next_message(self) -> str | bytes | None:
+        """Return the next message of what was read; None if it is not complete."""
+        if self._over or self._torn:
+            self._finish(ABNORMAL, "receiving was interrupted")
+            self._raise_end()
+        message = None
+        self._torn = True
+        try:
+            while message is None:
+                frame = self._frames.next_frame()
+                if frame.opcode in DATA:
+                    message = self._assembly.add(frame.opcode, frame.fin, frame.data)
+                else:
+                    self._take_control(frame.opcode, frame.data)
+        except Incomplete:
+            pass
+        except SocketClosed as error:
+            self._refuse(error)
+        self._torn = False
+        if message is None:
+            self._raise_end()
+        return message
+
+    def _take_control(self, opcode: int, data: bytes) -> None:
+        if opcode == PING:
+            self._post(PONG, data)
+        elif opcode == CLOSE:
+            code, reason = parse_close(data)
+            if not self._closing:
+                self._closing = True
+                self._post(CLOSE, data)
+            self._is_over(code, reason)
+
+    def _refuse(self, error: SocketClosed) -> None:
+        """Tell a peer that broke the rules, give it time to read that, and raise."""
+        if not self._over:
+            self._closing = True
+            self._finish(error.code, error.reason)
+            self._post(CLOSE, close_frame(error.code, error.reason))
+            self._linger()
+        self._is_over(error.code, error.reason)
+
+    def _is_over(self, code: int, reason: str) -> NoReturn:
+        """Nothing more will be received."""
+        self._over = True
+        self._finish(code, reason)
+        self._hang_up()
+        raise SocketClosed(*(self._end or (code, reason)))
+
+    def _linger(self) -> None:
+        """Read on for a moment: closing with bytes unread would undo what was just sent."""
+        until = monotonic() + _LINGER_SECONDS
+        with contextlib.suppress(OSError):
+            while (left := until - monotonic()) > 0:
+                self._flush()
+                if self._sock.fileno() in self._readable(left) and self._recv() == b"":
+                    return
+
+    def _more(self, deadline: float | None) -> bool:
+        """Wait until there is something to look at; False at the deadline."""
+        if self._tls is not None and self._tls.pending():
+            self._fill()
+            return True
+        self._check_process()
+        if self._owed or self._outbox:
+            self._flush()
+        due = self._ping_at if self._pong_by is None else self._pong_by
+        until = due if deadline is None else min(due, deadline)
+        ready = self._readable(until - monotonic())
+        if self._bell.sock.fileno() in ready:
+            self._bell.hush()
+            return True
+        if ready:
+            self._fill()
+            return True
+        now = monotonic()
+        if now >= due:
+            self._keep_alive(now)
+        return deadline is None or now < deadline
+
+    def _fill(self) -> None:
+        self._torn = True
+        try:
+            data = self._recv()
+        except OSError:
+            data = b""
+        if data is not None:
+            if not data:
+                self._is_over(ABNORMAL, _LOST)
+            self._frames.feed(data)
+            self._pong_by = None
+        self._torn = False
+
+    def _recv(self) -> bytes | None:
+        """Read what is there; None if that is nothing, b"" if the peer is gone."""
+        try:
+            if self._tls is None:
+                return self._sock.recv(_READ)
+            with self._step:
+                return self._tls.recv(_READ)
+        except _NOT_NOW:
+            return None
+
+    def _keep_alive(self, now: float) -> None:
+        """Ping, and judge. Here nothing is left to read, so silence is the peer's (X17)."""
+        if self._pong_by is not None:
+            self._is_over(ABNORMAL, "the peer does not answer pings")
+        self._ping_at = now + self._interval
+        if not self._closing:
+            self._pong_by = now + self._timeout
+            self._post(PING, os.urandom(4))
+
+    def wake(self) -> None:
+        """See `WebSocket.wake`."""
+        self._woken = True
+        self._ring()
+
+    def _ring(self) -> None:
+        with self._mutex:
+            if not self._buried:
+                self._bell.ring()
+
+    # Writing
+
+    def send(self, text: str) -> None:
+        """See `WebSocket.send`."""
+        frame = encode(TEXT, text.encode("utf-8"))
+        self._check_process()
+        try:
+            self._send(frame, monotonic() + self._interval + self._timeout)
+        finally:
+            if self._end is not None:
+                self._bury()
+
+    def _send(self, frame: bytes, deadline: float) -> None:
+        with self._one_sender(deadline):
+            self._raise_end()
+            if self._closing:
+                raise SocketClosed(ABNORMAL, "the WebSocket is being closed")
+            self._outbox.append(memoryview(frame))
+            self._drain(deadline)
+        if self._owed:
+            self._flush()
+
+    @contextlib.contextmanager
+    def _one_sender(self, deadline: float) -> Iterator[None]:
+        if not self._sending.acquire(timeout=max(0.0, deadline - monotonic())):
+            self._stalled()
+        try:
+            yield
+        finally:
+            self._sending.release()
+
+    def _drain(self, deadline: float) -> None:
+        """Send all there is; wait for the peer to take it."""
+        while not self._push():
+            self._raise_end()
+            left = deadline - monotonic()
+            if left <= 0:
+                self._stalled()
+            self._writable(left)
+
+    def _stalled(self) -> NoReturn:
+        reason = "the peer takes nothing"
+        self._finish(ABNORMAL, reason)
+        self._hang_up()
+        raise SocketClosed(*(self._end or (ABNORMAL, reason)))
+
+    def _post(self, opcode: int, data: bytes) -> None:
+        """Send a control frame without waiting; of several pongs the last (RFC 6455 §5.5.3)."""
+        self._owed[opcode] = encode(opcode, data)
+        self._flush()
+
+    def _flush(self) -> None:
+        """Send what can be sent now, unless a sender is at it, who will do so."""
+        if self._sending.acquire(blocking=False):
+            try:
+                while not self._outbox and self._owed:
+                    opcode = next(iter(self._owed))
+                    self._outbox.append(memoryview(self._owed.pop(opcode)))
+                    self._push()
+                self._push()
+            except SocketClosed:
+                pass  # reading tells why, after what came before
+            finally:
+                self._sending.release()
+
+    def _push(self) -> bool:
+        """Send what can be sent without waiting; whether that was all."""
+        outbox = self._outbox
+        while outbox:
+            if self._torn_out:
+                raise SocketClosed(ABNORMAL, _LOST)
+            self._torn_out = True
+            size = self._send_some(outbox[0])
+            if size == len(outbox[0]):
+                outbox.popleft()
+            else:
+                outbox[0] = outbox[0][size:]
+            self._torn_out = False
+            if not size:
+                return False
+        return True
+
+    def _send_some(self, view: memoryview) -> int:
+        try:
+            if self._tls is None:
+                return self._sock.send(view)
+            with self._step:
+                return self._tls.send(view)
+        except _NOT_NOW:
+            return 0
+        except OSError:
+            raise SocketClosed(ABNORMAL, _LOST) from None
+
+    # The end
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a socket to let go of."""
+        return not self._buried and os.getpid() == self._pid
+
+    def _finish(self, code: int, reason: str) -> None:
+        """The first end counts."""
+        with self._mutex:
+            if self._end is None:
+                self._end = (code, reason)
+
+    def _raise_end(self) -> None:
+        if self._end is not None:
+            raise SocketClosed(*self._end)
+
+    def close(self, code: int, reason: str, timeout: float) -> None:
+        """See `WebSocket.close`."""
+        frame = close_frame(code, reason)
+        if not self.is_open:
+            return
+        deadline = monotonic() + timeout
+        try:
+            if self._end is None:
+                self._say_goodbye(frame, deadline)
+                self._await_end(deadline)
+        except SocketClosed:
+            pass
+        finally:
+            self.abort()
+
+    def _say_goodbye(self, frame: bytes, deadline: float) -> None:
+        with self._one_sender(deadline):
+            if not self._closing:
+                self._closing = True
+                self._outbox.append(memoryview(encode(CLOSE, frame)))
+                self._drain(deadline)
+
+    def _await_end(self, deadline: float) -> None:
+        """Read until the peer has answered, if no other thread does."""
+        if self._reading.acquire(timeout=max(0.0, deadline - monotonic())):
+            try:
+                while self._next_message() is not None or self._more(deadline):
+                    pass
+            finally:
+                self._reading.release()
+
+    def abort(self) -> None:
+        """See `WebSocket.abort`."""
+        if not self.is_open:
+            return
+        self._finish(ABNORMAL, "the WebSocket was closed")
+        self._hang_up()
+        self._ring()
+        self._bury()
+
+    def _hang_up(self) -> None:
+        """End the connection, and so wake who waits on it; the descriptor stays for them."""
+        with self._mutex, contextlib.suppress(OSError):
+            if not self._buried:
+                socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
+
+    def _bury(self) -> None:
+        """Close the descriptors if no thread uses them; the last one that does comes here too."""
+        with self._mutex:
+            if self._buried or not self._reading.acquire(blocking=False):
+                return
+            if self._sending.acquire(blocking=False):
+                self._buried = True
+                self._close_descriptors()
+                self._sending.release()
+            self._reading.release()
+
+    def _close_descriptors(self) -> None:
+        self._sock.close()
+        self._bell.close()
+
+    # Whose it is
+
+    def _check_process(self) -> None:
+        """For forks that do not pass through Python."""
+        if os.getpid() != self._pid and not self._buried:
+            self.reset_after_fork()
+
+    def reset_after_fork(self) -> None:
+        """In a child: let go of what is the parent's, without a byte (reliability C2)."""
+        self._new_locks()
+        self._over = self._buried = True
+        self._end = (ABNORMAL, _PARENTS)
+        self._close_descriptors()

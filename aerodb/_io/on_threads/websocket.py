@@ -1,0 +1,84 @@
+"""The WebSocket of the blocking twin."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NoReturn, Self
+
+from aerodb._core.websocket import SocketSettings
+from aerodb._io import forks
+
+if TYPE_CHECKING:
+    from aerodb._io.on_threads.link import Link
+
+
+class WebSocket:
+    """One WebSocket connection, without a thread of its own.
+
+    One thread receives. All else may be called from any thread.
+
+    Reading, the answers to pings and our own pings happen inside `receive`, which wakes up by
+    itself for them: so there is always a thread that calls it again soon. Between two calls the
+    peer feels back-pressure, and is not judged: silence counts only where we wait for more
+    (reliability X17).
+    """
+
+    __slots__ = ("_link",)
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    @classmethod
+    def connect(
+        cls,
+        url: str,
+        headers: Sequence[tuple[bytes, bytes]],
+        settings: SocketSettings,
+        timeout: float,
+    ) -> Self:
+        """Connect to a `ws://` or `wss://` URL and shake hands, all within `timeout` seconds.
+
+        Raises `HandshakeRefused` if the server answers with anything but 101, `TransportError`
+        if it does not answer, ValueError for a URL that is none.
+        """
+        with forks.loading():
+            from aerodb._io.handshake import Route
+            from aerodb._io.on_threads.websocket_dial import open_link
+
+        route = Route(url, headers, settings)
+        del headers  # no frame that waits holds the key
+        return cls(open_link(route, settings, timeout))
+
+    def send(self, text: str) -> None:
+        """Send a text message; wait while the peer is slow. Raises `SocketClosed`."""
+        self._link.send(text)
+
+    def receive(self, timeout: float | None) -> str | bytes | None:
+        """Return the next message; None if none came in time, or at `wake`.
+
+        Text is str, binary is bytes. Raises `SocketClosed` when the messages that came before the
+        end are all received.
+        """
+        return self._link.receive(timeout)
+
+    def wake(self) -> None:
+        """Have the `receive` that waits, or else the next one, return None at once."""
+        self._link.wake()
+
+    def close(self, code: int = 1000, reason: str = "", timeout: float = 1.0) -> None:
+        """Tell the peer, wait for its answer at most `timeout` seconds, let go. Idempotent."""
+        self._link.close(code, reason, timeout)
+
+    def abort(self) -> None:
+        """Let go of the socket at once, telling nobody."""
+        self._link.abort()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a WebSocket cannot be pickled or copied: connect where it is used")
+
+    def __del__(self) -> None:
+        link: Link | None = getattr(self, "_link", None)
+        if link is not None and link.is_open:
+            warnings.warn("unclosed AeroDB WebSocket", ResourceWarning, stacklevel=2, source=self)
+            link.abort()
