@@ -1,7 +1,9 @@
-# GENERATED from aerodb_async_src/__init__.py by scripts/generate.py [ec7a378d3ffc]: do not edit
+# GENERATED from aerodb_async_src/__init__.py by scripts/generate.py [2a499a0f4cb3]: do not edit
 """Everything of one colour: the names are the same in both, the module path tells which it is."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from aerodb.types import AeroDBAPIError, AeroDBError, AeroDBResponse, ResponseMeta
 
@@ -21,6 +23,14 @@ from .database import AsyncQueryBuilder as QueryBuilder
 from .database import AsyncRowStream as AsyncRowStream
 from .database import AsyncRowStream as RowStream
 
+if TYPE_CHECKING:
+    from .realtime import AsyncEventStream as AsyncEventStream
+    from .realtime import AsyncEventStream as EventStream
+    from .realtime import AsyncRealtimeChannel as AsyncRealtimeChannel
+    from .realtime import AsyncRealtimeChannel as RealtimeChannel
+    from .realtime import AsyncRealtimeClient as AsyncRealtimeClient
+    from .realtime import AsyncRealtimeClient as RealtimeClient
+
 __all__ = [
     "AeroDBAPIError",
     "AeroDBClient",
@@ -31,7 +41,26 @@ __all__ = [
     "AuthEvents",
     "AuthSubscription",
     "DatabaseClient",
+    "EventStream",
     "QueryBuilder",
+    "RealtimeChannel",
+    "RealtimeClient",
     "ResponseMeta",
     "RowStream",
 ]
+
+_WHEN_ASKED_FOR = frozenset({"EventStream", "RealtimeChannel", "RealtimeClient"})
+
+
+def __getattr__(name: str) -> Any:
+    """Realtime is loaded when it is first asked for: most programs never need it."""
+    plain = name.removeprefix("Async")
+    if plain not in _WHEN_ASKED_FOR:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from . import realtime
+
+    return getattr(realtime, plain)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,7 +1,9 @@
-# GENERATED from aerodb_async_src/__init__.py by scripts/generate.py [d6c2021701e7]: do not edit
+# GENERATED from aerodb_async_src/__init__.py by scripts/generate.py [2b2d6e6390de]: do not edit
 """Everything of one colour: the names are the same in both, the module path tells which it is."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from aerodb.types import AeroDBAPIError, AeroDBError, AeroDBResponse, ResponseMeta
 
@@ -21,6 +23,14 @@ from .database import QueryBuilder as QueryBuilder
 from .database import RowStream as RowStream
 from .database import RowStream as RowStream
 
+if TYPE_CHECKING:
+    from .realtime import EventStream as EventStream
+    from .realtime import EventStream as EventStream
+    from .realtime import RealtimeChannel as RealtimeChannel
+    from .realtime import RealtimeChannel as RealtimeChannel
+    from .realtime import RealtimeClient as RealtimeClient
+    from .realtime import RealtimeClient as RealtimeClient
+
 __all__ = [
     "AeroDBAPIError",
     "AeroDBClient",
@@ -31,7 +41,26 @@ __all__ = [
     "AuthEvents",
     "AuthSubscription",
     "DatabaseClient",
+    "EventStream",
     "QueryBuilder",
+    "RealtimeChannel",
+    "RealtimeClient",
     "ResponseMeta",
     "RowStream",
 ]
+
+_WHEN_ASKED_FOR = frozenset({"EventStream", "RealtimeChannel", "RealtimeClient"})
+
+
+def __getattr__(name: str) -> Any:
+    """Realtime is loaded when it is first asked for: most programs never need it."""
+    plain = name.removeprefix("Async")
+    if plain not in _WHEN_ASKED_FOR:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from . import realtime
+
+    return getattr(realtime, plain)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/_transport.py by scripts/generate.py [f25b6778d7f1]: do not edit
+# GENERATED from aerodb_async_src/_transport.py by scripts/generate.py [8c800178b5c5]: do not edit
 """The one loop over HTTP: authorise, gate, send, decode, retry.
 
 Every operation of every service is a `Call` carried out here. What to do next is decided by
@@ -13,7 +13,16 @@ from aerodb._core.answer import answered, failed, placed
 from aerodb._core.errors import Exchange, client_error, error_from_response, error_from_transport
 from aerodb._core.headers import ClientHeaders
 from aerodb._core.health import IDEMPOTENCY_KEYS, HealthStatus, health_call
-from aerodb._core.http import AnyCall, Call, Prepared, RawResponse, Request, Retry, TransportError
+from aerodb._core.http import (
+    AnyCall,
+    Call,
+    HeaderList,
+    Prepared,
+    RawResponse,
+    Request,
+    Retry,
+    TransportError,
+)
 from aerodb._core.options import ClientOptions
 from aerodb._core.retry import GiveUp, RetryBudget, Wait, decide, effective_retry
 from aerodb._core.session import Grant, session_gone, worth_renewing
@@ -37,6 +46,7 @@ MAX_REDIRECTS = 3  # wire-contract S2
 MAX_ERROR_BYTES = 64 * 1024
 Outcome = RawResponse | ByteStream | TransportError
 _NOT_REPEATABLE = GiveUp("not_repeatable")
+_HANDSHAKE: AnyCall = Call("GET", "/realtime", lambda answer: AeroDBResponse())
 
 
 class _Flight:
@@ -147,8 +157,21 @@ class Transport:
         return self._options
 
     @property
+    def is_view(self) -> bool:
+        """Whether the connections belong to another one."""
+        return self._view_closed is not None
+
+    @property
     def max_url_bytes(self) -> int:
         return self._options.max_url_bytes
+
+    def socket_headers(self, token: str | None) -> HeaderList:
+        """The headers of a WebSocket's handshake (wire-contract §4.4)."""
+        return self._headers.for_call(_HANDSHAKE, access_token=token, request_id=new_id())
+
+    def secrets(self, token: str | None = None) -> tuple[str, ...]:
+        """What must show in no error."""
+        return (*self._headers.secrets(token), *self.session.secrets())
 
     def execute(self, prepared: Prepared[T]) -> AeroDBResponse[T]:
         """Carry out a call; an answer that needs none comes back as it is."""

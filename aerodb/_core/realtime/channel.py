@@ -29,7 +29,7 @@ from aerodb._core.realtime.messages import (
     SubscribeStatus,
 )
 from aerodb._core.realtime.outputs import Outputs, Ticket
-from aerodb._core.realtime.presence import PresenceState, read_presences
+from aerodb._core.realtime.presence import Presences, PresenceState, read_presences
 from aerodb._core.realtime.states import CHANNEL_TABLE, Phase, Step
 from aerodb.types import AeroDBError
 
@@ -226,7 +226,8 @@ class ChannelMachine:
 
     def admitted(self) -> bool:
         """A new token: whether what was refused to the old one is worth another try."""
-        if self.error is None or self.error.code not in _REFUSED_USER:
+        error = self.error
+        if error is None or not (error.status == 401 or error.code in _REFUSED_USER):
             return False
         return self._go(Step.ADMITTED)
 
@@ -357,7 +358,8 @@ class ChannelMachine:
             return
         inner = frame.get("payload")
         who = read_presences(inner)
-        joined, left = {}, {}
+        joined: Presences = {}
+        left: Presences = {}
         if event == "sync":
             joined, left = self.presence.sync(who)
             self.deliver(PresenceMessage("sync", self.presence.copy(), frame, self.name, size))

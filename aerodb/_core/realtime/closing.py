@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from enum import Enum
 
@@ -9,7 +10,7 @@ from aerodb._core.errors import Exchange, client_error, error_from_response
 from aerodb._core.http import Retry
 from aerodb.types import AeroDBError
 
-__all__ = ["AGAIN_WITHIN_SECONDS", "Ending", "delay", "ending_of", "refusal", "why_closed"]
+__all__ = ["Ending", "Retries", "delay", "ending_of", "refusal", "why_closed"]
 
 AGAIN_WITHIN_SECONDS = 60.0
 """A close that may not come twice: the second within this time is the last."""
@@ -30,6 +31,7 @@ class Ending(Enum):
 
 
 _ENDINGS = {
+    1002: Ending.ONCE,
     1003: Ending.ONCE,
     1007: Ending.ONCE,
     1009: Ending.ONCE,
@@ -72,8 +74,53 @@ def delay(
     pause, so that no two clients of a restarted server come back together (§4.5)."""
     ceiling = min(most, first * 2 ** min(attempt, 20))
     floor = min(first, most) / 2
-    pause = floor + jitter * (ceiling - floor)
+    pause = float(floor + jitter * (ceiling - floor))
     return pause if asked is None else max(pause, asked)
+
+
+class Retries:
+    """When to connect again, and when not to.
+
+    Attributes:
+        at: When the next attempt is due; infinity: none is.
+    """
+
+    __slots__ = ("_attempt", "_first", "_most", "_seen", "at")
+
+    def __init__(self, first: float, most: float) -> None:
+        self._first, self._most = first, most
+        self._attempt = 0
+        self._seen: dict[Ending, float] = {}
+        self.at = math.inf
+
+    def begin(self) -> None:
+        """Somebody asks for a connection: what was before does not count."""
+        self._seen.clear()
+        self._attempt = 0
+
+    def lasted(self, seconds: float) -> None:
+        """A connection ended that had worked for so long."""
+        if seconds >= STABLE_SECONDS:
+            self._attempt = 0
+
+    def again(self, ending: Ending, now: float) -> bool:
+        """Whether this was the second end of a kind that may not come twice."""
+        before = self._seen.get(ending, -math.inf)
+        if ending not in (Ending.ONCE, Ending.RENEW):
+            return False
+        self._seen[ending] = now
+        return now - before < AGAIN_WITHIN_SECONDS
+
+    def forgive(self, ending: Ending) -> None:
+        """It has been put right since."""
+        self._seen.pop(ending, None)
+
+    def pause(self, now: float, jitter: float, asked: float | None = None) -> None:
+        """Set the time of the next attempt."""
+        self.at = now + delay(
+            self._attempt, jitter, first=self._first, most=self._most, asked=asked
+        )
+        self._attempt += 1
 
 
 def why_closed(code: int, reason: str) -> AeroDBError:

@@ -19,7 +19,6 @@ from aerodb._core.realtime.frames import (
 )
 from aerodb._core.realtime.messages import BroadcastMessage, GapNotice, SendResult, member
 from aerodb._core.realtime.states import Phase
-from aerodb.types import AeroDBError
 
 if TYPE_CHECKING:
     from aerodb._core.realtime.channel import ChannelMachine
@@ -180,24 +179,15 @@ def _error(machine: RealtimeMachine, frame: Frame, size: int, now: float) -> Non
         if of_token and machine.refused_token(error, ref, now):
             return
         channel = _only_joining(machine)
-    if channel is not None and channel.phase is not Phase.JOINED:
+    if channel is not None:
         channel.failed(error, now)
-    elif channel is not None:
-        channel.failed(error, now)
-        machine.out.tell(None, None, error)
-    else:
-        machine.out.tell(None, None, error)
+    machine.out.tell(None, None, error)
 
 
 def _only_joining(machine: RealtimeMachine) -> ChannelMachine | None:
     """An error that names nobody, while one channel waits for its confirmation, is that one's."""
     joining = [one for one in machine.channels.values() if one.phase is Phase.JOINING]
     return joining[0] if len(joining) == 1 else None
-
-
-def error_notice(error: AeroDBError) -> str:
-    """One line about an error, for a log."""
-    return str(error)
 
 
 _READERS: dict[str, Callable[[Any, Frame, int, float], None]] = {

@@ -16,11 +16,9 @@ from aerodb._core.json import BadJSON, loads_text
 from aerodb._core.realtime import incoming
 from aerodb._core.realtime.channel import ChannelMachine
 from aerodb._core.realtime.closing import (
-    AGAIN_WITHIN_SECONDS,
     SLOW_SECONDS,
-    STABLE_SECONDS,
     Ending,
-    delay,
+    Retries,
     ending_of,
     why_closed,
 )
@@ -28,7 +26,7 @@ from aerodb._core.realtime.frames import auth_frame, broadcast_frame
 from aerodb._core.realtime.liveness import Liveness
 from aerodb._core.realtime.messages import CHANGES, RealtimeStatus
 from aerodb._core.realtime.outputs import Outputs, Ticket
-from aerodb._core.realtime.states import LINK_TABLE, Link, Phase, Turn
+from aerodb._core.realtime.states import LINK_TABLE, LinkPhase, Phase, Turn
 from aerodb._core.realtime_options import RealtimeOptions
 from aerodb.types import AeroDBError
 
@@ -54,28 +52,29 @@ class RealtimeMachine:
         malformed: How many frames could not be read.
     """
 
-    __slots__ = ("_attempt", "_auth_due", "_auth_ref", "_closes", "_counter", "_held", "_linger",
-                 "_opened", "_options", "_resume_at", "_token", "auth_unknown", "channels",
-                 "deadline", "error", "hangup", "liveness", "malformed", "out", "pending",
-                 "reconnects", "rejected", "renew_at", "renewal", "state")  # fmt: skip
+    __slots__ = ("_auth_due", "_auth_ref", "_counter", "_held", "_linger", "_opened", "_options",
+                 "_retries", "_token", "_waiters", "auth_unknown", "channels", "deadline",
+                 "error", "hangup", "liveness", "malformed", "opens", "out", "pending",
+                 "rejected", "renew_at", "renewal", "state")  # fmt: skip
 
     def __init__(self, options: RealtimeOptions) -> None:
         self._options = options
         self.out = Outputs()
         self.channels: dict[str, ChannelMachine] = {}
-        self.state = Link.IDLE
+        self.state = LinkPhase.IDLE
         self.deadline = math.inf
         self.hangup: tuple[int, str] | None = None
         self.renewal = self.rejected = self.auth_unknown = False
         self.renew_at = math.inf
         self.error: AeroDBError | None = None
         self.liveness = Liveness(options.heartbeat)
-        self.malformed = self.reconnects = 0
+        self.malformed = self.opens = 0
         self.pending: dict[str, Ticket] = {}
-        self._attempt = self._counter = 0
-        self._auth_due = self._linger = self._resume_at = math.inf
+        self._counter = 0
+        self._waiters: list[Ticket] = []
+        self._auth_due = self._linger = math.inf
         self._auth_ref: str | None = None
-        self._closes: dict[Ending, float] = {}
+        self._retries = Retries(options.reconnect_delay, options.max_reconnect_delay)
         self._held = False
         self._opened = -math.inf
         self._token: str | None = None
@@ -97,7 +96,7 @@ class RealtimeMachine:
     @property
     def is_open(self) -> bool:
         """Whether frames can be sent."""
-        return self.state is Link.OPEN
+        return self.state is LinkPhase.OPEN
 
     @property
     def is_needed(self) -> bool:
@@ -114,19 +113,22 @@ class RealtimeMachine:
             self.channels[name] = found
         return found
 
-    def connect(self) -> None:
+    def connect(self, ticket: Ticket) -> None:
         """Be connected, and stay so without channels."""
         self._held = True
+        if self.is_open:
+            self.out.settle(ticket)
+            return
+        self._waiters.append(ticket)
         self._want(at_once=True)
 
     def _want(self, *, at_once: bool = False) -> None:
-        if self.state is Link.BACKOFF and not at_once:
+        if self.state is LinkPhase.BACKOFF and not at_once:
             return
-        if self.state is Link.CLOSED:
-            self._closes.clear()
-            self._attempt = 0
+        if self.state is LinkPhase.CLOSED:
+            self._retries.begin()
         if self._go(Turn.WANTED):
-            self._resume_at = math.inf
+            self._retries.at = math.inf
 
     def subscribe(self, channel: ChannelMachine, ticket: Ticket, now: float) -> None:
         """Have a channel; the ticket ends when it is joined, or will not be."""
@@ -191,6 +193,7 @@ class RealtimeMachine:
             channel.forget(ticket)
         for ref in [ref for ref, one in self.pending.items() if one is ticket]:
             del self.pending[ref]
+        self._waiters = [one for one in self._waiters if one is not ticket]
 
     def disconnect(self, error: AeroDBError | None = None) -> None:
         """Be connected no more: channels end, whoever waits is told."""
@@ -199,7 +202,10 @@ class RealtimeMachine:
             self.hangup = (1000, "")
         for channel in list(self.channels.values()):
             channel.close(error)
-        self._drop_pending(error or client_error("NOT_CONNECTED", "realtime was disconnected"))
+        gone = error or client_error("NOT_CONNECTED", "realtime was disconnected")
+        self.out.unsent(gone)
+        self._drop_pending(gone)
+        self._settle_waiters(gone)
         self._go(Turn.DISCONNECT, error)
         self.deadline = self.renew_at = math.inf
 
@@ -207,9 +213,9 @@ class RealtimeMachine:
 
     def rotate(self, token: str | None, now: float) -> None:
         """The session has another token, or none: the server has to know (§4.4)."""
-        if self.state is Link.CLOSED and self.error is not None and token is not None:
+        if self.state is LinkPhase.CLOSED and token not in (None, self._token):
             again = [one for one in self.channels.values() if one.admitted()]
-            if again and token != self._token:
+            if again:
                 self._want()
             return
         if not self.is_open or token == self._token:
@@ -226,13 +232,13 @@ class RealtimeMachine:
         """For a server that learns of a token by the handshake only."""
         self.hangup = (1000, "")
         self._lost(None, now)
-        self._resume_at = now
+        self._retries.at = now
         self.replan(now)
 
     def accepted(self, now: float) -> None:
         """The server took the new token: what was refused to the old one may be tried again."""
         self._auth_due, self._auth_ref = math.inf, None
-        self._closes.pop(Ending.RENEW, None)
+        self._retries.forgive(Ending.RENEW)
         for channel in self.channels.values():
             if channel.admitted():
                 channel.join(now, self.ref())
@@ -259,7 +265,8 @@ class RealtimeMachine:
         self._opened, self._token, self.renew_at = now, token, renew_at
         self.rejected, self.error, self.hangup = False, None, None
         self.liveness.begin(now)
-        self.reconnects += 1
+        self.opens += 1
+        self._settle_waiters(None)
         for channel in self.channels.values():
             if channel.is_wanted:
                 channel.join(now, self.ref())
@@ -271,7 +278,7 @@ class RealtimeMachine:
         self, error: AeroDBError, now: float, jitter: float, *, final: bool = False
     ) -> None:
         """The handshake did not go well."""
-        if self.state is not Link.CONNECTING:
+        if self.state is not LinkPhase.CONNECTING:
             return
         self.error = error
         if final:
@@ -279,48 +286,41 @@ class RealtimeMachine:
             self._give_up(error)
         else:
             self._go(Turn.FAILED, error)
-            self._pause(now, jitter, error.retry_after)
+            self._retries.pause(now, jitter, error.retry_after)
         self.replan(now)
-
-    def _pause(self, now: float, jitter: float, asked: float | None = None) -> None:
-        options = self._options
-        first, most = options.reconnect_delay, options.max_reconnect_delay
-        pause = delay(self._attempt, jitter, first=first, most=most, asked=asked)
-        self._attempt += 1
-        self._resume_at = now + pause
 
     def _give_up(self, error: AeroDBError) -> None:
         self._held = False
         for channel in self.channels.values():
             channel.give_up(error)
         self._drop_pending(error)
+        self._settle_waiters(error)
+
+    def _settle_waiters(self, error: AeroDBError | None) -> None:
+        waiters, self._waiters = self._waiters, []
+        for ticket in waiters:
+            self.out.settle(ticket, error=error)
 
     # --- ending ---------------------------------------------------------------------------
 
     def lost(self, code: int, reason: str, now: float, jitter: float) -> None:
         """The connection ended, whoever ended it (§4.9)."""
         if self.is_open:
-            self._end(ending_of(code), why_closed(code, reason), now, jitter, code)
+            self._end(ending_of(code), why_closed(code, reason), now, jitter)
         self.replan(now)
 
-    def _end(
-        self, ending: Ending, error: AeroDBError, now: float, jitter: float, code: int = 0
-    ) -> None:
-        before = self._closes.get(ending, -math.inf)
-        if ending in (Ending.ONCE, Ending.RENEW):
-            self._closes[ending] = now
-            if now - before < AGAIN_WITHIN_SECONDS:
-                self._end_for_good(ending, error)
-                return
+    def _end(self, ending: Ending, error: AeroDBError, now: float, jitter: float) -> None:
+        if self._retries.again(ending, now):
+            self._end_for_good(ending, error)
+            return
         if ending is Ending.ONCE:
             for channel in self.channels.values():
                 channel.cursor.skip()  # what cannot be read must not come again (reliability W9)
         self.rejected = ending is Ending.RENEW
-        stable = now - self._opened >= STABLE_SECONDS
-        self._attempt = 0 if stable else self._attempt
+        self._retries.lasted(now - self._opened)
         self._lost(error, now)
         slow = SLOW_SECONDS if ending is Ending.RECONNECT_SLOWLY else None
-        self._pause(now, jitter, slow)
+        self._retries.pause(now, jitter, slow)
 
     def _end_for_good(self, ending: Ending, error: AeroDBError) -> None:
         if ending is Ending.RENEW:
@@ -356,31 +356,31 @@ class RealtimeMachine:
 
     def abandon(self) -> None:
         """Whoever read is gone (its event loop, its process): as if the connection was lost."""
-        if self.state in (Link.OPEN, Link.CONNECTING, Link.BACKOFF):
+        if self.state in (LinkPhase.OPEN, LinkPhase.CONNECTING, LinkPhase.BACKOFF):
             error = why_closed(1006, "")
-            self.state = Link.BACKOFF
+            self.state = LinkPhase.BACKOFF
             self._lost(error, 0.0)
-            self.state = Link.IDLE
-            self._resume_at = self.deadline = math.inf
+            self.state = LinkPhase.IDLE
+            self._retries.at = self.deadline = math.inf
 
     def _unneeded(self, now: float) -> None:
         if self.is_needed:
             self._linger = math.inf
         elif self.is_open and self._linger == math.inf:
             self._linger = now + self._options.idle_timeout
-        elif self.state is Link.BACKOFF:
+        elif self.state is LinkPhase.BACKOFF:
             self._go(Turn.EMPTY)
 
     # --- time and frames ------------------------------------------------------------------
 
     def replan(self, now: float) -> None:
         """Find the next deadline anew."""
-        if self.state is Link.OPEN:
+        if self.state is LinkPhase.OPEN:
             self.deadline = min(
                 self.liveness.due, self._auth_due, self._linger, self.renew_at, *self._dues()
             )
-        elif self.state is Link.BACKOFF:
-            self.deadline = min(self._resume_at, *self._dues(), math.inf)
+        elif self.state is LinkPhase.BACKOFF:
+            self.deadline = min(self._retries.at, *self._dues(), math.inf)
         else:
             self.deadline = min(math.inf, *self._dues(), math.inf)
 
@@ -389,11 +389,11 @@ class RealtimeMachine:
 
     def tick(self, now: float, jitter: float = 0.0) -> None:
         """Do what is due."""
-        if self.state is Link.OPEN:
+        if self.state is LinkPhase.OPEN:
             self._tick_open(now, jitter)
-        elif self.state is Link.BACKOFF and now >= self._resume_at:
+        elif self.state is LinkPhase.BACKOFF and now >= self._retries.at:
             self._go(Turn.DUE)
-            self._resume_at = math.inf
+            self._retries.at = math.inf
         for channel in self.channels.values():
             channel.tick(now, ref=self.ref(), is_open=self.is_open)
         self._unneeded(now)

@@ -7,7 +7,7 @@ payload keeps the decoded frame and looks nothing up before it is asked (perform
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from enum import Enum
+from enum import StrEnum
 from typing import Any, Literal, NamedTuple
 
 __all__ = [
@@ -272,7 +272,7 @@ class SendResult(NamedTuple):
     subscribers_notified: int | None = None
 
 
-class RealtimeStatus(str, Enum):
+class RealtimeStatus(StrEnum):
     """Where the connection stands (wire-contract §4.5)."""
 
     IDLE = "idle"
@@ -282,7 +282,7 @@ class RealtimeStatus(str, Enum):
     CLOSED = "closed"
 
 
-class SubscribeStatus(str, Enum):
+class SubscribeStatus(StrEnum):
     """What a status callback is told of a channel.
 
     `SUBSCRIBED` and, after a reconnection, `RESUBSCRIBED`; `RECONNECTING`: the connection or the

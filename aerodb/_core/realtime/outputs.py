@@ -60,10 +60,8 @@ class Outputs:
         self.size += len(text)
         self.stirred = True
 
-    def next_frame(self) -> tuple[str, Ticket | None] | None:
-        """The next frame to send, if there is one."""
-        if not self.frames:
-            return None
+    def next_frame(self) -> tuple[str, Ticket | None]:
+        """The next frame to send; there is one."""
         text, ticket = self.frames.popleft()
         self.size -= len(text)
         return text, ticket
@@ -100,3 +98,10 @@ class Outputs:
             _, ticket = self.frames.popleft()
             self.settle(ticket, error=error)
         self.size = 0
+
+    def clear(self) -> None:
+        """Nothing is to be done: another process's business."""
+        self.frames.clear()
+        self.settled, self.ready, self.notices = [], [], []
+        self.size = 0
+        self.stirred = False

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from enum import Enum
 from types import MappingProxyType
 
-__all__ = ["CHANNEL_TABLE", "LINK_TABLE", "Link", "Phase", "Step", "Turn", "table_text"]
+__all__ = ["CHANNEL_TABLE", "LINK_TABLE", "LinkPhase", "Phase", "Step", "Turn", "table_text"]
 
 
-class Link(Enum):
+class LinkPhase(Enum):
     """The states of the connection."""
 
     IDLE = "idle"
@@ -33,7 +33,7 @@ class Turn(Enum):
     DISCONNECT = "disconnect() was called, or the client is closed"
 
 
-def _link_table() -> dict[tuple[Link, Turn], Link]:
+def _link_table() -> dict[tuple[LinkPhase, Turn], LinkPhase]:
     idle, connecting, opened, backoff, closed = Link
     rows = {
         (idle, Turn.WANTED): connecting,
@@ -53,7 +53,7 @@ def _link_table() -> dict[tuple[Link, Turn], Link]:
     return rows
 
 
-LINK_TABLE: Mapping[tuple[Link, Turn], Link] = MappingProxyType(_link_table())
+LINK_TABLE: Mapping[tuple[LinkPhase, Turn], LinkPhase] = MappingProxyType(_link_table())
 """The connection: {(state, event): next}. What is not in it cannot happen, and is a no-op."""
 
 

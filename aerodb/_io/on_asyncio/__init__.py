@@ -7,6 +7,7 @@ from aerodb._io.mutex import Mutex
 from aerodb._io.on_asyncio.aside import apart, soon
 from aerodb._io.on_asyncio.client import HttpClient
 from aerodb._io.on_asyncio.colour import ContextGuard, Executable
+from aerodb._io.on_asyncio.dispatch import Dispatcher, at_exit, check_handler
 from aerodb._io.on_asyncio.primitives import Event, Lock, Queue, Worker, call, pause
 from aerodb._io.on_asyncio.stream import ByteStream
 from aerodb._io.on_asyncio.websocket import WebSocket
@@ -15,6 +16,7 @@ from aerodb._io.values import jitter, monotonic, new_id, wall_clock
 __all__ = [
     "ByteStream",
     "ContextGuard",
+    "Dispatcher",
     "Event",
     "Executable",
     "HttpClient",
@@ -24,7 +26,9 @@ __all__ = [
     "WebSocket",
     "Worker",
     "apart",
+    "at_exit",
     "call",
+    "check_handler",
     "jitter",
     "logger",
     "monotonic",
