@@ -338,7 +338,7 @@ class ChannelMachine:
                 if gap is not None:
                     self.deliver(gap)
         if seq is not None:
-            cursor.seq = seq
+            cursor.seq = cursor.last = seq
         item = RealtimePayload(kind, frame, inner, self.name, seq, size)
         for inbox in self.inboxes:
             if inbox.put(item):

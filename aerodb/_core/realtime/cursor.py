@@ -27,10 +27,11 @@ class Cursor:
     Attributes:
         epoch: Which log the position is in; it changes when a server starts without its history.
         seq: Everything up to here has come, or cannot come any more.
+        last: The position of the last event itself: what is missing comes after it.
         n: The number of the last event since the server confirmed the subscription.
     """
 
-    __slots__ = ("_away", "_channel", "_joined", "epoch", "n", "seq")
+    __slots__ = ("_away", "_channel", "_joined", "epoch", "last", "n", "seq")
 
     def __init__(self, channel: str) -> None:
         self._channel = channel
@@ -39,7 +40,7 @@ class Cursor:
     def reset(self) -> None:
         """Begin anew: what was before does not matter any more."""
         self.epoch: str | None = None
-        self.seq = -1
+        self.seq = self.last = -1
         self.n = 0
         self._joined = False
         self._away = False
@@ -72,7 +73,7 @@ class Cursor:
         gap = self._gap(epoch, seq, resumed)
         if not (resumed == "ok" and gap is None and self._joined):
             # a resumed one goes on where it was: what is replayed now is below `seq`
-            self.seq = -1 if seq is None else seq
+            self.seq = self.last = -1 if seq is None else seq
         self.epoch = epoch if isinstance(epoch, str) else None
         self._joined, self._away = True, False
         return gap
@@ -87,7 +88,7 @@ class Cursor:
             return None
         elif resumed == "gap":
             reason = "buffer_overrun"
-        after = None if self.seq < 0 else self.seq
+        after = None if self.last < 0 else self.last
         return GapNotice(reason, self._channel, after=after, until=seq)
 
     def holes(self, frame: Frame, n: object, seq: int | None) -> GapNotice | None:
@@ -99,7 +100,7 @@ class Cursor:
             self.n = max(self.n, number)
         if missed <= 0:
             return None
-        after = None if self.seq < 0 else self.seq
+        after = None if self.last < 0 else self.last
         until = None if seq is None else seq - 1
         return GapNotice("server_dropped", self._channel, missed=missed, after=after, until=until)
 

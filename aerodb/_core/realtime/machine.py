@@ -431,13 +431,16 @@ class RealtimeMachine:
             self.malformed += 1
             return
         if frame.get("type") == "event":
-            channel = self.channels.get(frame.get("channel"))  # type: ignore[arg-type]
             inner = frame.get("payload")
-            if channel is not None and type(inner) is dict:
-                kind = inner.get("type")
-                if kind in CHANGES:
-                    channel.change(kind, frame, inner, len(text))
-                    return
+            try:
+                channel = self.channels.get(frame.get("channel"))  # type: ignore[arg-type]
+                kind = inner.get("type") if type(inner) is dict else None
+                plain = channel is not None and kind in CHANGES
+            except TypeError:  # a list for a name
+                plain = False
+            if plain:
+                channel.change(kind, frame, inner, len(text))  # type: ignore[union-attr]
+                return
         incoming.read(self, frame, len(text), now)
         if self.out.stirred:
             self.replan(now)

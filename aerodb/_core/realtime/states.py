@@ -34,7 +34,7 @@ class Turn(Enum):
 
 
 def _link_table() -> dict[tuple[LinkPhase, Turn], LinkPhase]:
-    idle, connecting, opened, backoff, closed = Link
+    idle, connecting, opened, backoff, closed = LinkPhase
     rows = {
         (idle, Turn.WANTED): connecting,
         (backoff, Turn.WANTED): connecting,
