@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Self, TypeVar, overload
 
 from aerodb._core.errors import client_error
-from aerodb._core.realtime import calls
+from aerodb._core.realtime import calls, sending
 from aerodb._core.realtime.calls import handler_for
 from aerodb._core.realtime.channel import ChannelMachine
 from aerodb._core.realtime.handlers import Handler
@@ -342,7 +342,7 @@ class AsyncRealtimeChannel:
         machine = self._link.machine
         return await self._carry_out(
             ticket,
-            lambda now: machine.broadcast(self._machine, event, payload, ticket),
+            lambda now: sending.broadcast(machine, self._machine, event, payload, ticket),
             timeout,
             SendResult(),
         )
@@ -375,7 +375,7 @@ class AsyncRealtimeChannel:
             return AeroDBResponse(error=problem)
         ticket, machine = Ticket(Event(), "sent"), self._link.machine
         return await self._carry_out(
-            ticket, lambda now: machine.track(self._machine, state, ticket), timeout, None
+            ticket, lambda now: sending.track(machine, self._machine, state, ticket), timeout, None
         )
 
     async def _carry_out(

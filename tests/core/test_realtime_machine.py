@@ -18,6 +18,7 @@ from aerodb._core.realtime.messages import (
     SubscribeStatus,
 )
 from aerodb._core.realtime.outputs import Ticket
+from aerodb._core.realtime.sending import broadcast, track
 from aerodb._core.realtime.states import (
     CHANNEL_TABLE,
     LINK_TABLE,
@@ -632,20 +633,20 @@ def test_a_heartbeat_moves_the_cursor() -> None:
 def test_sending_is_for_the_joined_only_and_its_end_is_known() -> None:
     world = World()
     channel, _ = world.channel()
-    problem = world.machine.broadcast(channel, "x", 1, Ticket(None))
+    problem = broadcast(world.machine, channel, "x", 1, Ticket(None))
     assert problem is not None
     assert problem.code == "NOT_CONNECTED"
     world.subscribe(channel)
     plain, acked, lost = Ticket(None, "sent"), Ticket(None), Ticket(None)
-    assert world.machine.broadcast(channel, "x", {"a": 1}, plain) is None
-    assert world.machine.broadcast(channel, "x", {"a": 1}, acked) is None
+    assert broadcast(world.machine, channel, "x", {"a": 1}, plain) is None
+    assert broadcast(world.machine, channel, "x", {"a": 1}, acked) is None
     world.carry()
     assert plain.done
     assert plain.error is None
     assert acked.data == SendResult(3)
     assert [one.get("ref") is not None for one in world.sent[1:]] == [False, True]
     world._serve = lambda frame: None  # type: ignore[method-assign]
-    world.machine.broadcast(channel, "x", None, lost)
+    broadcast(world.machine, channel, "x", None, lost)
     world.carry()
     world.kill()
     assert lost.error is not None
@@ -653,7 +654,7 @@ def test_sending_is_for_the_joined_only_and_its_end_is_known() -> None:
     world.machine.state = LinkPhase.OPEN
     channel.phase = Phase.JOINED
     unsent = Ticket(None, "sent")
-    world.machine.broadcast(channel, "x", None, unsent)
+    broadcast(world.machine, channel, "x", None, unsent)
     world.machine.lost(1006, "", world.now, 0.5)
     assert unsent.error is not None
     assert not unsent.error.maybe_applied
@@ -663,7 +664,7 @@ def test_what_waits_to_be_sent_is_bounded() -> None:
     world, channel, _ = joined()
     refused = 0
     for _ in range(40):
-        problem = world.machine.broadcast(channel, "x", "y" * 60_000, Ticket(None, "sent"))
+        problem = broadcast(world.machine, channel, "x", "y" * 60_000, Ticket(None, "sent"))
         refused += problem is not None
     assert refused > 20
     assert world.machine.out.size <= 1024 * 1024
@@ -675,7 +676,7 @@ def test_errors_belong_to_whom_they_name() -> None:
         {"type": "error", "code": "rate_limit_exceeded", "ref": frame["ref"], "message": "slow"}
     )
     ticket = Ticket(None)
-    world.machine.broadcast(channel, "x", 1, ticket)
+    broadcast(world.machine, channel, "x", 1, ticket)
     world.carry()
     assert ticket.error is not None
     assert ticket.error.code == "rate_limit_exceeded"
@@ -691,14 +692,14 @@ def test_errors_belong_to_whom_they_name() -> None:
 
 def test_presence_is_told_again_after_a_reconnection() -> None:
     world, channel, _ = joined()
-    assert world.machine.track(channel, {"mood": "good"}, Ticket(None, "sent")) is None
+    assert track(world.machine, channel, {"mood": "good"}, Ticket(None, "sent")) is None
     world.carry()
     world.kill()
     world.pass_time(2)
     frames = [one for one in world.sent if one["type"] == "presence"]
     assert [one["payload"] for one in frames] == [{"mood": "good"}] * 2
     assert world.sent[-1] is frames[1]  # after the subscription was confirmed
-    world.machine.track(channel, None, Ticket(None, "sent"))
+    track(world.machine, channel, None, Ticket(None, "sent"))
     world.carry()
     world.kill()
     world.pass_time(2)

@@ -8,7 +8,7 @@ under a mutex, waits as `plan` says, and does what `out` holds. What frames mean
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from aerodb._core.errors import client_error
@@ -22,7 +22,7 @@ from aerodb._core.realtime.closing import (
     ending_of,
     why_closed,
 )
-from aerodb._core.realtime.frames import auth_frame, broadcast_frame
+from aerodb._core.realtime.frames import auth_frame
 from aerodb._core.realtime.liveness import Liveness
 from aerodb._core.realtime.messages import CHANGES, RealtimeStatus
 from aerodb._core.realtime.outputs import Outputs, Ticket
@@ -33,8 +33,6 @@ from aerodb.types import AeroDBError
 __all__ = ["RealtimeMachine"]
 
 AUTH_SECONDS = 10.0
-MAX_UNSENT = 1024 * 1024
-"""Bytes of frames that may wait to be sent (reliability W10)."""
 
 
 class RealtimeMachine:
@@ -147,45 +145,6 @@ class RealtimeMachine:
         """Forget a channel that is not subscribed."""
         if self.channels.get(channel.name) is channel and channel.phase is Phase.IDLE:
             del self.channels[channel.name]
-
-    def broadcast(
-        self, channel: ChannelMachine, event: str, payload: Any, ticket: Ticket
-    ) -> AeroDBError | None:
-        """Send to the others on a channel; why not, if not. Raises BadValue for a bad payload."""
-        acked = ticket.when == "answer"
-        ref = self.ref() if acked else None
-        frame = broadcast_frame(channel.name, event, payload, ref)
-        problem = self._unsendable(channel, frame)
-        if problem is None:
-            if ref is not None:
-                self.pending[ref] = ticket
-            self.out.send(frame, ticket)
-        return problem
-
-    def track(
-        self, channel: ChannelMachine, state: Mapping[str, Any] | None, ticket: Ticket
-    ) -> AeroDBError | None:
-        """Say that somebody is there, or no more; why not, if not. Raises BadValue."""
-        problem = self._unsendable(channel, "")
-        if problem is None:
-            channel.track(state, ticket)
-        return problem
-
-    def _unsendable(self, channel: ChannelMachine, frame: str) -> AeroDBError | None:
-        """Nothing is queued for a connection that is not there (§4.8), nor without bound."""
-        if not self.is_open or channel.phase is not Phase.JOINED:
-            return client_error(
-                "NOT_CONNECTED",
-                f"channel {channel.name!r} is not subscribed; nothing was sent",
-                hint="await subscribe() first; after a loss of connection, wait for RESUBSCRIBED",
-            )
-        if self.out.size + len(frame) > MAX_UNSENT:
-            return client_error(
-                "NOT_CONNECTED",
-                "too much waits to be sent already; nothing was sent",
-                hint="the server or the network is slower than this program sends",
-            )
-        return None
 
     def forget(self, ticket: Ticket) -> None:
         """A caller does not wait any more."""
@@ -431,15 +390,17 @@ class RealtimeMachine:
             self.malformed += 1
             return
         if frame.get("type") == "event":
-            inner = frame.get("payload")
-            try:
-                channel = self.channels.get(frame.get("channel"))  # type: ignore[arg-type]
-                kind = inner.get("type") if type(inner) is dict else None
-                plain = channel is not None and kind in CHANGES
-            except TypeError:  # a list for a name
-                plain = False
-            if plain:
-                channel.change(kind, frame, inner, len(text))  # type: ignore[union-attr]
+            inner: Any = frame.get("payload")
+            channel: Any = None
+            if type(inner) is dict:
+                kind: Any = inner.get("type")
+                try:
+                    if kind in CHANGES:
+                        channel = self.channels.get(frame["channel"])
+                except (TypeError, KeyError):
+                    channel = None  # a list for a name, or none at all
+            if channel is not None:
+                channel.change(kind, frame, inner, len(text))
                 return
         incoming.read(self, frame, len(text), now)
         if self.out.stirred:

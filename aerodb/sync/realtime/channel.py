@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/realtime/channel.py by scripts/generate.py [f6b05f594b69]: do not edit
+# GENERATED from aerodb_async_src/realtime/channel.py by scripts/generate.py [a45c94debfb6]: do not edit
 """A channel: its handlers, its subscription, what is sent on it and who is there."""
 
 from __future__ import annotations
@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Self, TypeVar, overload
 
 from aerodb._core.errors import client_error
-from aerodb._core.realtime import calls
+from aerodb._core.realtime import calls, sending
 from aerodb._core.realtime.calls import handler_for
 from aerodb._core.realtime.channel import ChannelMachine
 from aerodb._core.realtime.handlers import Handler
@@ -342,7 +342,7 @@ class RealtimeChannel:
         machine = self._link.machine
         return self._carry_out(
             ticket,
-            lambda now: machine.broadcast(self._machine, event, payload, ticket),
+            lambda now: sending.broadcast(machine, self._machine, event, payload, ticket),
             timeout,
             SendResult(),
         )
@@ -375,7 +375,7 @@ class RealtimeChannel:
             return AeroDBResponse(error=problem)
         ticket, machine = Ticket(Event(), "sent"), self._link.machine
         return self._carry_out(
-            ticket, lambda now: machine.track(self._machine, state, ticket), timeout, None
+            ticket, lambda now: sending.track(machine, self._machine, state, ticket), timeout, None
         )
 
     def _carry_out(
