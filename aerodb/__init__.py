@@ -14,7 +14,7 @@ from aerodb._version import __version__
 
 if TYPE_CHECKING:
     from aerodb._core.database import Range, col, embed
-    from aerodb._core.health import HealthStatus
+    from aerodb._core.health import ClientStatus, HealthStatus
     from aerodb._core.identity import (
         AuthChange,
         AuthData,
@@ -25,6 +25,16 @@ if TYPE_CHECKING:
         User,
     )
     from aerodb._core.options import ClientOptions
+    from aerodb._core.realtime.messages import (
+        BroadcastMessage,
+        GapNotice,
+        PresenceMessage,
+        RealtimePayload,
+        RealtimeStatus,
+        SendResult,
+        SubscribeStatus,
+    )
+    from aerodb._core.realtime_options import RealtimeOptions
     from aerodb._io.session_file import FileSessionStore, MemorySessionStore, SessionStore
     from aerodb.aio.client import AsyncAeroDBClient
     from aerodb.sync.client import AeroDBClient
@@ -38,17 +48,26 @@ __all__ = [
     "AsyncAeroDBClient",
     "AuthChange",
     "AuthData",
+    "BroadcastMessage",
     "ClientOptions",
+    "ClientStatus",
     "FileSessionStore",
+    "GapNotice",
     "HealthStatus",
     "MemorySessionStore",
     "Page",
     "PasswordPolicy",
+    "PresenceMessage",
     "Range",
+    "RealtimeOptions",
+    "RealtimePayload",
+    "RealtimeStatus",
     "ResponseMeta",
+    "SendResult",
     "Session",
     "SessionInfo",
     "SessionStore",
+    "SubscribeStatus",
     "User",
     "__version__",
     "col",
@@ -63,17 +82,26 @@ _HOMES = {
     "AsyncAeroDBClient": "aerodb.aio.client",
     "AuthChange": "aerodb._core.identity",
     "AuthData": "aerodb._core.identity",
+    "BroadcastMessage": "aerodb._core.realtime.messages",
     "ClientOptions": "aerodb._core.options",
+    "ClientStatus": "aerodb._core.health",
     "FileSessionStore": "aerodb._io.session_file",
+    "GapNotice": "aerodb._core.realtime.messages",
     "HealthStatus": "aerodb._core.health",
     "MemorySessionStore": "aerodb._io.session_file",
     "Page": "aerodb._core.identity",
     "PasswordPolicy": "aerodb._core.identity",
+    "PresenceMessage": "aerodb._core.realtime.messages",
     "Range": "aerodb._core.database",
+    "RealtimeOptions": "aerodb._core.realtime_options",
+    "RealtimePayload": "aerodb._core.realtime.messages",
+    "RealtimeStatus": "aerodb._core.realtime.messages",
     "ResponseMeta": "aerodb.types",
+    "SendResult": "aerodb._core.realtime.messages",
     "Session": "aerodb._core.identity",
     "SessionInfo": "aerodb._core.identity",
     "SessionStore": "aerodb._io.session_file",
+    "SubscribeStatus": "aerodb._core.realtime.messages",
     "User": "aerodb._core.identity",
     "col": "aerodb._core.database",
     "embed": "aerodb._core.database",

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/realtime/_link.py by scripts/generate.py [2e70191aa419]: do not edit
+# GENERATED from aerodb_async_src/realtime/_link.py by scripts/generate.py [b0b10febdeb1]: do not edit
 """The one connection of a client: waits, and has `RealtimeMachine` decide.
 
 One worker connects, reads and rests, as the machine's state says; nobody else touches the
@@ -272,6 +272,8 @@ class AsyncLink:
         """Connect, read, rest, until nobody needs the connection."""
         try:
             while True:
+                if self._socket is not None:
+                    await self._read(self._socket)
                 with self.mutex:
                     state = self.machine.state
                     if state in (LinkPhase.IDLE, LinkPhase.CLOSED):
@@ -279,8 +281,6 @@ class AsyncLink:
                         return
                 if state is LinkPhase.CONNECTING:
                     await self._connect()
-                elif state is LinkPhase.OPEN:
-                    await self._read()
                 else:
                     await self._rest()
         except BaseException:
@@ -325,10 +325,9 @@ class AsyncLink:
         if waiting:
             await self._alarm.wait(min(60.0, max(0.0, deadline - monotonic())))
 
-    async def _read(self) -> None:
-        """Take in what comes, as long as the machine wants this connection."""
-        socket, machine, mutex = self._socket, self.machine, self.mutex
-        assert socket is not None
+    async def _read(self, socket: WebSocket) -> None:
+        """Take in what comes, as long as the machine wants this connection; then end it."""
+        machine, mutex = self.machine, self.mutex
         receive, out = socket.receive, machine.out
         try:
             while machine.state is LinkPhase.OPEN:

@@ -1,16 +1,14 @@
-# GENERATED from aerodb_async_src/realtime/channel.py by scripts/generate.py [a45c94debfb6]: do not edit
+# GENERATED from aerodb_async_src/realtime/channel.py by scripts/generate.py [444b09309175]: do not edit
 """A channel: its handlers, its subscription, what is sent on it and who is there."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Self, TypeVar, overload
+from typing import Any, Self
 
 from aerodb._core.errors import client_error
 from aerodb._core.realtime import calls, sending
-from aerodb._core.realtime.calls import handler_for
 from aerodb._core.realtime.channel import ChannelMachine
-from aerodb._core.realtime.handlers import Handler
 from aerodb._core.realtime.inbox import Overflow
 from aerodb._core.realtime.messages import ChannelEvent, SendResult
 from aerodb._core.realtime.outputs import Notice, Ticket
@@ -23,12 +21,11 @@ from aerodb.types import AeroDBAPIError, AeroDBError, AeroDBResponse
 from .._transport import Transport  # noqa: TID252  # of the same twin, whichever it is
 from ._lane import Lane
 from ._link import Link
+from ._registering import Registering
 from .stream import EventStream, Listening
 
-H = TypeVar("H", bound=Callable[..., Any])
 
-
-class RealtimeChannel:
+class RealtimeChannel(Registering):
     """A channel of `client.channel(name)`.
 
     `client.channel("posts").on("INSERT", handler).subscribe()`. Handlers are called in
@@ -36,8 +33,7 @@ class RealtimeChannel:
     client. They survive `unsubscribe()` and every reconnection.
     """
 
-    __slots__ = ("_lane", "_link", "_machine", "_problem", "_schema", "_stream", "_transport",
-                 "name")  # fmt: skip
+    __slots__ = ("_problem", "_stream", "_transport")
 
     def __init__(self, link: Link, transport: Transport, name: str, schema: str) -> None:
         self.name = name
@@ -85,156 +81,6 @@ class RealtimeChannel:
     def dropped(self) -> int:
         """How many events were dropped because its handlers were too slow."""
         return self._lane.inbox.dropped
-
-    # --- handlers -------------------------------------------------------------------------
-
-    @overload
-    def on(
-        self,
-        event: str,
-        callback: None = None,
-        *,
-        table: str | None = None,
-        schema: str | None = None,
-        filter: str | None = None,
-    ) -> Callable[[H], H]: ...
-
-    @overload
-    def on(
-        self,
-        event: str,
-        callback: Callable[[Any], Any],
-        *,
-        table: str | None = None,
-        schema: str | None = None,
-        filter: str | None = None,
-    ) -> Self: ...
-
-    def on(
-        self,
-        event: str,
-        callback: Callable[[Any], Any] | None = None,
-        *,
-        table: str | None = None,
-        schema: str | None = None,
-        filter: str | None = None,
-    ) -> Any:
-        """Call `callback` with each change: `INSERT`, `UPDATE`, `DELETE`, or `*` for all three.
-
-        It gets a `RealtimePayload`. Without a callback this is a decorator. Without `table`,
-        `schema` and `filter` it hears all changes of the channel, which is that of the table it is
-        named after; with them it asks the server for exactly those, see `on_changes`.
-
-        Raises:
-            TypeError, ValueError: The callback or an argument cannot be meant so.
-        """
-        narrow = {"table": table, "schema": schema, "filter": filter}
-        return self._register("change", event, callback, narrow)
-
-    @overload
-    def on_changes(
-        self,
-        event: str = "*",
-        *,
-        schema: str | None = None,
-        table: str | None = None,
-        filter: str | None = None,
-        callback: None = None,
-    ) -> Callable[[H], H]: ...
-
-    @overload
-    def on_changes(
-        self,
-        event: str = "*",
-        *,
-        schema: str | None = None,
-        table: str | None = None,
-        filter: str | None = None,
-        callback: Callable[[Any], Any],
-    ) -> Self: ...
-
-    def on_changes(
-        self,
-        event: str = "*",
-        *,
-        schema: str | None = None,
-        table: str | None = None,
-        filter: str | None = None,
-        callback: Callable[[Any], Any] | None = None,
-    ) -> Any:
-        """Ask for the changes of a table, and call `callback` with each.
-
-        `table` may be `*`; without it, it is the one that the channel is named after. `filter` is
-        `column=operator.value`, several with commas between: `status=eq.open,price=gt.10`. What
-        is asked for goes to the server with the next `subscribe()`.
-
-        Raises:
-            TypeError, ValueError: The callback or an argument cannot be meant so.
-        """
-        narrow = {"table": table, "schema": schema, "filter": filter, "bound": True}
-        return self._register("change", event, callback, narrow)
-
-    def on_broadcast(self, event: str, callback: Callable[[Any], Any] | None = None) -> Any:
-        """Call `callback` with each `BroadcastMessage` of that name, or of any with `*`."""
-        return self._register("broadcast", event, callback, {})
-
-    def on_presence(self, event: str, callback: Callable[[Any], Any] | None = None) -> Any:
-        """Call `callback` with each `PresenceMessage`: `sync`, `join`, `leave` or `*`."""
-        return self._register("presence", event, callback, {})
-
-    def on_gap(self, callback: Callable[[Any], Any] | None = None) -> Any:
-        """Call `callback` with a `GapNotice` wherever changes are missing."""
-        return self._register("gap", "*", callback, {})
-
-    def _register(
-        self,
-        kind: str,
-        event: str,
-        callback: Callable[[Any], Any] | None,
-        narrow: Mapping[str, Any],
-    ) -> Any:
-        def add(function: Callable[[Any], Any]) -> Any:
-            check_handler(function)
-            handler = handler_for(
-                kind,
-                event,
-                function,
-                channel=self.name,
-                default_schema=self._schema,
-                **narrow,
-            )
-            self._add(handler)
-            return function
-
-        if callback is None:
-            return add
-        add(callback)
-        return self
-
-    def _add(self, handler: Handler) -> None:
-        machine, inbox = self._machine, self._lane.inbox
-        with self.mutex:
-            machine.handlers.add(handler)
-            if inbox not in machine.inboxes:
-                machine.inboxes = (*machine.inboxes, inbox)
-
-    def off(self, event: str, callback: Callable[[Any], Any] | None = None) -> Self:
-        """Call it no more: the one given to `on(event, ...)`, or all of that event."""
-        with self.mutex:
-            self._machine.handlers.remove("change", event.upper(), callback)
-        return self
-
-    def off_broadcast(self, event: str, callback: Callable[[Any], Any] | None = None) -> Self:
-        """As `off`, for `on_broadcast`."""
-        with self.mutex:
-            self._machine.handlers.remove("broadcast", event, callback)
-        return self
-
-    def off_presence(self, event: str, callback: Callable[[Any], Any] | None = None) -> Self:
-        """As `off`, for `on_presence`."""
-        with self.mutex:
-            self._machine.handlers.remove("presence", event, callback)
-        return self
 
     # --- the subscription -----------------------------------------------------------------
 
