@@ -23,6 +23,11 @@ class Assembly:
         self._parts = bytearray()
 
     @property
+    def is_open(self) -> bool:
+        """Whether a message has begun that is not complete."""
+        return self._opcode != 0
+
+    @property
     def room(self) -> int:
         """How many bytes the next frame may have."""
         return self.limit - len(self._parts)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import re
 from collections.abc import Sequence
 from urllib.parse import unquote, urlsplit
 
@@ -31,6 +32,7 @@ GRACE_SECONDS = 1.0
 
 _HEAD_LIMIT = 64 * 1024
 _BODY_LIMIT = 64 * 1024
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")  # RFC 9110 §5.5
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _OURS = frozenset(
     {b"host", b"upgrade", b"connection", b"content-length", b"transfer-encoding", b"cookie"}
@@ -75,6 +77,8 @@ class Opening:
 
     def __init__(self, method: str, target: str, headers: HeaderPairs) -> None:
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_HEAD_LIMIT)
+        if any(_CONTROL.search(value) for _, value in headers):  # h11 lets some pass
+            raise refused_locally(sent=False)
         try:
             made = h11.Request(method=method, target=target, headers=list(headers))
             self._request = self._http.send(made) or b""
@@ -83,6 +87,7 @@ class Opening:
             raise refused_locally(sent=False) from None
         self.is_over = False
         self.rest = b""
+        self._start = b""
         self._refusal: h11.Response | None = None
         self._body = b""
 
@@ -98,6 +103,9 @@ class Opening:
 
     def feed(self, data: bytes) -> None:
         """Take what came; b"" means that the peer sends no more."""
+        self._start = (self._start + data)[:5]
+        if not b"HTTP/".startswith(self._start):  # h11 would wait for a whole head
+            raise not_http(sent=self.reaches_server)
         try:
             self._http.receive_data(data)
             while not self.is_over:

@@ -8,6 +8,22 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import suppress
+from typing import Protocol
+
+
+class Abortable(Protocol):
+    """What can be ended at once."""
+
+    def abort(self) -> None:
+        """End it."""
+
+
+async def ends_with_the_loop(owner: Abortable) -> AsyncGenerator[None, None]:
+    """Suspended until the loop ends, and `owner` with it."""
+    try:
+        yield
+    finally:
+        owner.abort()
 
 
 def start(generator: AsyncGenerator[None, None]) -> None:

@@ -14,58 +14,47 @@ import contextlib
 import logging
 import os
 import socket
-import ssl
-from collections import deque
-from collections.abc import AsyncGenerator, Coroutine
-from typing import Any
 
 from websockets.exceptions import ProtocolError
-from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN, Protocol, Side
 
 from aerodb._core.websocket import ABNORMAL, SocketClosed, SocketSettings
 from aerodb._io import forks
-from aerodb._io.assembly import Assembly, decoded
-from aerodb._io.failures import broken
-from aerodb._io.handshake import GRACE_SECONDS, Opening
+from aerodb._io.on_asyncio.elsewhere import is_here, run_there
+from aerodb._io.on_asyncio.intake import Intake
 from aerodb._io.on_asyncio.keepalive import Keepalive
-from aerodb._io.on_asyncio.lifetime import finish, start
-from aerodb._io.tls import handshake_failed
+from aerodb._io.on_asyncio.lifetime import ends_with_the_loop, finish, start
+from aerodb._io.on_asyncio.opening import OpeningProtocol
 
 ENOUGH = 4 * 1024 * 1024
-"""Reading pauses when so much waits to be received; each message counts `OVERHEAD` on top."""
-OVERHEAD = 100
+"""Reading pauses when so much waits to be received."""
 _TURN = 100
 _LINGER_SECONDS = 1.0
 _LOST = "the connection was lost"
 _PARENTS = "the connection is the parent process's"
 
-TEXT, DATA = Opcode.TEXT, (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
-
 # `websockets` logs headers and texts as they are (X15). It asks for the level once a connection.
 _SILENT = logging.Logger("aerodb.silent", logging.CRITICAL + 1)
 
 
-class Link(asyncio.Protocol):
+class Link(OpeningProtocol):
     """One connection: first in its opening, then a WebSocket. Belongs to one loop."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, sock: socket.socket, settings: SocketSettings
     ) -> None:
-        self._loop = loop
+        super().__init__(loop)
         self._sock = sock
         self._pid = os.getpid()
-        self._transport: asyncio.Transport | None = None
-        self._opening: Opening | None = None
-        self._opened: asyncio.Future[None] | None = None
         self._live = False
         limit = settings.max_message_bytes
         self._protocol = Protocol(Side.CLIENT, max_size=limit, logger=_SILENT)
-        self._assembly = Assembly(limit)
-        self._inbox: deque[str | bytes] = deque()
-        self._held = 0
+        self._intake = Intake(self._protocol, limit)
+        self._inbox = self._intake.inbox
         self._turn = 0
         self._reader: asyncio.Future[None] | None = None
+        self._until: float | None = None
+        self._alarm: asyncio.TimerHandle | None = None
         self._woken = False
         self.is_paused = False
         self._closing = False
@@ -77,15 +66,14 @@ class Link(asyncio.Protocol):
         self._patience = settings.ping_interval + settings.ping_timeout
         self._keepalive = Keepalive(loop, self, settings)
         self._linger: asyncio.TimerHandle | None = None
-        self._with_the_loop = _end_with_the_loop(self)
+        self._with_the_loop = ends_with_the_loop(self)
         forks.watch(self)
 
     # What asyncio calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Part of asyncio's interface."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        super().connection_made(transport)
         start(self._with_the_loop)
 
     def data_received(self, data: bytes) -> None:
@@ -107,14 +95,14 @@ class Link(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Part of asyncio's interface. Also called after our own `abort`."""
-        if self._opening is not None:
-            self._settle_opening(broken(sent=self._opening.reaches_server))
+        super().connection_lost(exc)
         self._finish(ABNORMAL, _LOST)
         if not self._gone.done():
             self._gone.set_result(None)
         self.resume_writing()
-        if self._linger is not None:
-            self._linger.cancel()
+        for timer in (self._linger, self._alarm):
+            if timer is not None:
+                timer.cancel()
         finish(self._with_the_loop)
 
     def pause_writing(self) -> None:
@@ -130,106 +118,30 @@ class Link(asyncio.Protocol):
         for writer in self._writers:
             _settle(writer)
 
-    # The opening
-
-    async def exchange(self, opening: Opening) -> None:
-        """Send a request of the opening, wait for its answer."""
-        if self._end is not None:
-            raise broken(sent=False)
-        self._opening = opening
-        self._opened = self._loop.create_future()
-        self._write(opening.request())
-        try:
-            await self._opened
-        finally:
-            self._opening = self._opened = None
-
-    async def start_tls(self, context: ssl.SSLContext, host: str) -> None:
-        """TLS from here on, inside a proxy's tunnel."""
-        assert self._transport is not None
-        try:
-            transport = await self._loop.start_tls(
-                self._transport, self, context, server_hostname=host
-            )
-        except ssl.SSLError as error:
-            raise handshake_failed(host, error) from None
-        except OSError:
-            raise broken(sent=False) from None
-        if transport is None:
-            raise broken(sent=False)
-        self._transport = transport
-
-    def _feed_opening(self, data: bytes) -> None:
-        opening = self._opening
-        if opening is None:  # the peer spoke before it was asked
-            if data:
-                self._finish(ABNORMAL, "the server did not keep to the handshake")
-                self.abort()
-            return
-        was_refused = opening.is_refused
-        try:
-            opening.feed(data)
-        except Exception as error:  # noqa: BLE001  # raised by `exchange`
-            self._settle_opening(error)
-            return
-        if opening.is_over:
-            self._go_on(opening)
-        elif opening.is_refused and not was_refused:
-            self._loop.call_later(GRACE_SECONDS, self._no_more_body, opening)
-
-    def _go_on(self, opening: Opening) -> None:
-        self._opening = None
-        self._settle_opening(None)
-        if opening.reaches_server:
-            self._live = True
-            self._keepalive.start()
-            if opening.rest:
-                self._read(opening.rest)
-
-    def _no_more_body(self, opening: Opening) -> None:
-        if opening is self._opening:
-            try:
-                opening.finish()
-            except Exception as error:  # noqa: BLE001  # raised by `exchange`
-                self._settle_opening(error)
-
-    def _settle_opening(self, error: Exception | None) -> None:
-        opened = self._opened
-        if opened is None or opened.done():
-            return
-        if error is None:
-            opened.set_result(None)
-        else:
-            opened.set_exception(error)
-
     # Reading
 
+    def _begin(self, rest: bytes) -> None:
+        self._live = True
+        self._keepalive.start()
+        if rest:
+            self._read(rest)
+
+    def _intruded(self) -> None:
+        self.lose("the server did not keep to the handshake")
+
     def _read(self, data: bytes) -> None:
-        protocol, inbox = self._protocol, self._inbox
-        protocol.receive_data(data)
+        protocol, intake = self._protocol, self._intake
         try:
-            for frame in protocol.events_received():
-                assert isinstance(frame, Frame)
-                if frame.opcode is TEXT and frame.fin:
-                    message = decoded(TEXT, frame.data)
-                elif frame.opcode in DATA:
-                    whole = self._assembly.add(frame.opcode, frame.fin, frame.data)
-                    if whole is None:
-                        continue
-                    message = whole
-                else:
-                    continue
-                inbox.append(message)
-                self._held += len(message) + OVERHEAD
+            intake.feed(data)
         except SocketClosed as error:
             protocol.fail(error.code, error.reason)
             self._finish(error.code, error.reason)
         self._answer()
         if protocol.state is not OPEN:
             self._look_for_end()
-        elif self._held > ENOUGH and not self.is_paused:
+        elif intake.held > ENOUGH and not self.is_paused:
             self._pause()
-        if inbox and self._reader is not None:
+        if intake.inbox and self._reader is not None:
             _settle(self._reader)
 
     def _discard(self, data: bytes) -> None:
@@ -255,6 +167,8 @@ class Link(asyncio.Protocol):
         close = protocol.close_sent if broke_rules else protocol.close_rcvd
         if close is not None:
             self._finish(int(close.code), close.reason)
+            if not broke_rules and self._transport is not None:
+                self._transport.close()  # all is said, by both sides
 
     def _finish(self, code: int, reason: str) -> None:
         """No more is received. The peer has some time to end the connection; then we do."""
@@ -288,9 +202,8 @@ class Link(asyncio.Protocol):
             self._turn = 0
             await asyncio.sleep(0)  # others have their turn too, however much there is to read
         self._turn += 1
-        message = inbox.popleft()
-        self._held -= len(message) + OVERHEAD
-        if self.is_paused and self._held < ENOUGH // 2:
+        message = self._intake.take()
+        if self.is_paused and self._intake.held < ENOUGH // 2:
             self._go_on_reading()
         return message
 
@@ -302,13 +215,11 @@ class Link(asyncio.Protocol):
             if self._reader is not None:
                 raise RuntimeError("another task is receiving from this WebSocket")
             reader = self._reader = self._loop.create_future()
-            timer = None if timeout is None else self._loop.call_later(timeout, _settle, reader)
+            self._set_alarm(timeout)
             try:
                 await reader
             finally:
                 self._reader = None
-                if timer is not None:
-                    timer.cancel()
         self._turn = 0
         if self._woken:
             self._woken = False
@@ -318,6 +229,25 @@ class Link(asyncio.Protocol):
             return False
         return True
 
+    def _set_alarm(self, timeout: float | None) -> None:
+        """One timer serves many waits: nearly all of them end long before it would ring."""
+        self._until = None if timeout is None else self._loop.time() + timeout
+        alarm = self._alarm
+        if self._until is not None and (alarm is None or alarm.when() > self._until):
+            if alarm is not None:
+                alarm.cancel()
+            self._alarm = self._loop.call_at(self._until, self._rings)
+
+    def _rings(self) -> None:
+        self._alarm = None
+        if self._reader is None or self._until is None:
+            return
+        left = self._until - self._loop.time()
+        if left <= 0:
+            _settle(self._reader)
+        else:
+            self._alarm = self._loop.call_later(left, self._rings)
+
     def _raise_end(self) -> None:
         if self._end is not None:
             raise SocketClosed(*self._end)
@@ -325,7 +255,7 @@ class Link(asyncio.Protocol):
     def wake(self) -> None:
         """See `WebSocket.wake`."""
         self._woken = True
-        if self._is_here():
+        if is_here(self._loop):
             self._ring()
         elif self._is_ours():
             with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits
@@ -339,10 +269,13 @@ class Link(asyncio.Protocol):
 
     async def send(self, text: str) -> None:
         """See `WebSocket.send`."""
-        if self._is_here():
+        if is_here(self._loop):
             await self._send(text)
-        else:
-            await self._there(self._send(text))
+            return
+        self._check_process()
+        self._raise_end()
+        if not await run_there(self._loop, self._send(text)):
+            raise SocketClosed(ABNORMAL, "its event loop runs no more")
 
     async def _send(self, text: str) -> None:
         self._check_process()
@@ -357,11 +290,6 @@ class Link(asyncio.Protocol):
             await self._drain()
         if self._gone.done():
             self._raise_end()
-
-    def _write(self, data: bytes) -> None:
-        transport = self._transport
-        if transport is not None and not transport.is_closing():
-            transport.write(data)
 
     async def _drain(self) -> None:
         """Wait for the peer to take what was sent; not for ever."""
@@ -389,6 +317,11 @@ class Link(asyncio.Protocol):
     # The end
 
     @property
+    def is_forgotten(self) -> bool:
+        """Whether neither side has ended the connection."""
+        return self.is_open and self._end is None
+
+    @property
     def is_open(self) -> bool:
         """Whether there is a socket to let go of."""
         return self._is_ours() and not self._gone.done() and self._sock.fileno() >= 0
@@ -397,33 +330,32 @@ class Link(asyncio.Protocol):
         """See `WebSocket.close`."""
         if not self.is_open:
             return
-        if self._is_here():
+        if is_here(self._loop):
             await self._close(code, reason, timeout)
-        else:
-            with contextlib.suppress(SocketClosed):
-                await self._there(self._close(code, reason, timeout))
+        elif not await run_there(self._loop, self._close(code, reason, timeout)):
+            self.abort()
 
     async def _close(self, code: int, reason: str, timeout: float) -> None:
         protocol = self._protocol
+        if protocol.state is OPEN and self._end is None:
+            try:
+                protocol.send_close(code, reason)
+            except ProtocolError as error:
+                raise ValueError(f"not a close frame: {error}") from None
+            self._closing = True
+            self._write(b"".join(protocol.data_to_send()))
+            self._go_on_reading()
         try:
-            if protocol.state is OPEN and self._end is None:
-                try:
-                    protocol.send_close(code, reason)
-                except ProtocolError as error:
-                    raise ValueError(f"not a close frame: {error}") from None
-                self._closing = True
-                self._write(b"".join(protocol.data_to_send()))
-                self._go_on_reading()
             await asyncio.wait([self._gone], timeout=timeout)
         finally:
             self._abort()
-        await asyncio.wait([self._gone], timeout=timeout)  # in the next turn of the loop
+        await asyncio.wait([self._gone], timeout=_LINGER_SECONDS)  # it takes a turn of the loop
 
     def abort(self) -> None:
         """See `WebSocket.abort`."""
         if not self._is_ours():
             return
-        if self._is_here():
+        if is_here(self._loop):
             self._abort()
             return
         try:
@@ -444,12 +376,6 @@ class Link(asyncio.Protocol):
 
     # Whose it is
 
-    def _is_here(self) -> bool:
-        try:
-            return asyncio.get_running_loop() is self._loop
-        except RuntimeError:
-            return False
-
     def _is_ours(self) -> bool:
         return os.getpid() == self._pid
 
@@ -463,24 +389,7 @@ class Link(asyncio.Protocol):
         forks.graveyard.append((self, self._transport))
         self._abandon(_PARENTS)
 
-    async def _there(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        """Run on the link's own loop, from another one."""
-        if not self._is_ours() or not self._loop.is_running():
-            coroutine.close()
-            self._check_process()
-            raise SocketClosed(*(self._end or (ABNORMAL, "its event loop is not running")))
-        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
-        await asyncio.wrap_future(future)
-
 
 def _settle(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
-
-
-async def _end_with_the_loop(link: Link) -> AsyncGenerator[None, None]:
-    """Suspended until the loop ends, and the link with it."""
-    try:
-        yield
-    finally:
-        link.abort()

@@ -79,6 +79,6 @@ class WebSocket:
 
     def __del__(self) -> None:
         link: Link | None = getattr(self, "_link", None)
-        if link is not None and link.is_open:
+        if link is not None and link.is_forgotten:
             warnings.warn("unclosed AeroDB WebSocket", ResourceWarning, stacklevel=2, source=self)
             link.abort()

@@ -23,18 +23,8 @@ from typing import NoReturn
 from aerodb._core.websocket import ABNORMAL, SocketClosed, SocketSettings
 from aerodb._io import forks
 from aerodb._io.assembly import Assembly
-from aerodb._io.on_threads.frames import (
-    CLOSE,
-    DATA,
-    PING,
-    PONG,
-    TEXT,
-    FrameReader,
-    Incomplete,
-    close_frame,
-    encode,
-    parse_close,
-)
+from aerodb._io.on_threads import frames
+from aerodb._io.on_threads.frames import DATA, FrameReader, Incomplete
 from aerodb._io.on_threads.readiness import Bell, wait_for, wait_for_any
 
 _READ = 64 * 1024
@@ -98,8 +88,7 @@ class Link:
     def _next_message(self) -> str | bytes | None:
         """Return the next message of what was read; None if it is not complete."""
         if self._over or self._torn:
-            self._finish(ABNORMAL, "receiving was interrupted")
-            self._raise_end()
+            self._is_over(ABNORMAL, "receiving was interrupted")
         message = None
         self._torn = True
         try:
@@ -119,13 +108,13 @@ class Link:
         return message
 
     def _take_control(self, opcode: int, data: bytes) -> None:
-        if opcode == PING:
-            self._post(PONG, data)
-        elif opcode == CLOSE:
-            code, reason = parse_close(data)
+        if opcode == frames.PING:
+            self._post(frames.PONG, data)
+        elif opcode == frames.CLOSE:
+            code, reason = frames.parse_close(data)
             if not self._closing:
                 self._closing = True
-                self._post(CLOSE, data)
+                self._post(frames.CLOSE, data)
             self._is_over(code, reason)
 
     def _refuse(self, error: SocketClosed) -> None:
@@ -133,7 +122,7 @@ class Link:
         if not self._over:
             self._closing = True
             self._finish(error.code, error.reason)
-            self._post(CLOSE, close_frame(error.code, error.reason))
+            self._post(frames.CLOSE, frames.close_frame(error.code, error.reason))
             self._linger()
         self._is_over(error.code, error.reason)
 
@@ -205,7 +194,7 @@ class Link:
         self._ping_at = now + self._interval
         if not self._closing:
             self._pong_by = now + self._timeout
-            self._post(PING, os.urandom(4))
+            self._post(frames.PING, os.urandom(4))
 
     def wake(self) -> None:
         """See `WebSocket.wake`."""
@@ -221,7 +210,7 @@ class Link:
 
     def send(self, text: str) -> None:
         """See `WebSocket.send`."""
-        frame = encode(TEXT, text.encode("utf-8"))
+        frame = frames.encode(frames.TEXT, text.encode("utf-8"))
         self._check_process()
         try:
             self._send(frame, monotonic() + self._interval + self._timeout)
@@ -265,7 +254,7 @@ class Link:
 
     def _post(self, opcode: int, data: bytes) -> None:
         """Send a control frame without waiting; of several pongs the last (RFC 6455 §5.5.3)."""
-        self._owed[opcode] = encode(opcode, data)
+        self._owed[opcode] = frames.encode(opcode, data)
         self._flush()
 
     def _flush(self) -> None:
@@ -313,6 +302,11 @@ class Link:
     # The end
 
     @property
+    def is_forgotten(self) -> bool:
+        """Whether neither side has ended the connection."""
+        return self.is_open and self._end is None
+
+    @property
     def is_open(self) -> bool:
         """Whether there is a socket to let go of."""
         return not self._buried and os.getpid() == self._pid
@@ -329,7 +323,7 @@ class Link:
 
     def close(self, code: int, reason: str, timeout: float) -> None:
         """See `WebSocket.close`."""
-        frame = close_frame(code, reason)
+        frame = frames.close_frame(code, reason)
         if not self.is_open:
             return
         deadline = monotonic() + timeout
@@ -346,7 +340,7 @@ class Link:
         with self._one_sender(deadline):
             if not self._closing:
                 self._closing = True
-                self._outbox.append(memoryview(encode(CLOSE, frame)))
+                self._outbox.append(memoryview(frames.encode(frames.CLOSE, frame)))
                 self._drain(deadline)
 
     def _await_end(self, deadline: float) -> None:
@@ -380,13 +374,10 @@ class Link:
                 return
             if self._sending.acquire(blocking=False):
                 self._buried = True
-                self._close_descriptors()
+                self._sock.close()
+                self._bell.close()
                 self._sending.release()
             self._reading.release()
-
-    def _close_descriptors(self) -> None:
-        self._sock.close()
-        self._bell.close()
 
     # Whose it is
 
@@ -400,4 +391,5 @@ class Link:
         self._new_locks()
         self._over = self._buried = True
         self._end = (ABNORMAL, _PARENTS)
-        self._close_descriptors()
+        self._sock.close()
+        self._bell.close()
