@@ -69,6 +69,11 @@ class ScriptedRealtime:
         self.port = 0
 
     @property
+    def log(self) -> list[tuple[int, str, Any]]:
+        """(sequence, channel, change) of all that is remembered."""
+        return list(self._log)
+
+    @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
