@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/test_realtime_link.py by scripts/generate.py [9d2a739b0e11]: do not edit
+# GENERATED from tests/aio/test_realtime_link.py by scripts/generate.py [66d13e52e5dd]: do not edit
 """The realtime connection over real sockets: lost in every way, found again; tokens; identities."""
 
 from __future__ import annotations
@@ -37,13 +37,15 @@ def desk() -> Iterator[TokenDesk]:
 
 
 def make(port: int, **settings: Any) -> AeroDBClient:
-    options = ClientOptions(trust_env=False, realtime=RealtimeOptions(**{**QUICK, **settings}))
+    realtime = RealtimeOptions(**{**QUICK, **settings})
+    options = ClientOptions(trust_env=False, connect_timeout=2, realtime=realtime)
     return AeroDBClient(f"http://127.0.0.1:{port}", KEY, options=options)
 
 
 def make_signed_in(desk: TokenDesk, server: ScriptedRealtime, **settings: Any) -> AeroDBClient:
     """A client whose auth and realtime answer at different places."""
-    options = ClientOptions(trust_env=False, realtime=RealtimeOptions(**{**QUICK, **settings}))
+    realtime = RealtimeOptions(**{**QUICK, **settings})
+    options = ClientOptions(trust_env=False, connect_timeout=2, realtime=realtime)
     return AeroDBClient(
         f"http://127.0.0.1:{desk.server.port}", KEY, realtime_url=server.url, options=options
     )

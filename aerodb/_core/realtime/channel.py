@@ -276,6 +276,9 @@ class ChannelMachine:
         if self.phase is Phase.IDLE:
             return
         self.error = error
+        for inbox in self.inboxes:
+            if inbox.is_lasting:
+                inbox.clear()
         self._settle_waiters(error or client_error("NOT_CONNECTED", "realtime was disconnected"))
         self._left()
 

@@ -27,12 +27,14 @@ class Inbox:
         closed: Nothing more comes in.
         overflowed: It was closed by its own overflow.
         dropped: How many events were lost here so far.
+        is_lasting: It is for handlers, which outlive a subscription: `close` leaves it open.
         generation: Changes when what waits is forgotten: who took some of it forgets that too.
         owner: Whom to ring; the core does not look inside.
     """
 
-    __slots__ = ("_bytes", "_items", "_lasting", "_limit", "_lost", "_max_bytes", "_overflow",
-                 "busy", "channel", "closed", "dropped", "generation", "overflowed",
+    __slots__ = ("_bytes", "_items", "_limit", "_lost", "_max_bytes", "_overflow",
+                 "busy", "channel", "closed", "dropped", "generation", "is_lasting",
+                 "overflowed",
                  "owner")  # fmt: skip
 
     def __init__(
@@ -52,7 +54,7 @@ class Inbox:
         self.overflowed = False
         self.dropped = 0
         self.generation = 0
-        self._lasting = lasting
+        self.is_lasting = lasting
         self._items: deque[ChannelEvent] = deque()
         self._bytes = 0
         self._limit = limit
@@ -166,7 +168,7 @@ class Inbox:
 
     def close(self) -> bool:
         """Take nothing more in; True if whoever reads has to be rung. One that lasts stays."""
-        if self._lasting:
+        if self.is_lasting:
             return False
         self.closed = True
         return self._ring()

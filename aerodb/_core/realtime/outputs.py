@@ -9,7 +9,6 @@ from collections import deque
 from typing import Any, NamedTuple
 
 from aerodb._core.realtime.inbox import Inbox
-from aerodb._core.realtime.messages import ChannelEvent
 from aerodb.types import AeroDBError
 
 __all__ = ["Notice", "Outputs", "Ticket"]
@@ -42,14 +41,14 @@ class Notice(NamedTuple):
 
 
 class Outputs:
-    """What is to be done, in order. `stirred`: there is something."""
+    """What is to be done, in order. `stirred`: there is something besides `ready`."""
 
     __slots__ = ("frames", "notices", "ready", "settled", "size", "stirred")
 
     def __init__(self) -> None:
         self.frames: deque[tuple[str, Ticket | None]] = deque()
         self.settled: list[Ticket] = []
-        self.ready: list[Inbox] = []
+        self.ready: deque[Inbox] = deque()
         self.notices: list[Notice] = []
         self.size = 0
         self.stirred = False
@@ -76,16 +75,9 @@ class Outputs:
         self.settled.append(ticket)
         self.stirred = True
 
-    def deliver(self, inbox: Inbox, item: ChannelEvent) -> None:
-        """Put an event where it is waited for."""
-        if inbox.put(item):
-            self.ready.append(inbox)
-            self.stirred = True
-
     def ring(self, inbox: Inbox) -> None:
-        """Have somebody look at an inbox."""
+        """Have somebody look at an inbox. All that an event stirs: `stirred` stays as it is."""
         self.ready.append(inbox)
-        self.stirred = True
 
     def tell(self, channel: Any, status: Any, error: AeroDBError | None = None) -> None:
         """Have a status told."""
@@ -102,6 +94,7 @@ class Outputs:
     def clear(self) -> None:
         """Nothing is to be done: another process's business."""
         self.frames.clear()
-        self.settled, self.ready, self.notices = [], [], []
+        self.settled, self.notices = [], []
+        self.ready.clear()
         self.size = 0
         self.stirred = False

@@ -56,13 +56,18 @@ class Dispatcher:
     def _spawn(self, job: Callable[[], Awaitable[Any]]) -> None:
         task = self._loop.create_task(self._run(job), name=self._name)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     async def _run(self, job: Callable[[], Awaitable[Any]]) -> None:
+        import asyncio
+
         try:
             await job()
         except Exception:  # noqa: BLE001  # nobody else would hear of it
             logger().exception("dispatching failed")
+        finally:
+            task = asyncio.current_task()
+            if task is not None:
+                self._tasks.discard(task)
 
     def is_inside(self) -> bool:
         """Whether the caller is a job of this one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aerodb._io.forks import watch as watch_forks
 from aerodb._io.log import logger
 from aerodb._io.mutex import Mutex
 from aerodb._io.on_threads.aside import apart, soon
@@ -36,4 +37,5 @@ __all__ = [
     "pause",
     "soon",
     "wall_clock",
+    "watch_forks",
 ]

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/realtime/_link.py by scripts/generate.py [50c0a0275251]: do not edit
+# GENERATED from aerodb_async_src/realtime/_link.py by scripts/generate.py [efab0713f200]: do not edit
 """The one connection of a client: waits, and has `RealtimeMachine` decide.
 
 One worker connects, reads and rests, as the machine's state says; nobody else touches the
@@ -31,6 +31,7 @@ from aerodb._io.on_threads import (
     jitter,
     logger,
     monotonic,
+    watch_forks,
 )
 from aerodb.types import AeroDBError
 
@@ -70,6 +71,7 @@ class Link:
         self._subscription: AuthSubscription | None = None
         self._waits_until = 0.0
         self._worker: Worker | None = None
+        watch_forks(self)
 
     @property
     def is_closed(self) -> bool:
@@ -79,12 +81,13 @@ class Link:
 
     def do(self, act: Callable[[float], Any]) -> Any:
         """Have the machine do something, and do what follows from it; what `act` returned."""
-        self._leave_parent()
+        self.reset_after_fork()
         with self.mutex:
             if self._worker is not None and not self._worker.is_alive:
                 self._worker = None  # its event loop has ended, and the socket with it
                 self._drop_socket()
                 self.machine.abandon()
+                self._reopen_lanes()
             answer = act(monotonic())
             self._see_to_worker()
         self.put_out()
@@ -127,7 +130,7 @@ class Link:
 
     def close(self) -> None:
         """End everything within a few seconds, also from within a handler."""
-        self._leave_parent()
+        self.reset_after_fork()
         self._closed = True
         with self.mutex:
             worker = self._worker
@@ -156,7 +159,7 @@ class Link:
         if self._dispatcher is not None:
             self._dispatcher.close(CLOSE_SECONDS / 2)
 
-    def _leave_parent(self) -> None:
+    def reset_after_fork(self) -> None:
         """A forked child has the channels and handlers, and no connection of its parent's."""
         if self._pid == os.getpid():
             return
@@ -164,33 +167,51 @@ class Link:
         # kept, so that no finalizer touches what the parent uses
         self._inherited += [self._socket, self._worker, self._dispatcher]
         self._socket, self._worker, self._dispatcher = None, None, None
-        self._flushing = False
+        self._reopen_lanes()
         self.machine.abandon()
         for channel in self.machine.channels.values():
             channel.close(None)
         self.machine.out.clear()
+
+    def _reopen_lanes(self) -> None:
+        """Whoever was to call the handlers is gone: let somebody else be rung for it."""
+        self._flushing = False
+        self.lane.inbox.busy = False
+        for channel in self.machine.channels.values():
+            for inbox in channel.inboxes:
+                inbox.busy = len(inbox) > 0
+                if inbox.busy:
+                    self.machine.out.ring(inbox)
 
     # --- what the machine wants done ------------------------------------------------------
 
     def put_out(self) -> None:
         """Do it. Whoever stirred the machine calls this, under no mutex."""
         out = self.machine.out
+        self._ring()
         while out.stirred:
             with self.mutex:
                 out.stirred = False
                 settled, out.settled = out.settled, []
                 notices, out.notices = out.notices, []
-                ready, out.ready = out.ready, []
                 renewal, self.machine.renewal = self.machine.renewal, False
             for ticket in settled:
                 ticket.bell.set()
             for notice in notices:
                 self._tell(notice)
-            for inbox in ready:
-                inbox.owner.ring()
+            self._ring()
             if renewal:
                 Worker(self._renew, "aerodb-realtime-token")
             self._flush()
+
+    def _ring(self) -> None:
+        """Wake those whose inboxes have something in them."""
+        ready = self.machine.out.ready
+        try:
+            while ready:
+                ready.popleft().owner.ring()
+        except IndexError:
+            pass  # another thread was quicker
 
     def _flush(self) -> None:
         """Send what waits to be sent, unless somebody is at it: that one sends this too."""
@@ -339,6 +360,8 @@ class Link:
                         machine.receive(text, now)
                     if now >= machine.deadline:
                         machine.tick(now, jitter())
+                if out.ready:
+                    self._ring()
                 if out.stirred or text is None:
                     self.put_out()
         except SocketClosed as end:
