@@ -21,12 +21,15 @@ from aerodb.local.replies import (
     Receive,
     Scope,
     Send,
+    as_handshake_answer,
     header,
     platform_error_body,
     rest_error_body,
     send_json,
 )
 
+WEBSOCKET_PATHS = ("/realtime", "/realtime/ws", "/realtime/v1/websocket")
+"""Wire contract §1.1."""
 HEALTH_PATHS = ("/health", "/observability/health")
 _MAXIMUM_REQUEST_ID = 200
 
@@ -34,7 +37,7 @@ _MAXIMUM_REQUEST_ID = 200
 class Front:
     """The application. `mounts` maps path prefixes to services; `/` takes all that is left.
 
-    `health` returns (whole status, status per service), `features` is what `/health` lists.
+    `websocket` takes the WebSockets. `health` returns (whole status, status per service), `features` is what `/health` lists.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class Front:
         max_body_bytes: int = 10 * 1024 * 1024,
         max_url_bytes: int = 32 * 1024,
         trace_header: str | None = None,
+        websocket: AsgiApp | None = None,
     ) -> None:
         ordered = sorted(mounts.items(), key=lambda mount: len(mount[0]), reverse=True)
         self._mounts = [(prefix.rstrip("/"), service) for prefix, service in ordered]
@@ -57,14 +61,15 @@ class Front:
         self._cors = cors
         self._health = health
         self._features = list(features)
+        self._websocket = websocket
         self._max_body = max_body_bytes
         self._max_url = max_url_bytes
         self._trace_header = trace_header.lower().encode("latin-1") if trace_header else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] != "http":
-            await self._not_http(scope, receive, send)
+        if scope["type"] == "websocket":
+            await self._handshake(scope, receive, send)
             return
         extra = self._echoes(scope)
         refusal = self._gate.refusal(scope["headers"])
@@ -166,11 +171,29 @@ class Front:
             found.append((self._trace_header, value.encode("latin-1")))
         return found
 
-    async def _not_http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse what no service here speaks."""
-        if scope["type"] == "websocket":
-            await receive()
-            await send({"type": "websocket.close", "code": 1008})
+    async def _handshake(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a WebSocket pass that an HTTP request would pass (reliability D1, D2).
+
+        A page can open one to anywhere without asking first, so the Origin is looked at here.
+        """
+        answering = as_handshake_answer(send)
+        extra = self._echoes(scope)
+        refusal = self._gate.refusal(scope["headers"])
+        origin = header(scope, b"origin")
+        host = header(scope, b"host") or ""
+        too_much = oversize(scope, self._max_body, self._max_url)
+        if refusal is not None:
+            code = "misdirected_request" if refusal[0] == 421 else "bad_request"
+            await self._refuse(scope, answering, refusal[0], code, refusal[1], extra)
+        elif origin is not None and not self._cors.allows(origin, host):
+            message = "Web pages of this origin may not call this server."
+            await self._refuse(scope, answering, 403, "origin_not_allowed", message, extra)
+        elif too_much is not None:
+            await self._refuse(scope, answering, *too_much, extra)
+        elif self._websocket is None or scope["path"] not in WEBSOCKET_PATHS:
+            await self._refuse(scope, answering, 404, "not_found", "There is nothing here.", extra)
+        else:
+            await self._websocket(scope, receive, _with_headers(send, extra))
 
 
 def _with_headers(send: Send, extra: list[Header]) -> Send:
@@ -179,7 +202,7 @@ def _with_headers(send: Send, extra: list[Header]) -> Send:
         return send
 
     async def adding(message: Message) -> None:
-        if message["type"] == "http.response.start":
+        if message["type"] in ("http.response.start", "websocket.http.response.start"):
             said = list(message.get("headers", []))
             names = {bytes(name).lower() for name, _ in said} - {b"vary"}
             message = {**message, "headers": [*said, *(h for h in extra if h[0] not in names)]}

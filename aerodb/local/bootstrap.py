@@ -19,8 +19,10 @@ from aerodb.local.migrations import Migration, run_script
 
 AUTHENTICATOR = "authenticator"
 AUTH_LOGIN = "aerodb_auth"
+REALTIME_LOGIN = "aerodb_realtime"
 _STAMP = "aerodb_internal"
 _AUTH_SCRIPTS = ("010_internal.sql", "020_roles.sql", "030_auth.sql", "070_auth_tables.sql")
+_REALTIME_SCRIPTS = ("010_internal.sql", "020_roles.sql", "080_realtime.sql")
 
 
 def bootstrap(
@@ -36,12 +38,15 @@ def bootstrap(
                 run_script(connection, script)
             _set_password(connection, AUTHENTICATOR, keys.authenticator_password)
             _set_password(connection, AUTH_LOGIN, keys.auth_password)
+            _set_password(connection, REALTIME_LOGIN, keys.realtime_password)
             connection.execute(
                 sql.SQL("comment on schema {} is {}").format(
                     sql.Identifier(_STAMP), sql.Literal(stamp)
                 )
             )
-    return _expose(connection, exposed_schemas) or fresh
+    exposed = _expose(connection, exposed_schemas)
+    attach_realtime(connection)
+    return exposed or fresh
 
 
 def prepare_foreign(connection: psycopg.Connection[Any]) -> None:
@@ -55,6 +60,31 @@ def install_auth(connection: psycopg.Connection[Any]) -> None:
         for script in _scripts():
             if script.name in _AUTH_SCRIPTS:
                 run_script(connection, script)
+
+
+def install_realtime(connection: psycopg.Connection[Any], exposed_schemas: Sequence[str]) -> None:
+    """Put what the realtime part needs into a database that is not the instance's own."""
+    with connection.transaction():
+        for script in _scripts():
+            if script.name in _REALTIME_SCRIPTS:
+                run_script(connection, script)
+        connection.execute(
+            "insert into aerodb_internal.exposed_schemas (name) select unnest(%s::text[]) "
+            "on conflict do nothing",
+            [list(exposed_schemas)],
+        )
+    attach_realtime(connection)
+
+
+def attach_realtime(connection: psycopg.Connection[Any]) -> None:
+    """Put the triggers of the change log on the exposed tables that lack them."""
+    connection.execute(
+        "select aerodb_internal.realtime_attach(c.oid) "
+        "from pg_class c join pg_namespace n on n.oid = c.relnamespace "
+        "join aerodb_internal.exposed_schemas e on e.name = n.nspname "
+        "where c.relkind in ('r', 'p') and not exists (select from pg_trigger t "
+        "where t.tgrelid = c.oid and t.tgname = 'aerodb_realtime_truncate')"
+    )
 
 
 def _scripts() -> list[Migration]:

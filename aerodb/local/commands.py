@@ -64,7 +64,9 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     help="Serve this PostgreSQL (>= 14) instead of an embedded one; @FILE reads it from a file.  "
     "[env: AERODB_DATABASE_URL, PGRST_DB_URI]",
 )
-@click.option("--services", default=None, help="Serve only these, comma-separated: rest, auth.")
+@click.option(
+    "--services", default=None, help="Serve only these, comma-separated: rest, auth, realtime."
+)
 @click.option("--schema", multiple=True, metavar="FILE.sql", help="Apply once; repeatable.")
 @click.option("--migrations", type=_FOLDER, default=None, help="Apply this folder's *.sql, once.")
 @click.option("--install", is_flag=True, help="Apply them to a foreign database too.")

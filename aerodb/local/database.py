@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote
@@ -14,8 +14,10 @@ from aerodb.local import migrations
 from aerodb.local.bootstrap import (
     AUTH_LOGIN,
     AUTHENTICATOR,
+    REALTIME_LOGIN,
     bootstrap,
     install_auth,
+    install_realtime,
     prepare_foreign,
     tables_without_row_security,
 )
@@ -41,8 +43,8 @@ CONNECT_SECONDS = 10
 class Database:
     """A database that is ready to be served.
 
-    `owner` is for migrations and `execute_sql`, `login` for requests, `auth` for the auth part:
-    None if it cannot be served. `keys` is None for a foreign database, `url` is for users.
+    `owner` is for migrations and `execute_sql`, `login` for requests, `auth` and `realtime` for
+    those parts: None if one cannot be served. `keys` is None for a foreign database, `url` is for users.
     """
 
     owner: str = field(repr=False)
@@ -52,6 +54,7 @@ class Database:
     pool: PoolSettings
     keys: Keys | None = None
     auth: str | None = field(default=None, repr=False)
+    realtime: str | None = field(default=None, repr=False)
     cluster: Cluster | None = None
     folder: DataFolder | None = None
     applied: tuple[str, ...] = ()
@@ -133,6 +136,7 @@ def _prepare_embedded(
         pool=pool,
         keys=keys,
         auth=cluster.conninfo(user=AUTH_LOGIN, password=keys.auth_password),
+        realtime=cluster.conninfo(user=REALTIME_LOGIN, password=keys.realtime_password),
         cluster=cluster,
         folder=folder,
         applied=tuple(applied),
@@ -157,11 +161,14 @@ def _open_foreign(settings: InstanceSettings, url: str) -> Database:
         applied: list[str] = []
         auth = settings.install and "auth" in (settings.services or ())
         if auth:
-            _install_auth(connection)
+            _install(connection, "auth", lambda: install_auth(connection))
         if wanted:
             prepare_foreign(connection)
             applied = migrations.apply(connection, wanted)
         rest, pool = _effective(settings, FOREIGN_REST, connection, None)
+        realtime = settings.install and "realtime" in (settings.services or ())
+        if realtime:
+            _install(connection, "realtime", lambda: install_realtime(connection, rest.db_schemas))
     return Database(
         owner=url,
         login=url,
@@ -169,16 +176,19 @@ def _open_foreign(settings: InstanceSettings, url: str) -> Database:
         rest=rest,
         pool=pool,
         auth=url if auth else None,
+        realtime=url if realtime else None,
         applied=tuple(applied),
     )
 
 
-def _install_auth(connection: psycopg.Connection[Any]) -> None:
+def _install(connection: psycopg.Connection[Any], part: str, install: Callable[[], None]) -> None:
     try:
-        install_auth(connection)
-    except psycopg.errors.InsufficientPrivilege as problem:
+        install()
+    except (psycopg.errors.InsufficientPrivilege, LocalError) as problem:
+        if not isinstance(problem.__cause__ or problem, psycopg.errors.InsufficientPrivilege):
+            raise
         raise LocalError(
-            f"The role in the database URL may not install the auth part: {problem}"
+            f"The role in the database URL may not install the {part} part: {problem}"
         ) from None
 
 

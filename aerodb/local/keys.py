@@ -41,6 +41,12 @@ class Keys:
         key = self.superuser_password.encode()
         return hmac.digest(key, b"password of aerodb_auth", "sha256").hex()
 
+    @property
+    def realtime_password(self) -> str:
+        """The password of `aerodb_realtime`, made in the same way."""
+        key = self.superuser_password.encode()
+        return hmac.digest(key, b"password of aerodb_realtime", "sha256").hex()
+
 
 def new_keys() -> Keys:
     """Return fresh random keys."""

@@ -26,6 +26,15 @@ async def send_json(
     await send({"type": "http.response.body", "body": b"" if head else content})
 
 
+def as_handshake_answer(send: Send) -> Send:
+    """Return `send` for an HTTP answer in place of a WebSocket."""
+
+    async def translated(message: Message) -> None:
+        await send({**message, "type": f"websocket.{message['type']}"})
+
+    return translated
+
+
 def rest_error_body(code: str, message: str) -> dict[str, Any]:
     """The shape of the REST part (wire contract §1.5)."""
     return {"code": code, "details": None, "hint": None, "message": message}

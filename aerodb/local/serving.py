@@ -23,8 +23,12 @@ from aerodb.local.database import Database
 from aerodb.local.errors import LocalError
 from aerodb.local.hosts import HostGate
 from aerodb.local.protocol import BoundedProtocol
+from aerodb.local.realtime.service import FEATURES as REALTIME_FEATURES
+from aerodb.local.realtime.service import PREFIX as REALTIME_PREFIX
+from aerodb.local.realtime.service import RealtimeService, make_realtime_service
 from aerodb.local.replies import AsgiApp, Receive, Scope, Send
 from aerodb.local.settings import InstanceSettings, PoolSettings, RestSettings
+from aerodb.local.websocket import MAXIMUM_MESSAGE_BYTES, BoundedWebSocket
 
 FEATURES = ("rest.postgrest",)
 OWN_FEATURES = ("idempotency-key",)
@@ -60,6 +64,7 @@ class HttpThread:
         self._rest_status = "starting"
         self._handler = _rest_handler()
         self._auth: AuthService | None = None
+        self._realtime: RealtimeService | None = None
         self._thread = threading.Thread(target=self._run, name="aerodb-local-http", daemon=True)
 
     def start(self) -> None:
@@ -96,8 +101,14 @@ class HttpThread:
         async with _opened_pool(self._database.login, self._database) as pool:
             rest = self._rest_service(pool, credentials)
             self._auth = make_auth_service(self._settings, self._database, credentials)
+            self._realtime = make_realtime_service(
+                self._settings,
+                self._database,
+                credentials,
+                None if self._auth is None else self._auth.session_lives,
+            )
             async with contextlib.AsyncExitStack() as stack:
-                for service in (rest, self._auth):
+                for service in (rest, self._auth, self._realtime):
                     if service is not None:
                         stack.push_async_callback(service.stop)
                         await service.start()
@@ -121,6 +132,9 @@ class HttpThread:
         if self._auth is not None:
             mounts |= {PREFIX: self._auth, DEVELOPMENT_PREFIX: self._auth}
             features += AUTH_FEATURES
+        if self._realtime is not None:
+            mounts[REALTIME_PREFIX] = self._realtime
+            features += REALTIME_FEATURES
         return Front(
             mounts,
             rest_path=settings.rest_path,
@@ -131,6 +145,7 @@ class HttpThread:
             max_body_bytes=rules.max_body_bytes,
             max_url_bytes=rules.max_url_bytes,
             trace_header=rules.server_trace_header,
+            websocket=self._realtime,
         )
 
     async def _listen(self, app: Front) -> None:
@@ -138,7 +153,10 @@ class HttpThread:
             app,
             # Over h11, which refuses two Host headers and leaves the target as it was.
             http=BoundedProtocol,
-            ws="none",
+            ws=BoundedWebSocket,
+            ws_max_size=MAXIMUM_MESSAGE_BYTES,
+            ws_per_message_deflate=False,
+            ws_ping_interval=None,
             loop="asyncio",
             lifespan="off",
             log_config=None,
@@ -157,6 +175,9 @@ class HttpThread:
         services = {"rest": rest}
         if self._auth is not None:
             services["auth"] = "ok" if self._database.healthy else "down"
+        if self._realtime is not None:
+            follows = self._database.healthy and self._realtime.alive
+            services["realtime"] = "ok" if follows else "down"
         return whole, services
 
 

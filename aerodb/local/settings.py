@@ -79,7 +79,7 @@ class PoolSettings:
     db_pool_max_idletime: int = 30
 
 
-SERVICES = ("rest", "auth")
+SERVICES = ("rest", "auth", "realtime")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +106,17 @@ class InstanceSettings:
     """Read settings from the database too (`ALTER ROLE ... SET pgrst.NAME`)."""
     db_pre_config: str | None = None
     services: tuple[str, ...] | None = None
-    """Which parts to serve, of `rest` and `auth`; None: all that the database allows."""
+    """Which parts to serve, of `rest`, `auth`, `realtime`; None: all that the database allows."""
     auth_confirm_email: bool = False
     """Nobody signs in before the address is confirmed."""
     auth_rate_limits: bool = False
     auth_access_token_ttl: int = 900
     auth_refresh_token_ttl: int = 30 * 24 * 3600
     """Seconds (wire contract §1.4, §2.2)."""
+    realtime_connections_per_address: int = 100
+    """Wire contract §4.9."""
+    realtime_query_credentials: bool = True
+    """Take credentials from the URL of a WebSocket too (wire contract §4.4)."""
     explicit: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
     """REST and pool settings from flags or keywords: they win over all others."""
     environment: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)

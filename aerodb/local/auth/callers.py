@@ -69,6 +69,15 @@ class Callers:
             raise AuthError("session_revoked", REVOKED, bearer=True)
         return Caller(user_id, session_id, row)
 
+    async def session_lives(self, claims: Mapping[str, Any]) -> bool:
+        """Tell whether the session of these claims still goes on; False if they name none."""
+        try:
+            user_id, session_id = UUID(str(claims["sub"])), UUID(str(claims["session_id"]))
+        except (KeyError, ValueError):
+            return False
+        async with self._store.transaction() as connection:
+            return await is_live(connection, session_id, user_id)
+
     async def service(self, request: Request) -> None:
         """Refuse everybody but the service."""
         identity = self._identity(request)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from aerodb.local.auth.callers import Authenticate, Callers
+from aerodb.local.auth.errors import AuthError
 from aerodb.local.auth.limits import RateLimits
 from aerodb.local.auth.parts import Parts
 from aerodb.local.auth.passwords import PasswordWorkers
@@ -16,6 +19,7 @@ from aerodb.local.credentials import ISSUER
 from aerodb.local.database import Database
 from aerodb.local.errors import LocalError
 from aerodb.local.replies import Receive, Scope, Send
+from aerodb.local.rest.errors import RestError
 from aerodb.local.settings import InstanceSettings
 
 FEATURES = ("auth.reuse-grace",)
@@ -42,12 +46,13 @@ class AuthService:
         issuer = TokenIssuer(
             settings.signing_key, settings.access_token_ttl, settings.audience or ISSUER
         )
+        self._callers = Callers(authenticate, self._store)
         self._routes = AuthRoutes(
             Parts(
                 store=self._store,
                 passwords=self._passwords,
                 sessions=Sessions(issuer, settings.refresh_token_ttl),
-                callers=Callers(authenticate, self._store),
+                callers=self._callers,
                 limits=RateLimits(self._store, active=settings.rate_limits),
                 confirm_email=settings.confirm_email,
             )
@@ -61,6 +66,13 @@ class AuthService:
         """Close the connections and end the threads."""
         self._passwords.close()
         await self._store.close()
+
+    async def session_lives(self, claims: Mapping[str, Any]) -> bool:
+        """Tell whether the session that a token names still goes on (wire contract §2.4)."""
+        try:
+            return await self._callers.session_lives(claims)
+        except AuthError as problem:
+            raise RestError(problem.status, problem.code, problem.message) from None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""

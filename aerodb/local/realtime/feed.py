@@ -1,0 +1,301 @@
+"""Following the log: one task hears that something was committed, another reads and delivers.
+
+`settled` is how far every subscription has been served, `taken` the end of the page that is being
+delivered. A subscription joins at a place of its own choosing and is brought up to `taken` page by
+page before it becomes one of those that the live feed serves; nobody waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg_pool import PoolTimeout
+
+from aerodb.local.realtime.delivery import Delivery, Targets
+from aerodb.local.realtime.log import Change, Cursor, Log, Pruned, State
+from aerodb.local.realtime.subscriptions import Binding, Index, Subscription
+from aerodb.local.realtime.tables import Tables
+
+log = logging.getLogger("aerodb.local.realtime")
+COMMITS = "aerodb_realtime_commits"
+POLL_SECONDS = 5.0
+"""How often the log is looked at though nothing was heard."""
+LIVE_PATIENCE = 0.25
+JOIN_PATIENCE = 10.0
+_LONGEST_PAUSE = 5.0
+Trouble = (psycopg.Error, PoolTimeout, OSError)
+Connect = Callable[[], Awaitable[AsyncConnection[Any]]]
+
+
+def _nothing() -> None:
+    """Nobody wants to know."""
+
+
+class Feed:
+    """Serves all subscriptions of this instance."""
+
+    def __init__(self, log_: Log, tables: Tables, delivery: Delivery, connect: Connect) -> None:
+        self.index = Index()
+        self.epoch = ""
+        self.settled = 0
+        self.pruned = 0
+        self._taken = 0
+        self._log = log_
+        self._tables = tables
+        self._delivery = delivery
+        self._connect = connect
+        self._heard: list[str] = []
+        self._recover = True
+        self._horizon = "0"
+        self._wake = asyncio.Event()
+        self._moved = asyncio.Event()
+        self._learned: set[int] = set()
+        self.joining: set[Subscription] = set()
+        self._listeners: dict[str, Callable[[str], None]] = {COMMITS: self._hear}
+        self.on_restart: Callable[[], None] = _nothing
+        """Called when the log is another one: nobody's place in it is worth anything."""
+        self.on_listening: Callable[[], None] = _nothing
+        """Called when a listening connection is there (again): what was notified before is lost."""
+
+    def listen(self, channel: str, listener: Callable[[str], None]) -> None:
+        """Have what is notified on `channel` handed over; to be said before `run`."""
+        self._listeners[channel] = listener
+
+    async def open(self) -> None:
+        """Find the end of the log: that is where the feed begins."""
+        state = await self._log.state()
+        self._begin(state)
+
+    async def run(self) -> None:
+        """Follow the log until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._listen(), name="aerodb-realtime-listen")
+            tasks.create_task(self._follow(), name="aerodb-realtime-follow")
+
+    def wake(self, *, recover: bool = False) -> None:
+        """Something was put into the log; `recover`: it may even be another one."""
+        self._recover = self._recover or recover
+        self._wake.set()
+
+    @property
+    def safe_seq(self) -> int:
+        """Everything up to here was read by all who are served by this instance."""
+        return min([self.settled, *(s.position for s in self.joining)])
+
+    async def reached(self, seq: int) -> None:
+        """Wait until everything up to `seq` has been delivered."""
+        while self.settled < seq:
+            self._wake.set()
+            self._moved.clear()
+            await self._moved.wait()
+
+    def bindings(self) -> Iterable[Binding]:
+        """Everything that is subscribed to."""
+        for subscription in [*self.index.all(), *self.joining]:
+            yield from subscription.bindings
+
+    # --- joining -----------------------------------------------------------------------------
+
+    async def can_resume(self, epoch: str, since: int, complete_from: int) -> bool:
+        """Whether everything after `since` can be replayed (wire contract §4.8)."""
+        state = await self._log.state()
+        self.pruned = state.pruned_seq
+        same = epoch == self.epoch == state.epoch
+        return same and max(complete_from, self.pruned) <= since <= self.settled
+
+    async def join(self, subscription: Subscription) -> None:
+        """Serve a subscription what follows its position, and then what happens.
+
+        Raises `Pruned` if what follows has been thrown away in this moment.
+        """
+        cursor: Cursor | None = None
+        self.joining.add(subscription)
+        try:
+            while subscription.active and subscription.position < self._taken:
+                if not subscription.owner.delivers:
+                    return
+                if cursor is None:
+                    cursor = await self._log.cursor(subscription.position)
+                changes, targets = await self._page(cursor, {subscription: None})
+                if not changes:
+                    break
+                await self._delivery.deliver(changes, targets)
+                subscription.position = changes[-1].seq
+                await subscription.owner.outbox.roomy(JOIN_PATIENCE)
+            if subscription.active and subscription.owner.delivers:
+                self.index.add(subscription)
+        finally:
+            if subscription.owner.delivers or not subscription.active:
+                self.joining.discard(subscription)
+
+    def leave(self, subscription: Subscription) -> None:
+        """Serve it no more."""
+        subscription.active = False
+        self.joining.discard(subscription)
+        self.index.remove(subscription)
+
+    def suspend(self, subscription: Subscription) -> None:
+        """Stop to serve it; `join` goes on where this was."""
+        if subscription not in self.joining:
+            self.index.remove(subscription)
+            subscription.position = max(self.settled, subscription.last_seq)
+            self.joining.add(subscription)
+
+    def seq_of(self, subscriptions: Iterable[Subscription]) -> int:
+        """Return up to where all of these have been served."""
+        behind = (s.position for s in subscriptions if s in self.joining)
+        return min([self.settled, *behind])
+
+    # --- following ---------------------------------------------------------------------------
+
+    def _begin(self, state: State) -> None:
+        self.epoch, self.pruned = state.epoch, state.pruned_seq
+        self.settled = self._taken = state.last_seq
+        self._cursor = Cursor(state.last_seq)
+
+    def _hear(self, payload: str) -> None:
+        self._heard.append(payload)
+        self._wake.set()
+
+    async def _listen(self) -> None:
+        pause = 0.1
+        while True:
+            with contextlib.suppress(*Trouble):
+                async with await self._connect() as connection:
+                    for channel in self._listeners:
+                        await connection.execute(
+                            psycopg.sql.SQL("listen {}").format(psycopg.sql.Identifier(channel))
+                        )
+                    # What was committed before is not heard of: it has to be looked for.
+                    self._recover = True
+                    self._wake.set()
+                    self.on_listening()
+                    pause = 0.1
+                    async for notice in connection.notifies():
+                        self._listeners[notice.channel](notice.payload)
+            log.warning("the connection that listens for changes is lost; connecting again")
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def _follow(self) -> None:
+        pause = 0.1
+        late: set[str] = set()
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
+            polled = not self._wake.is_set()
+            self._wake.clear()
+            try:
+                late = await self._number(late, polled=polled)
+                await self._read()
+                pause = 0.1
+            except Pruned:
+                # This process slept for long. Nobody may take what is left for the whole.
+                await self._start_over()
+            except Trouble as problem:
+                log.warning("the log of changes cannot be read: %s", type(problem).__name__)
+                self._recover = True
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+                self._wake.set()
+
+    async def _number(self, late: set[str], *, polled: bool) -> set[str]:
+        """Have what was committed numbered, in the order of commits.
+
+        Transactions that nothing was heard of are numbered when the listening connection is a new
+        one, or when they were there already at the last look.
+        """
+        recover, self._recover = self._recover, False
+        heard, self._heard = self._heard, []
+        try:
+            if recover:
+                await self._check_epoch()
+            batch = list(dict.fromkeys(heard))
+            if recover or polled:
+                found, self._horizon = await self._log.unnumbered(self._horizon)
+                silent = [xid for xid in found if xid not in heard]
+                batch += [xid for xid in silent if recover or xid in late]
+                late = set(silent)
+            if batch:
+                await self._log.number(batch)
+        except BaseException:
+            self._heard = heard + self._heard
+            raise
+        return late
+
+    async def _start_over(self) -> None:
+        state = await self._log.state()
+        self._begin(state)
+        self.on_restart()
+
+    async def _check_epoch(self) -> None:
+        state = await self._log.state()
+        if state.epoch != self.epoch:
+            self._begin(state)
+            self._horizon = "0"
+            self.on_restart()
+
+    async def _read(self) -> None:
+        """Deliver everything that has a number."""
+        while True:
+            at = replace(self._cursor)
+            changes, targets = await self._page(at, None)
+            if not changes:
+                return
+            self._taken = changes[-1].seq
+            await self._delivery.deliver(changes, targets)
+            self._cursor = at
+            self.settled = at.seq
+            self._moved.set()
+            await self._patiently(s for some in targets.values() for s in some)
+
+    async def _patiently(self, subscriptions: Iterable[Subscription]) -> None:
+        """Give connections a moment to send what they got, so that a long transaction fits."""
+        boxes = {id(s.owner.outbox): s.owner.outbox for s in subscriptions}
+        waits = [box.roomy(LIVE_PATIENCE) for box in boxes.values() if box.crowded]
+        if waits:
+            await asyncio.gather(*waits)
+
+    async def _page(
+        self, at: Cursor, only: dict[Subscription, None] | None
+    ) -> tuple[list[Change], Targets]:
+        """Read the next page and find whom it may concern: everybody, or `only` some."""
+        start = replace(at)
+        while True:
+            wanted = {*self.index.tables(), *self._learned}
+            for subscription in only or ():
+                wanted |= {b.oid for b in subscription.bindings if b.oid is not None}
+            changes = await self._log.page(at, await self._delivery.wanted(wanted))
+            if not await self._learn({change.relation for change in changes} - wanted, only):
+                break
+            at.seq, at.commit, at.id = start.seq, start.commit, start.id
+        return changes, await self._targets({c.relation for c in changes} & wanted, only)
+
+    async def _learn(self, unknown: set[int], only: dict[Subscription, None] | None) -> bool:
+        """Find tables that only a subscription to a whole schema asks for."""
+        schemas = {*self.index.schemas()}
+        schemas |= {b.schema for s in only or () for b in s.bindings if b.oid is None}
+        found = False
+        for oid in unknown if schemas else ():
+            table = await self._tables.table(oid)
+            if table is not None and table.schema in schemas:
+                self._learned.add(oid)
+                found = True
+        return found
+
+    async def _targets(self, oids: set[int], only: dict[Subscription, None] | None) -> Targets:
+        targets: dict[int, dict[Subscription, None]] = {}
+        for oid in oids:
+            table = await self._tables.table(oid)
+            if table is not None:
+                some = self.index.of(oid, table.schema) if only is None else only
+                if some:
+                    targets[oid] = some
+        return targets

@@ -1,0 +1,172 @@
+"""Filters of subscriptions: `a=eq.1,b=not.in.(x,y)`, read and made into SQL (wire contract §4.7).
+
+Comparing is left to PostgreSQL, which knows the types: a filter becomes an expression over a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import sql
+
+from aerodb.local.realtime.errors import FrameError
+
+MAXIMUM_VALUES = 100
+MAXIMUM_TERMS = 20
+MAXIMUM_LENGTH = 8192
+_COMPARISONS = {
+    "eq": "=",
+    "neq": "<>",
+    "lt": "<",
+    "lte": "<=",
+    "gt": ">",
+    "gte": ">=",
+    "isdistinct": "is distinct from",
+}
+_PATTERNS = {"like": "like", "ilike": "ilike", "match": "~", "imatch": "~*"}
+_IS = ("null", "not_null", "true", "false", "unknown")
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One term; `values` has one entry but for `in`."""
+
+    column: str
+    operator: str
+    values: tuple[str, ...]
+    negated: bool = False
+
+    def render(self, types: Mapping[str, str]) -> tuple[sql.Composable, list[Any]]:
+        """Return an expression over the row `r`, and its parameters."""
+        column = sql.SQL("(page.r).{}").format(sql.Identifier(self.column))
+        # The name of a type comes from the catalog, which quotes it where that is needed.
+        kind = sql.SQL(types[self.column])
+        found, parameters = self._comparison(column, kind)
+        if self.negated:
+            return sql.SQL("not ({})").format(found), parameters
+        return found, parameters
+
+    def _comparison(
+        self, column: sql.Composable, kind: sql.Composable
+    ) -> tuple[sql.Composable, list[Any]]:
+        value = self.values[0] if self.values else ""
+        if self.operator == "is":
+            return sql.SQL("{} is {}").format(column, sql.SQL(_IS_SQL[value])), []
+        if self.operator == "in":
+            return (
+                sql.SQL("{} = any (%s::text[]::{}[])").format(column, kind),
+                [list(self.values)],
+            )
+        if self.operator in _PATTERNS:
+            if self.operator in ("like", "ilike"):
+                value = value.replace("*", "%")
+            operator = sql.SQL(_PATTERNS[self.operator])
+            return sql.SQL("{}::text {} %s").format(column, operator), [value]
+        operator = sql.SQL(_COMPARISONS[self.operator])
+        return sql.SQL("{} {} %s::{}").format(column, operator, kind), [value]
+
+
+_IS_SQL = {name: name.replace("_", " ") for name in _IS}
+
+
+def parse_filter(text: str) -> tuple[Condition, ...]:
+    """Return the terms of a filter, which all have to hold; raise `invalid_filter`."""
+    if len(text) > MAXIMUM_LENGTH:
+        raise _bad(f"longer than {MAXIMUM_LENGTH} characters")
+    if "\0" in text:
+        raise _bad("it holds a NUL character")
+    terms = _split(text)
+    if len(terms) > MAXIMUM_TERMS:
+        raise _bad(f"more than {MAXIMUM_TERMS} terms")
+    return tuple(_term(term) for term in terms)
+
+
+def _bad(why: str) -> FrameError:
+    return FrameError("invalid_filter", f"The filter cannot be used: {why}.")
+
+
+def _split(text: str) -> list[str]:
+    """Cut at commas that are neither inside quotes nor inside parentheses."""
+    parts, start, depth, quoted, at = [], 0, 0, False, 0
+    while at < len(text):
+        character = text[at]
+        if quoted:
+            at += character == "\\"
+            quoted = character != '"'
+        elif character == '"' and text[at - 1 : at] in ("(", ",", "."):
+            quoted = True
+        elif character == "(":
+            depth += 1
+        elif character == ")":
+            depth -= 1
+        elif character == "," and depth == 0:
+            parts.append(text[start:at])
+            start = at + 1
+        at += 1
+    if quoted:
+        raise _bad("a quote is opened and never closed")
+    return [*parts, text[start:]]
+
+
+def _term(text: str) -> Condition:
+    column, equals, rest = text.partition("=")
+    column = column.strip()
+    if len(column) > 1 and column.startswith('"') and column.endswith('"'):
+        column = _unquoted(column)
+    if not equals or not column:
+        raise _bad(f"{text[:100]!r} is not of the form column=operator.value")
+    negated = rest.startswith("not.")
+    operator, dot, value = rest.removeprefix("not.").partition(".")
+    if not dot:
+        raise _bad(f"{text[:100]!r} is not of the form column=operator.value")
+    if operator == "in":
+        return Condition(column, operator, _list(value), negated)
+    if operator == "is":
+        if value.lower() not in _IS:
+            raise _bad(f"`is` takes one of {', '.join(_IS)}")
+        return Condition(column, operator, (value.lower(),), negated)
+    if operator not in _COMPARISONS and operator not in _PATTERNS:
+        raise _bad(f"there is no operator {operator[:40]!r}")
+    return Condition(column, operator, (_unquoted(value),), negated)
+
+
+def _list(text: str) -> tuple[str, ...]:
+    if not (text.startswith("(") and text.endswith(")")):
+        raise _bad("`in` takes a list in parentheses")
+    inside = text[1:-1]
+    values = [_unquoted(part.strip()) for part in _split_list(inside)] if inside else []
+    if len(values) > MAXIMUM_VALUES:
+        raise _bad(f"`in` takes at most {MAXIMUM_VALUES} values")
+    return tuple(values)
+
+
+def _split_list(text: str) -> list[str]:
+    parts, start, quoted, at = [], 0, False, 0
+    while at < len(text):
+        character = text[at]
+        if quoted:
+            at += character == "\\"
+            quoted = character != '"'
+        elif character == '"' and not text[start:at].strip():
+            quoted = True
+        elif character == ",":
+            parts.append(text[start:at])
+            start = at + 1
+        at += 1
+    return [*parts, text[start:]]
+
+
+def _unquoted(text: str) -> str:
+    """Take off double quotes and the backslashes inside them (wire contract §3.5)."""
+    if len(text) < 2 or not (text.startswith('"') and text.endswith('"')):
+        return text
+    found, escaped = [], False
+    for character in text[1:-1]:
+        if character == "\\" and not escaped:
+            escaped = True
+            continue
+        found.append(character)
+        escaped = False
+    return "".join(found)
