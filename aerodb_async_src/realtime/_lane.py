@@ -44,15 +44,13 @@ class AsyncLane:
         """There is something in the inbox."""
         self._link.dispatch(self._drain)
 
-    def tell(self, notice: Notice) -> None:
-        """Have a status told. Under no mutex."""
+    def note(self, notice: Notice) -> bool:
+        """Have a status told; True if somebody has to be rung for it. Under the mutex."""
         if not self.listeners:
-            return
-        with self._link.mutex:
-            self._news.append(notice)
-            idle, self.inbox.busy = not self.inbox.busy, True
-        if idle:
-            self.ring()
+            return False
+        self._news.append(notice)
+        idle, self.inbox.busy = not self.inbox.busy, True
+        return idle
 
     async def rest(self, timeout: float) -> bool:
         """Wait until nobody is being called; a handler itself does not wait."""

@@ -9,13 +9,16 @@ import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from aerodb._io import forks
 from aerodb._io.log import logger
 
 __all__ = ["Dispatcher", "at_exit", "check_handler"]
+
+IDLE_SECONDS = 10.0
+"""A thread without jobs for so long ends, so that a client that is dropped leaves none behind."""
 
 _to_stop: list[weakref.WeakMethod[Callable[[], Any]]] = []
 
@@ -92,12 +95,29 @@ class Dispatcher:
 
     def _run(self) -> None:
         jobs = self._jobs
-        while (job := jobs.get()) is not None:
+        while True:
+            try:
+                job = jobs.get(timeout=IDLE_SECONDS)
+            except Empty:
+                if self._may_end(jobs):
+                    return
+                continue
+            if job is None:
+                return
             try:
                 job()
             except Exception:  # noqa: BLE001  # nobody else would hear of it
                 logger().exception("dispatching failed")
             del job
+
+    def _may_end(self, jobs: SimpleQueue[Callable[[], Any] | None]) -> bool:
+        """Whether the thread may go: a job that comes from now on starts another."""
+        with self._lock:
+            mine, self._thread = self._thread, None
+            if jobs.empty():
+                return True
+            self._thread = mine
+            return False
 
     def is_inside(self) -> bool:
         """Whether the caller is a job of this one."""

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/realtime/_link.py by scripts/generate.py [a03642c96f27]: do not edit
+# GENERATED from aerodb_async_src/realtime/_link.py by scripts/generate.py [8fd25ef2a870]: do not edit
 """The one connection of a client: waits, and has `RealtimeMachine` decide.
 
 One worker connects, reads and rests, as the machine's state says; nobody else touches the
@@ -188,21 +188,33 @@ class AsyncLink:
     async def put_out(self) -> None:
         """Do it. Whoever stirred the machine calls this, under no mutex."""
         out = self.machine.out
-        self._ring()
-        while out.stirred:
-            with self.mutex:
-                out.stirred = False
-                settled, out.settled = out.settled, []
-                notices, out.notices = out.notices, []
-                renewal, self.machine.renewal = self.machine.renewal, False
-            for ticket in settled:
-                ticket.bell.set()
-            for notice in notices:
-                self._tell(notice)
+        while True:
+            if out.stirred:
+                self._act()
             self._ring()
-            if renewal:
-                Worker(self._renew, "aerodb-realtime-token")
             await self._flush()
+            if not out.stirred:
+                return
+
+    def _act(self) -> None:
+        """What takes no time: answer callers, tell statuses, begin a renewal."""
+        out = self.machine.out
+        with self.mutex:
+            out.stirred = False
+            settled, out.settled = out.settled, []
+            notices, out.notices = out.notices, []
+            renewal, self.machine.renewal = self.machine.renewal, False
+            told = [(self._lane_of(one), one) for one in notices if one.status is not None]
+            idle = [lane for lane, notice in told if lane.note(notice)]
+        for ticket in settled:
+            ticket.bell.set()
+        for lane in idle:
+            lane.ring()
+        for notice in notices:
+            if notice.status is None and notice.error is not None:
+                self._tell_error(notice.error)
+        if renewal:
+            Worker(self._renew, "aerodb-realtime-token")
 
     def _ring(self) -> None:
         """Wake those whose inboxes have something in them."""
@@ -228,21 +240,23 @@ class AsyncLink:
                 with self.mutex:
                     out.settle(ticket, error=_unsent())
                 return  # the reader is about to find out
+            except BaseException:
+                socket.wake()  # whoever sends is cancelled: the reader sends the rest
+                raise
             finally:
                 self._flushing = False
             if ticket is not None and ticket.when == "sent":
                 with self.mutex:
                     out.settle(ticket)
 
-    def _tell(self, notice: Notice) -> None:
-        if notice.channel is not None:
-            notice.channel.tell(notice)
-        elif notice.status is not None:
-            self.lane.tell(notice)
-        elif self.error_listeners and notice.error is not None:
-            self._tell_error(notice.error)
+    def _lane_of(self, notice: Notice) -> AsyncLane:
+        lane: AsyncLane = self.lane if notice.channel is None else notice.channel.lane
+        return lane
 
     def _tell_error(self, error: AeroDBError) -> None:
+        if not self.error_listeners:
+            return
+
         async def job() -> None:
             for listener in self.error_listeners:
                 try:

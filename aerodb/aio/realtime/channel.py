@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/realtime/channel.py by scripts/generate.py [aee7ab542ae9]: do not edit
+# GENERATED from aerodb_async_src/realtime/channel.py by scripts/generate.py [8ced0f38b610]: do not edit
 """A channel: its handlers, its subscription, what is sent on it and who is there."""
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from aerodb._core.realtime import calls, sending
 from aerodb._core.realtime.channel import ChannelMachine
 from aerodb._core.realtime.inbox import Overflow
 from aerodb._core.realtime.messages import ChannelEvent, SendResult
-from aerodb._core.realtime.outputs import Notice, Ticket
+from aerodb._core.realtime.outputs import Ticket
 from aerodb._core.realtime.presence import Presences
 from aerodb._core.realtime.states import Phase
 from aerodb._core.realtime_options import checked_overflow
@@ -57,6 +57,10 @@ class AsyncRealtimeChannel(AsyncRegistering):
     @property
     def mutex(self) -> Mutex:
         return self._link.mutex
+
+    @property
+    def lane(self) -> AsyncLane:
+        return self._lane
 
     @property
     def machine(self) -> ChannelMachine:
@@ -164,10 +168,6 @@ class AsyncRealtimeChannel(AsyncRegistering):
             link.machine.unsubscribe(machine, ticket, now)
 
         await link.do(give_up)
-
-    def tell(self, notice: Notice) -> None:
-        """Have a status told to the callbacks."""
-        self._lane.tell(notice)
 
     # --- sending --------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/realtime/_lane.py by scripts/generate.py [1ef340dc243f]: do not edit
+# GENERATED from aerodb_async_src/realtime/_lane.py by scripts/generate.py [02ca3c3e667a]: do not edit
 """The calls that the handlers of one channel are owed: in order, one at a time.
 
 User code runs here and nowhere else, apart from the reader: a handler that sleeps holds up its own
@@ -44,15 +44,13 @@ class Lane:
         """There is something in the inbox."""
         self._link.dispatch(self._drain)
 
-    def tell(self, notice: Notice) -> None:
-        """Have a status told. Under no mutex."""
+    def note(self, notice: Notice) -> bool:
+        """Have a status told; True if somebody has to be rung for it. Under the mutex."""
         if not self.listeners:
-            return
-        with self._link.mutex:
-            self._news.append(notice)
-            idle, self.inbox.busy = not self.inbox.busy, True
-        if idle:
-            self.ring()
+            return False
+        self._news.append(notice)
+        idle, self.inbox.busy = not self.inbox.busy, True
+        return idle
 
     def rest(self, timeout: float) -> bool:
         """Wait until nobody is being called; a handler itself does not wait."""

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/realtime/channel.py by scripts/generate.py [444b09309175]: do not edit
+# GENERATED from aerodb_async_src/realtime/channel.py by scripts/generate.py [0e1f2ffe9e1b]: do not edit
 """A channel: its handlers, its subscription, what is sent on it and who is there."""
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from aerodb._core.realtime import calls, sending
 from aerodb._core.realtime.channel import ChannelMachine
 from aerodb._core.realtime.inbox import Overflow
 from aerodb._core.realtime.messages import ChannelEvent, SendResult
-from aerodb._core.realtime.outputs import Notice, Ticket
+from aerodb._core.realtime.outputs import Ticket
 from aerodb._core.realtime.presence import Presences
 from aerodb._core.realtime.states import Phase
 from aerodb._core.realtime_options import checked_overflow
@@ -57,6 +57,10 @@ class RealtimeChannel(Registering):
     @property
     def mutex(self) -> Mutex:
         return self._link.mutex
+
+    @property
+    def lane(self) -> Lane:
+        return self._lane
 
     @property
     def machine(self) -> ChannelMachine:
@@ -164,10 +168,6 @@ class RealtimeChannel(Registering):
             link.machine.unsubscribe(machine, ticket, now)
 
         link.do(give_up)
-
-    def tell(self, notice: Notice) -> None:
-        """Have a status told to the callbacks."""
-        self._lane.tell(notice)
 
     # --- sending --------------------------------------------------------------------------
 
