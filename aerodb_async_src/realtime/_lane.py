@@ -42,7 +42,7 @@ class AsyncLane:
 
     def ring(self) -> None:
         """There is something in the inbox."""
-        self._link.dispatch(self._drain)
+        self._link.telling.dispatch(self._drain)
 
     def note(self, notice: Notice) -> bool:
         """Have a status told; True if somebody has to be rung for it. Under the mutex."""
@@ -54,7 +54,7 @@ class AsyncLane:
 
     async def rest(self, timeout: float) -> bool:
         """Wait until nobody is being called; a handler itself does not wait."""
-        if self._link.is_dispatching():
+        if self._link.telling.is_inside():
             return False
         watcher = Event()
         with self._link.mutex:
@@ -101,7 +101,7 @@ class AsyncLane:
                 try:
                     await call(handler.callback, item)
                 except Exception as failure:  # noqa: BLE001  # a handler's failure is its own
-                    await self._link.handler_failed(handler.callback, failure, inbox.channel)
+                    await self._link.telling.failed(handler.callback, failure, inbox.channel)
 
     async def _tell_one(self, listener: Callable[[Any, Any], Any], notice: Notice) -> None:
         def told(arguments: Notice) -> Any:
@@ -110,4 +110,4 @@ class AsyncLane:
         try:
             await call(told, notice)
         except Exception as failure:  # noqa: BLE001  # a listener's failure is its own
-            await self._link.handler_failed(listener, failure, self.inbox.channel)
+            await self._link.telling.failed(listener, failure, self.inbox.channel)

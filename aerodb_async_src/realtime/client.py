@@ -131,7 +131,8 @@ class AsyncRealtimeClient:
         `HANDLER_FAILED` for each failure of a handler."""
         check_handler(callback)
         check_arguments(callback, 1)
-        self._link.error_listeners = (*self._link.error_listeners, callback)
+        telling = self._link.telling
+        telling.listeners = (*telling.listeners, callback)
 
     async def connect(self, *, timeout: float = 10.0) -> AeroDBResponse[None]:
         """Connect now, and stay connected without channels. Otherwise `subscribe()` connects."""

@@ -8,7 +8,6 @@ under a mutex, waits as `plan` says, and does what `out` holds. What frames mean
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 from aerodb._core.errors import client_error
@@ -66,9 +65,8 @@ class RealtimeMachine:
         self.renew_at = math.inf
         self.error: AeroDBError | None = None
         self.liveness = Liveness(options.heartbeat)
-        self.malformed = self.opens = 0
+        self.malformed = self.opens = self._counter = 0
         self.pending: dict[str, Ticket] = {}
-        self._counter = 0
         self._waiters: list[Ticket] = []
         self._auth_due = self._linger = math.inf
         self._auth_ref: str | None = None
@@ -96,9 +94,7 @@ class RealtimeMachine:
         """Whether frames can be sent."""
         return self.state is LinkPhase.OPEN
 
-    @property
-    def is_needed(self) -> bool:
-        """Whether there is a reason to be connected."""
+    def _is_needed(self) -> bool:
         return self._held or any(one.phase is not Phase.IDLE for one in self.channels.values())
 
     # --- what callers want ----------------------------------------------------------------
@@ -301,7 +297,7 @@ class RealtimeMachine:
         self._auth_ref = None
         for channel in self.channels.values():
             channel.lost()
-        if not self.is_needed:
+        if not self._is_needed():
             self._go(Turn.EMPTY)
 
     def _drop_pending(self, error: AeroDBError) -> None:
@@ -323,7 +319,7 @@ class RealtimeMachine:
             self._retries.at = self.deadline = math.inf
 
     def _unneeded(self, now: float) -> None:
-        if self.is_needed:
+        if self._is_needed():
             self._linger = math.inf
         elif self.is_open and self._linger == math.inf:
             self._linger = now + self._options.idle_timeout
@@ -334,17 +330,13 @@ class RealtimeMachine:
 
     def replan(self, now: float) -> None:
         """Find the next deadline anew."""
+        own: tuple[float, ...] = ()
         if self.state is LinkPhase.OPEN:
-            self.deadline = min(
-                self.liveness.due, self._auth_due, self._linger, self.renew_at, *self._dues()
-            )
+            own = (self.liveness.due, self._auth_due, self._linger, self.renew_at)
         elif self.state is LinkPhase.BACKOFF:
-            self.deadline = min(self._retries.at, *self._dues(), math.inf)
-        else:
-            self.deadline = min(math.inf, *self._dues(), math.inf)
-
-    def _dues(self) -> Iterator[float]:
-        return (channel.due for channel in self.channels.values())
+            own = (self._retries.at,)
+        theirs = (channel.due for channel in self.channels.values())
+        self.deadline = min((*own, *theirs), default=math.inf)
 
     def tick(self, now: float, jitter: float = 0.0) -> None:
         """Do what is due."""

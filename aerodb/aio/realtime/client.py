@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/realtime/client.py by scripts/generate.py [e696ab2b7c7f]: do not edit
+# GENERATED from aerodb_async_src/realtime/client.py by scripts/generate.py [c8885d12f39e]: do not edit
 """The realtime connection of one client, and its channels."""
 
 from __future__ import annotations
@@ -131,7 +131,8 @@ class AsyncRealtimeClient:
         `HANDLER_FAILED` for each failure of a handler."""
         check_handler(callback)
         check_arguments(callback, 1)
-        self._link.error_listeners = (*self._link.error_listeners, callback)
+        telling = self._link.telling
+        telling.listeners = (*telling.listeners, callback)
 
     async def connect(self, *, timeout: float = 10.0) -> AeroDBResponse[None]:
         """Connect now, and stay connected without channels. Otherwise `subscribe()` connects."""

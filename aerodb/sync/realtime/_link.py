@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/realtime/_link.py by scripts/generate.py [3033401e8df8]: do not edit
+# GENERATED from aerodb_async_src/realtime/_link.py by scripts/generate.py [13d6bdb346eb]: do not edit
 """The one connection of a client: waits, and has `RealtimeMachine` decide.
 
 One worker connects, reads and rests, as the machine's state says; nobody else touches the
@@ -13,7 +13,6 @@ from collections.abc import Callable
 from typing import Any
 
 from aerodb._core.errors import client_error
-from aerodb._core.realtime.failures import FailureLog
 from aerodb._core.realtime.handlers import Handlers
 from aerodb._core.realtime.machine import RealtimeMachine
 from aerodb._core.realtime.outputs import Notice, Ticket
@@ -21,13 +20,11 @@ from aerodb._core.realtime.states import LinkPhase
 from aerodb._core.realtime_options import RealtimeOptions
 from aerodb._core.websocket import ABNORMAL, SocketClosed
 from aerodb._io.on_threads import (
-    Dispatcher,
     Event,
     Mutex,
     WebSocket,
     Worker,
     at_exit,
-    call,
     jitter,
     logger,
     monotonic,
@@ -39,6 +36,7 @@ from .._changes import AuthSubscription  # noqa: TID252  # of the same twin, whi
 from .._transport import Transport  # noqa: TID252  # of the same twin, whichever it is
 from ._handshake import Handshake, NotOpened
 from ._lane import Lane
+from ._telling import Telling
 
 CLOSE_SECONDS = 1.0
 JOIN_SECONDS = 2.0
@@ -47,10 +45,9 @@ JOIN_SECONDS = 2.0
 class Link:
     """A connection that is made when it is needed, and made again when it is lost."""
 
-    __slots__ = ("__weakref__", "_alarm", "_closed", "_dispatcher", "_failures", "_flushing",
-                 "_handshake", "_inherited", "_pid", "_socket", "_subscription", "_transport",
-                 "_waits_until", "_worker", "error_listeners", "lane", "machine", "mutex",
-                 "options")  # fmt: skip
+    __slots__ = ("__weakref__", "_alarm", "_closed", "_flushing", "_handshake", "_inherited",
+                 "_pid", "_socket", "_subscription", "_transport", "_waits_until", "_worker",
+                 "lane", "machine", "mutex", "options", "telling")  # fmt: skip
 
     def __init__(self, transport: Transport, url: str, options: RealtimeOptions) -> None:
         self._transport = transport
@@ -58,12 +55,10 @@ class Link:
         self.options = options
         self.machine = RealtimeMachine(options)
         self.mutex = Mutex()
-        self.lane = Lane(self, "", Handlers())
         self._alarm = Event()
         self._closed = False
-        self._dispatcher: Dispatcher | None = None
-        self.error_listeners: tuple[Callable[[AeroDBError], Any], ...] = ()
-        self._failures = FailureLog()
+        self.telling = Telling()
+        self.lane = Lane(self, "", Handlers())
         self._flushing = False
         self._inherited: list[object] = []
         self._pid = os.getpid()
@@ -141,8 +136,7 @@ class Link:
         self._nudge()
         if worker is not None:
             worker.join(JOIN_SECONDS)
-        if self._dispatcher is not None:
-            self._dispatcher.close(CLOSE_SECONDS)
+        self.telling.close(CLOSE_SECONDS)
 
     def stop(self) -> None:
         """The interpreter ends: let go at once."""
@@ -156,8 +150,7 @@ class Link:
         self._nudge()
         if self._worker is not None:
             self._worker.join(CLOSE_SECONDS / 2)
-        if self._dispatcher is not None:
-            self._dispatcher.close(CLOSE_SECONDS / 2)
+        self.telling.close(CLOSE_SECONDS / 2)
 
     def reset_after_fork(self) -> None:
         """A forked child has the channels and handlers, and no connection of its parent's."""
@@ -165,8 +158,9 @@ class Link:
             return
         self._pid = os.getpid()
         # kept, so that no finalizer touches what the parent uses
-        self._inherited += [self._socket, self._worker, self._dispatcher]
-        self._socket, self._worker, self._dispatcher = None, None, None
+        self._inherited += [self._socket, self._worker]
+        self._socket, self._worker = None, None
+        self.telling.reset_after_fork()
         self._reopen_lanes()
         self.machine.abandon()
         for channel in self.machine.channels.values():
@@ -212,7 +206,7 @@ class Link:
             lane.ring()
         for notice in notices:
             if notice.status is None and notice.error is not None:
-                self._tell_error(notice.error)
+                self.telling.tell_error(notice.error)
         if renewal:
             Worker(self._renew, "aerodb-realtime-token")
 
@@ -252,54 +246,6 @@ class Link:
     def _lane_of(self, notice: Notice) -> Lane:
         lane: Lane = self.lane if notice.channel is None else notice.channel.lane
         return lane
-
-    def _tell_error(self, error: AeroDBError) -> None:
-        if not self.error_listeners:
-            return
-
-        def job() -> None:
-            for listener in self.error_listeners:
-                try:
-                    call(listener, error)
-                except Exception:  # noqa: BLE001  # a listener's failure is its own
-                    logger("aerodb.realtime").exception("a listener to realtime errors failed")
-
-        self.dispatch(job)
-
-    def dispatch(self, job: Callable[[], Any]) -> None:
-        """Run a user's code, apart from the reader."""
-        dispatcher = self._dispatcher
-        if dispatcher is None or not dispatcher.is_alive:
-            if self._closed and dispatcher is not None:
-                return
-            dispatcher = self._dispatcher = Dispatcher("aerodb-realtime-handlers")
-        dispatcher.start(job)
-
-    def is_dispatching(self) -> bool:
-        """Whether the caller is a handler."""
-        return self._dispatcher is not None and self._dispatcher.is_inside()
-
-    def handler_failed(
-        self, handler: Callable[..., Any], failure: Exception, channel: str
-    ) -> None:
-        """Log it, not too often, and tell who wants to know (reliability W6)."""
-        count = self._failures.note(handler, monotonic())
-        name = getattr(handler, "__qualname__", None) or repr(handler)
-        if count is not None:
-            logger("aerodb.realtime").error(
-                "a realtime handler failed: %s, channel %r, %d times since the last line",
-                name,
-                channel,
-                count,
-                exc_info=failure,
-            )
-        message = f"handler {name} of channel {channel!r} failed: {type(failure).__name__}"
-        error = client_error("HANDLER_FAILED", message)
-        for listener in self.error_listeners:
-            try:
-                call(listener, error)
-            except Exception:  # noqa: BLE001  # a listener's failure is its own
-                logger("aerodb.realtime").exception("a listener to realtime errors failed")
 
     # --- the worker -----------------------------------------------------------------------
 
