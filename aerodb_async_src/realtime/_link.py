@@ -310,10 +310,11 @@ class AsyncLink:
         """Take in what comes, as long as the machine wants this connection; then end it."""
         machine, mutex = self.machine, self.mutex
         receive, out = socket.receive, machine.out
+        now = monotonic()
         try:
             while machine.state is LinkPhase.OPEN:
                 self._waits_until = deadline = machine.deadline
-                text = await receive(min(60.0, max(0.0, deadline - monotonic())))
+                text = await receive(min(60.0, max(0.0, deadline - now)))
                 now = monotonic()
                 with mutex:
                     if text is not None:

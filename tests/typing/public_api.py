@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypedDict, assert_type
 
@@ -13,7 +14,11 @@ from aerodb import (
     AeroDBResponse,
     AsyncAeroDBClient,
     ClientOptions,
+    ClientStatus,
     HealthStatus,
+    RealtimePayload,
+    RealtimeStatus,
+    SendResult,
     col,
     embed,
 )
@@ -74,6 +79,24 @@ def blocking() -> None:
         assert_type(client.health().unwrap(), HealthStatus)
         assert_type(client.schema("private"), aerodb.sync.DatabaseClient)
 
+        channel = client.channel("posts", presence_key="me")
+        assert_type(channel, aerodb.sync.RealtimeChannel)
+        chained = channel.on("INSERT", print).on("UPDATE", print)
+        assert_type(chained.subscribe(), AeroDBResponse[aerodb.sync.RealtimeChannel])
+
+        @channel.on("*", filter="id=gt.3")
+        def heard(change: RealtimePayload) -> None:
+            assert_type(change.new, dict[str, Any] | None)
+
+        kept: Callable[[RealtimePayload], None] = heard
+        channel.off("*", kept)
+        for event in channel.listen(timeout=1):
+            if isinstance(event, RealtimePayload):
+                assert_type(event.table, str | None)
+        assert_type(channel.send("e", {"x": 1}, ack=True).unwrap(), SendResult)
+        assert_type(client.realtime.status, RealtimeStatus)
+        assert_type(client.status, ClientStatus)
+
 
 async def awaiting() -> None:
     async with AsyncAeroDBClient("https://db.example.com", "key") as client:
@@ -89,4 +112,9 @@ async def awaiting() -> None:
             async for user in rows:
                 assert_type(user, User)
         assert_type((await client.health()).unwrap(), HealthStatus)
+        channel = client.channel("posts")
+        subscribed = await channel.on("INSERT", print).subscribe()
+        assert_type(subscribed.unwrap(), aerodb.aio.RealtimeChannel)
+        async for event in channel:
+            assert_type(event.channel, str)
         assert_type(client, aerodb.aio.AeroDBClient)

@@ -9,7 +9,7 @@ from aerodb._io.on_threads.aside import apart, soon
 from aerodb._io.on_threads.client import HttpClient
 from aerodb._io.on_threads.colour import ContextGuard, Executable
 from aerodb._io.on_threads.dispatch import Dispatcher, at_exit, check_handler
-from aerodb._io.on_threads.primitives import Event, Lock, Queue, Worker, call, pause
+from aerodb._io.on_threads.primitives import Event, Lock, Queue, Worker, call, pause, settled
 from aerodb._io.on_threads.stream import ByteStream
 from aerodb._io.on_threads.websocket import WebSocket
 from aerodb._io.values import jitter, monotonic, new_id, wall_clock
@@ -35,6 +35,7 @@ __all__ = [
     "monotonic",
     "new_id",
     "pause",
+    "settled",
     "soon",
     "wall_clock",
     "watch_forks",

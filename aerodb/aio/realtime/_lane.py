@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/realtime/_lane.py by scripts/generate.py [5fb3674dd1bd]: do not edit
+# GENERATED from aerodb_async_src/realtime/_lane.py by scripts/generate.py [c7b1bdb61bd1]: do not edit
 """The calls that the handlers of one channel are owed: in order, one at a time.
 
 User code runs here and nowhere else, apart from the reader: a handler that sleeps holds up its own
@@ -14,7 +14,7 @@ from aerodb._core.realtime.handlers import Handlers
 from aerodb._core.realtime.inbox import Inbox
 from aerodb._core.realtime.messages import ChannelEvent
 from aerodb._core.realtime.outputs import Notice
-from aerodb._io.on_asyncio import Event, call
+from aerodb._io.on_asyncio import Event, call, settled
 
 if TYPE_CHECKING:
     from ._link import AsyncLink
@@ -99,7 +99,9 @@ class AsyncLane:
                 if inbox.generation != generation:
                     return  # unsubscribed meanwhile
                 try:
-                    await call(handler.callback, item)
+                    result = handler.callback(item)
+                    if result is not None:
+                        await settled(result)
                 except Exception as failure:  # noqa: BLE001  # a handler's failure is its own
                     await self._link.telling.failed(handler.callback, failure, inbox.channel)
 

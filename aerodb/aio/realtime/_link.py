@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/realtime/_link.py by scripts/generate.py [af8436f5d1af]: do not edit
+# GENERATED from aerodb_async_src/realtime/_link.py by scripts/generate.py [f070a9a237d4]: do not edit
 """The one connection of a client: waits, and has `RealtimeMachine` decide.
 
 One worker connects, reads and rests, as the machine's state says; nobody else touches the
@@ -310,10 +310,11 @@ class AsyncLink:
         """Take in what comes, as long as the machine wants this connection; then end it."""
         machine, mutex = self.machine, self.mutex
         receive, out = socket.receive, machine.out
+        now = monotonic()
         try:
             while machine.state is LinkPhase.OPEN:
                 self._waits_until = deadline = machine.deadline
-                text = await receive(min(60.0, max(0.0, deadline - monotonic())))
+                text = await receive(min(60.0, max(0.0, deadline - now)))
                 now = monotonic()
                 with mutex:
                     if text is not None:
