@@ -3,7 +3,7 @@
     python scripts/bench.py client    importing, building, decoding, whole requests / raw httpx
     python scripts/bench.py http      the HTTP shim alone / raw httpx
     python scripts/bench.py local     the local instance / psycopg, Starlette
-    python scripts/bench.py realtime  an event through the WebSocket shim / raw websockets, websocket-client
+    python scripts/bench.py realtime  an event / raw websockets, raw websocket-client
 
 Every figure is a ratio of CPU time, the median over the rounds: machines differ, ratios less so.
 """

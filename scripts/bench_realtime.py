@@ -248,7 +248,7 @@ def shim_sync(url: str, times: int) -> float:
 
 def raw_sync(url: str, times: int) -> float:
     """The same with `websocket-client`."""
-    ws = websocket.create_connection(url)
+    ws: Any = websocket.create_connection(url)
     before = time.process_time()
     for _ in range(times):
         handler(json.loads(ws.recv())["payload"])

@@ -11,9 +11,8 @@ from aerodb._core.websocket import SocketSettings
 class Pinged(Protocol):
     """What is kept alive."""
 
-    @property
-    def is_paused(self) -> bool:
-        """Whether we do not listen at the moment."""
+    is_paused: bool
+    """Whether we do not listen at the moment."""
 
     def ping(self) -> None:
         """Send a ping."""

@@ -60,12 +60,13 @@ class Link(OpeningProtocol):
         self._closing = False
         self._end: tuple[int, str] | None = None
         self._gone: asyncio.Future[None] = loop.create_future()
-        self._writers: set[asyncio.Future[None]] = set()
-        self._writable = True
+        self._flow = asyncio.Event()
+        self._flow.set()
         self._owed: bytes | None = None
         self._patience = settings.ping_interval + settings.ping_timeout
         self._keepalive = Keepalive(loop, self, settings)
         self._linger: asyncio.TimerHandle | None = None
+        self._stall: asyncio.TimerHandle | None = None
         self._with_the_loop = ends_with_the_loop(self)
         forks.watch(self)
 
@@ -107,16 +108,17 @@ class Link(OpeningProtocol):
 
     def pause_writing(self) -> None:
         """Part of asyncio's interface."""
-        self._writable = False
+        self._flow.clear()
+        self._watch(self._taken())
 
     def resume_writing(self) -> None:
         """Part of asyncio's interface."""
-        self._writable = True
+        self._flow.set()
+        if self._stall is not None:
+            self._stall.cancel()
         if self._owed is not None:
             self._write(self._owed)
             self._owed = None
-        for writer in self._writers:
-            _settle(writer)
 
     # Reading
 
@@ -156,7 +158,7 @@ class Link(OpeningProtocol):
         writes = self._protocol.data_to_send()
         if not writes:
             return
-        if self._writable or self._protocol.state is not OPEN:
+        if self._flow.is_set() or self._protocol.state is not OPEN:
             self._write(b"".join(writes))
         else:
             self._owed = writes[-1]  # the last ping's pong will do (RFC 6455 §5.5.3)
@@ -286,27 +288,27 @@ class Link(OpeningProtocol):
         protocol.send_text(text.encode("utf-8"))
         for data in protocol.data_to_send():
             self._write(data)
-        while not self._writable and not self._gone.done():
-            await self._drain()
+        while not self._flow.is_set():
+            await self._flow.wait()
         if self._gone.done():
             self._raise_end()
 
-    async def _drain(self) -> None:
-        """Wait for the peer to take what was sent; not for ever."""
-        writer = self._loop.create_future()
-        self._writers.add(writer)
-        timer = self._loop.call_later(self._patience, self.lose, "the peer takes nothing")
-        try:
-            await writer
-        finally:
-            timer.cancel()
-            self._writers.discard(writer)
+    def _watch(self, taken: int) -> None:
+        """While something waits to be sent: the peer must take some of it, every now and then."""
+        self._stall = self._loop.call_later(self._patience, self._judge, taken)
+
+    def _judge(self, before: int) -> None:
+        taken = self._taken()
+        if taken == before:
+            self.lose("the peer takes nothing")
+        else:
+            self._watch(taken)
 
     def ping(self) -> None:
         """Send a ping. A peer that takes nothing is judged all the same."""
         self._protocol.send_ping(os.urandom(4))
         writes = self._protocol.data_to_send()
-        if self._writable:
+        if self._flow.is_set():
             self._write(b"".join(writes))
 
     def lose(self, reason: str) -> None:

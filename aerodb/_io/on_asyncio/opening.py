@@ -20,6 +20,7 @@ class OpeningProtocol(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._opening: Opening | None = None
         self._opened: asyncio.Future[None] | None = None
+        self._written = 0
 
     def _begin(self, rest: bytes) -> None:
         """The connection is a WebSocket from here on; `rest` came with the answer."""
@@ -41,7 +42,13 @@ class OpeningProtocol(asyncio.Protocol):
     def _write(self, data: bytes) -> None:
         transport = self._transport
         if transport is not None and not transport.is_closing():
+            self._written += len(data)
             transport.write(data)
+
+    def _taken(self) -> int:
+        """How much of what was written has left for the system."""
+        assert self._transport is not None
+        return self._written - self._transport.get_write_buffer_size()
 
     async def exchange(self, opening: Opening) -> None:
         """Send a request of the opening, wait for its answer."""

@@ -80,5 +80,5 @@ class WebSocket:
     def __del__(self) -> None:
         link: Link | None = getattr(self, "_link", None)
         if link is not None and link.is_forgotten:
+            link.abort()  # first: where warnings are errors, the next line raises
             warnings.warn("unclosed AeroDB WebSocket", ResourceWarning, stacklevel=2, source=self)
-            link.abort()

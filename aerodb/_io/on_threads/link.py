@@ -2,7 +2,7 @@
 
 So a reader holds no timeout that senders share, is woken at once, and a frame that has come in part
 stays where it is until the rest does. Locks are held around single steps, but for two: one thread
-reads (`_reading`), one frame at a time leaves (`_sending`).
+reads (`_reading`), one frame at a time leaves (`Outlet.lock`).
 
 A KeyboardInterrupt may strike between two steps that belong together, such as taking bytes off the
 socket and keeping them. `_torn` is up meanwhile, and who finds it up gives the connection up.
@@ -13,10 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import ssl
 import threading
-from collections import deque
-from collections.abc import Iterator
 from time import monotonic
 from typing import NoReturn
 
@@ -25,46 +22,38 @@ from aerodb._io import forks
 from aerodb._io.assembly import Assembly
 from aerodb._io.on_threads import frames
 from aerodb._io.on_threads.frames import DATA, FrameReader, Incomplete
-from aerodb._io.on_threads.readiness import Bell, wait_for, wait_for_any
+from aerodb._io.on_threads.holding import give_back, holds
+from aerodb._io.on_threads.nonblocking import NonBlocking
+from aerodb._io.on_threads.outlet import Outlet
+from aerodb._io.on_threads.readiness import Bell, wait_for_any
 
-_READ = 64 * 1024
 _LINGER_SECONDS = 1.0
 _LOST = "the connection was lost"
 _PARENTS = "the connection is the parent process's"
-_NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class Link:
     """One connection after its handshake. `early` came right behind that."""
 
     def __init__(self, sock: socket.socket, settings: SocketSettings, early: bytes) -> None:
-        sock.setblocking(False)
-        self._sock = sock
-        self._tls = sock if isinstance(sock, ssl.SSLSocket) else None
+        self._wire = NonBlocking(sock)
         self._pid = os.getpid()
         self._bell = Bell()
         self._readable = wait_for_any([sock, self._bell.sock])
-        self._writable = wait_for(sock, write=True)
+        self._outlet = Outlet(self._wire, settings.ping_interval + settings.ping_timeout)
         self._assembly = Assembly(settings.max_message_bytes)
         self._frames = FrameReader(self._assembly)
         self._frames.feed(early)
-        self._outbox: deque[memoryview] = deque()
-        self._owed: dict[int, bytes] = {}
         self._interval = settings.ping_interval
         self._timeout = settings.ping_timeout
         self._ping_at = monotonic() + settings.ping_interval
         self._pong_by: float | None = None
         self._woken = self._closing = self._over = self._buried = False
-        self._torn = self._torn_out = False
+        self._torn = False
         self._end: tuple[int, str] | None = None
-        self._new_locks()
-        forks.watch(self)
-
-    def _new_locks(self) -> None:
-        self._reading = threading.Lock()
-        self._sending = threading.Lock()
+        self._reading = threading.RLock()
         self._mutex = threading.Lock()
-        self._step = threading.Lock()  # OpenSSL: one call at a time on one connection
+        forks.watch(self)
 
     # Reading
 
@@ -109,12 +98,12 @@ class Link:
 
     def _take_control(self, opcode: int, data: bytes) -> None:
         if opcode == frames.PING:
-            self._post(frames.PONG, data)
+            self._outlet.post(frames.PONG, data)
         elif opcode == frames.CLOSE:
             code, reason = frames.parse_close(data)
             if not self._closing:
                 self._closing = True
-                self._post(frames.CLOSE, data)
+                self._outlet.post(frames.CLOSE, data)
             self._is_over(code, reason)
 
     def _refuse(self, error: SocketClosed) -> None:
@@ -122,7 +111,7 @@ class Link:
         if not self._over:
             self._closing = True
             self._finish(error.code, error.reason)
-            self._post(frames.CLOSE, frames.close_frame(error.code, error.reason))
+            self._outlet.post(frames.CLOSE, frames.close_frame(error.code, error.reason))
             self._linger()
         self._is_over(error.code, error.reason)
 
@@ -138,18 +127,20 @@ class Link:
         until = monotonic() + _LINGER_SECONDS
         with contextlib.suppress(OSError):
             while (left := until - monotonic()) > 0:
-                self._flush()
-                if self._sock.fileno() in self._readable(left) and self._recv() == b"":
+                self._outlet.flush()
+                if self._wire.sock.fileno() in self._readable(left) and self._wire.receive() == b"":
                     return
 
     def _more(self, deadline: float | None) -> bool:
         """Wait until there is something to look at; False at the deadline."""
-        if self._tls is not None and self._tls.pending():
+        if self._wire.has_pending:
             self._fill()
             return True
         self._check_process()
-        if self._owed or self._outbox:
-            self._flush()
+        if self._outlet.is_behind:
+            self._torn = True
+            self._outlet.flush()
+            self._torn = False
         due = self._ping_at if self._pong_by is None else self._pong_by
         until = due if deadline is None else min(due, deadline)
         ready = self._readable(until - monotonic())
@@ -167,7 +158,7 @@ class Link:
     def _fill(self) -> None:
         self._torn = True
         try:
-            data = self._recv()
+            data = self._wire.receive()
         except OSError:
             data = b""
         if data is not None:
@@ -177,16 +168,6 @@ class Link:
             self._pong_by = None
         self._torn = False
 
-    def _recv(self) -> bytes | None:
-        """Read what is there; None if that is nothing, b"" if the peer is gone."""
-        try:
-            if self._tls is None:
-                return self._sock.recv(_READ)
-            with self._step:
-                return self._tls.recv(_READ)
-        except _NOT_NOW:
-            return None
-
     def _keep_alive(self, now: float) -> None:
         """Ping, and judge. Here nothing is left to read, so silence is the peer's (X17)."""
         if self._pong_by is not None:
@@ -194,7 +175,7 @@ class Link:
         self._ping_at = now + self._interval
         if not self._closing:
             self._pong_by = now + self._timeout
-            self._post(frames.PING, os.urandom(4))
+            self._outlet.post(frames.PING, os.urandom(4))
 
     def wake(self) -> None:
         """See `WebSocket.wake`."""
@@ -213,91 +194,25 @@ class Link:
         frame = frames.encode(frames.TEXT, text.encode("utf-8"))
         self._check_process()
         try:
-            self._send(frame, monotonic() + self._interval + self._timeout)
+            with self._outlet.lock:  # who is ahead does not wait for ever either
+                self._send(frame)
+        except SocketClosed:
+            self._raise_end()  # knows more about it
+            raise
         finally:
             if self._end is not None:
                 self._bury()
 
-    def _send(self, frame: bytes, deadline: float) -> None:
-        with self._one_sender(deadline):
+    def _send(self, frame: bytes) -> None:
+        self._raise_end()
+        if self._closing:
+            raise SocketClosed(ABNORMAL, "the WebSocket is being closed")
+        self._outlet.put(frame)
+        if not self._outlet.drain():
+            self._finish(ABNORMAL, "the peer takes nothing")
+            self._hang_up()
             self._raise_end()
-            if self._closing:
-                raise SocketClosed(ABNORMAL, "the WebSocket is being closed")
-            self._outbox.append(memoryview(frame))
-            self._drain(deadline)
-        if self._owed:
-            self._flush()
-
-    @contextlib.contextmanager
-    def _one_sender(self, deadline: float) -> Iterator[None]:
-        if not self._sending.acquire(timeout=max(0.0, deadline - monotonic())):
-            self._stalled()
-        try:
-            yield
-        finally:
-            self._sending.release()
-
-    def _drain(self, deadline: float) -> None:
-        """Send all there is; wait for the peer to take it."""
-        while not self._push():
-            self._raise_end()
-            left = deadline - monotonic()
-            if left <= 0:
-                self._stalled()
-            self._writable(left)
-
-    def _stalled(self) -> NoReturn:
-        reason = "the peer takes nothing"
-        self._finish(ABNORMAL, reason)
-        self._hang_up()
-        raise SocketClosed(*(self._end or (ABNORMAL, reason)))
-
-    def _post(self, opcode: int, data: bytes) -> None:
-        """Send a control frame without waiting; of several pongs the last (RFC 6455 §5.5.3)."""
-        self._owed[opcode] = frames.encode(opcode, data)
-        self._flush()
-
-    def _flush(self) -> None:
-        """Send what can be sent now, unless a sender is at it, who will do so."""
-        if self._sending.acquire(blocking=False):
-            try:
-                while not self._outbox and self._owed:
-                    opcode = next(iter(self._owed))
-                    self._outbox.append(memoryview(self._owed.pop(opcode)))
-                    self._push()
-                self._push()
-            except SocketClosed:
-                pass  # reading tells why, after what came before
-            finally:
-                self._sending.release()
-
-    def _push(self) -> bool:
-        """Send what can be sent without waiting; whether that was all."""
-        outbox = self._outbox
-        while outbox:
-            if self._torn_out:
-                raise SocketClosed(ABNORMAL, _LOST)
-            self._torn_out = True
-            size = self._send_some(outbox[0])
-            if size == len(outbox[0]):
-                outbox.popleft()
-            else:
-                outbox[0] = outbox[0][size:]
-            self._torn_out = False
-            if not size:
-                return False
-        return True
-
-    def _send_some(self, view: memoryview) -> int:
-        try:
-            if self._tls is None:
-                return self._sock.send(view)
-            with self._step:
-                return self._tls.send(view)
-        except _NOT_NOW:
-            return 0
-        except OSError:
-            raise SocketClosed(ABNORMAL, _LOST) from None
+        self._outlet.push_owed()
 
     # The end
 
@@ -337,20 +252,23 @@ class Link:
             self.abort()
 
     def _say_goodbye(self, frame: bytes, deadline: float) -> None:
-        with self._one_sender(deadline):
-            if not self._closing:
+        try:
+            in_time = self._outlet.lock.acquire(timeout=max(0.0, deadline - monotonic()))
+            if in_time and not self._closing:
                 self._closing = True
-                self._outbox.append(memoryview(frames.encode(frames.CLOSE, frame)))
-                self._drain(deadline)
+                self._outlet.put(frames.encode(frames.CLOSE, frame))
+                self._outlet.drain(deadline)
+        finally:
+            give_back(self._outlet.lock)
 
     def _await_end(self, deadline: float) -> None:
         """Read until the peer has answered, if no other thread does."""
-        if self._reading.acquire(timeout=max(0.0, deadline - monotonic())):
-            try:
+        try:
+            if self._reading.acquire(timeout=max(0.0, deadline - monotonic())):
                 while self._next_message() is not None or self._more(deadline):
                     pass
-            finally:
-                self._reading.release()
+        finally:
+            give_back(self._reading)
 
     def abort(self) -> None:
         """See `WebSocket.abort`."""
@@ -362,22 +280,33 @@ class Link:
         self._bury()
 
     def _hang_up(self) -> None:
-        """End the connection, and so wake who waits on it; the descriptor stays for them."""
-        with self._mutex, contextlib.suppress(OSError):
+        with self._mutex:
             if not self._buried:
-                socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
+                self._wire.hang_up()
 
     def _bury(self) -> None:
         """Close the descriptors if no thread uses them; the last one that does comes here too."""
+        reading, sending = self._reading, self._outlet.lock
+        if holds(reading) or holds(sending):  # a signal's handler, above its own thread
+            return
         with self._mutex:
-            if self._buried or not self._reading.acquire(blocking=False):
-                return
-            if self._sending.acquire(blocking=False):
-                self._buried = True
-                self._sock.close()
-                self._bell.close()
-                self._sending.release()
-            self._reading.release()
+            try:
+                if reading.acquire(blocking=False) and sending.acquire(blocking=False):
+                    self._close_descriptors()
+            finally:
+                give_back(reading)
+                give_back(sending)
+
+    def dispose(self) -> None:
+        """Nobody can use it any more, whatever locks an interrupt has left behind."""
+        self.abort()
+        with self._mutex:
+            self._close_descriptors()
+
+    def _close_descriptors(self) -> None:
+        self._wire.sock.close()
+        self._bell.close()
+        self._buried = True  # last, or an interrupt would leave the rest behind
 
     # Whose it is
 
@@ -388,8 +317,8 @@ class Link:
 
     def reset_after_fork(self) -> None:
         """In a child: let go of what is the parent's, without a byte (reliability C2)."""
-        self._new_locks()
-        self._over = self._buried = True
+        self._mutex = threading.Lock()
+        self._reading = self._outlet.lock = threading.RLock()
+        self._over = True
         self._end = (ABNORMAL, _PARENTS)
-        self._sock.close()
-        self._bell.close()
+        self._close_descriptors()

@@ -79,6 +79,9 @@ class WebSocket:
 
     def __del__(self) -> None:
         link: Link | None = getattr(self, "_link", None)
-        if link is not None and link.is_forgotten:
+        if link is None or not link.is_open:
+            return
+        forgotten = link.is_forgotten
+        link.dispose()
+        if forgotten:
             warnings.warn("unclosed AeroDB WebSocket", ResourceWarning, stacklevel=2, source=self)
-            link.abort()
