@@ -154,6 +154,22 @@ def test_every_code_of_the_instance_is_explained() -> None:
     )
 
 
+def test_every_code_of_realtime_is_explained() -> None:
+    explained = set(documented("Realtime"))
+    made = {
+        constant.value
+        for _, tree in trees("aerodb/local/realtime")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        if node.func.id in ("FrameError", "RestError", "answer_error")
+        for constant in node.args
+        if isinstance(constant, ast.Constant) and re.fullmatch(r"[a-z_]+", str(constant.value))
+    }
+    # What is said of credentials has its name from the REST part, or is translated (http.py).
+    refused = {"invalid_token", "missing_api_key", "authentication_required"}
+    assert explained == made - {"not_found"} | refused | {"insufficient_permissions"}
+
+
 def where_codes_stand(node: ast.AST) -> list[ast.expr]:
     """A refusing call's arguments; what follows a status in a tuple; what is called `code`."""
     match node:

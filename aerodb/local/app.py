@@ -37,7 +37,8 @@ _MAXIMUM_REQUEST_ID = 200
 class Front:
     """The application. `mounts` maps path prefixes to services; `/` takes all that is left.
 
-    `websocket` takes the WebSockets. `health` returns (whole status, status per service), `features` is what `/health` lists.
+    `websocket` takes the WebSockets, `health` returns (whole status, status per service),
+    `features` is what `/health` lists.
     """
 
     def __init__(
@@ -157,7 +158,7 @@ class Front:
             code = f"AERO{status}"
             body = rest_error_body(code, message)
         marks = [(b"x-aerodb-error", code.encode())]
-        head = scope["method"] == "HEAD"
+        head = scope.get("method") == "HEAD"
         await send_json(send, status, body, [*extra, *marks], head=head)
 
     def _echoes(self, scope: Scope) -> list[Header]:

@@ -101,6 +101,18 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     help="Seconds that a session lives without a refresh.",
 )
 @click.option(
+    "--realtime-connections-per-address",
+    type=click.IntRange(min=1),
+    default=100,
+    help="WebSockets that one address may have.",
+)
+@click.option(
+    "--realtime-query-credentials",
+    type=bool,
+    default=True,
+    help="Take apikey and token from the URL of a WebSocket too.",
+)
+@click.option(
     "--db-config",
     "db_config",
     default=None,
@@ -157,6 +169,8 @@ def make_server(options: Mapping[str, Any], environment: Mapping[str, str]) -> L
         auth_rate_limits=options["auth_rate_limits"],
         auth_access_token_ttl=options["auth_access_token_ttl"],
         auth_refresh_token_ttl=options["auth_refresh_token_ttl"],
+        realtime_connections_per_address=options["realtime_connections_per_address"],
+        realtime_query_credentials=options["realtime_query_credentials"],
         install=options["install"],
         db_config=_db_config(options["db_config"] or environment.get("PGRST_DB_CONFIG")),
         db_pre_config=options["db_pre_config"] or environment.get("PGRST_DB_PRE_CONFIG") or None,

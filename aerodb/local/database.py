@@ -44,7 +44,8 @@ class Database:
     """A database that is ready to be served.
 
     `owner` is for migrations and `execute_sql`, `login` for requests, `auth` and `realtime` for
-    those parts: None if one cannot be served. `keys` is None for a foreign database, `url` is for users.
+    those parts: None if one cannot be served. `keys` is None for a foreign database, `url` is for
+    users.
     """
 
     owner: str = field(repr=False)

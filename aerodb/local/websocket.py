@@ -1,8 +1,8 @@
 """uvicorn's WebSocket protocol with bounds on what a client can make it keep (reliability C6).
 
-The handshake has come through `BoundedProtocol`, whose limits hold for it. Behind it, uvicorn counts
-bytes of a message but not its fragments, answers pings whether anybody reads the answers or not, and
-writes the whole URL of every handshake to its log.
+The handshake has come through `BoundedProtocol`, whose limits hold for it. Behind it, uvicorn
+counts bytes of a message but not its fragments, answers pings whether anybody reads the answers or
+not, and writes the whole URL of every handshake to its log.
 """
 
 from __future__ import annotations
@@ -30,6 +30,11 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
     """
 
     _heard_at = 0.0
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        # Otherwise headers and frames, and so tokens, are in the log when it is a verbose one.
+        self.conn.debug = False
 
     def data_received(self, data: bytes) -> None:
         """Note that the client lives, then do what has to be done."""

@@ -10,7 +10,7 @@ import psycopg
 
 from aerodb.local.credentials import Identity
 from aerodb.local.realtime.callers import Callers
-from aerodb.local.realtime.delivery import check_filter
+from aerodb.local.realtime.delivery import check_filter, is_outage
 from aerodb.local.realtime.errors import FrameError
 from aerodb.local.realtime.feed import Feed
 from aerodb.local.realtime.filters import Condition, parse_filter
@@ -162,9 +162,9 @@ class Bindings:
         try:
             async with self._callers.transaction(identity, table.schema) as (connection, _):
                 await check_filter(connection, table, conditions)
-        except psycopg.OperationalError:
-            raise
         except psycopg.Error as problem:
+            if is_outage(problem):
+                raise
             message = problem.diag.message_primary or "PostgreSQL refuses it"
             raise FrameError("invalid_filter", f"The filter cannot be used: {message}") from None
         return conditions

@@ -1,7 +1,7 @@
 """Transactions that run as a subscriber does: its role, its claims, its time limit.
 
-Wire contract §1.4. Connections are of the login that requests use, and none of them keeps anything of
-one caller for the next: all of it is local to a transaction that is taken back.
+Wire contract §1.4. Connections are of the login that requests use, and none of them keeps anything
+of one caller for the next: all of it is local to a transaction that is taken back.
 """
 
 from __future__ import annotations

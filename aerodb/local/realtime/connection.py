@@ -7,6 +7,7 @@ import json
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
 
@@ -278,9 +279,7 @@ class Connection:
         try:
             identity = await self._parts.admit(credentials)
         except RestError as problem:
-            code = "token_expired" if problem.message == "JWT expired" else "auth_failed"
-            code = "service_unavailable" if problem.status == 503 else code
-            raise FrameError(code, problem.message) from None
+            raise _not_admitted(problem) from None
         same_role = self.identity.role == identity.role
         same_person = same_role and self.user_id == _user_of(identity)
         self._become(identity)
@@ -381,6 +380,14 @@ class Connection:
 def _user_of(identity: Identity) -> str | None:
     sub = (identity.claims or {}).get("sub")
     return sub if isinstance(sub, str) and sub else None
+
+
+def _not_admitted(problem: RestError) -> FrameError:
+    if problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        return _UNAVAILABLE
+    if problem.message == "JWT expired":
+        return FrameError("token_expired", problem.message)
+    return FrameError("auth_failed", problem.message)
 
 
 _UNAVAILABLE = FrameError("service_unavailable", "The database does not answer.", retry_after=1)

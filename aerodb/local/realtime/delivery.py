@@ -6,8 +6,8 @@ whether filters hold. Where neither row-level security nor a filter nor a missin
 concerned, nothing is asked at all.
 
 A row that can be seen now need not be the row that was written: its key may have passed to another
-row, or its owner may have changed since. What a change says is delivered only if the columns that the
-policies read are still as they were written then.
+row, or its owner may have changed since. What a change says is delivered only if the columns that
+the policies read are still as they were written then.
 """
 
 from __future__ import annotations
@@ -81,21 +81,35 @@ class Delivery:
                 full += [oid] if table.full_identity else []
         return Wanted(keys, full)
 
-    async def deliver(self, changes: Sequence[Change], targets: Targets) -> None:
-        """Give `changes` to the subscriptions that `targets` has for their tables."""
+    async def deliver(
+        self, changes: Sequence[Change], targets: Targets, patience: float | None = None
+    ) -> list[Subscription]:
+        """Give `changes` to the subscriptions that `targets` has for their tables.
+
+        Returns those whose policies or filters took longer than `patience`: they got nothing, and
+        the others need not wait.
+        """
         page = Page(changes)
         for oid in targets:
             table = await self._tables.table(oid)
             if table is not None:
                 page.tables[oid] = table
-        await asyncio.gather(
-            *(
-                self._group(page, some, targets)
-                for some in _by_identity(
-                    dict.fromkeys(s for some in targets.values() for s in some)
-                )
-            )
-        )
+        everybody = dict.fromkeys(s for some in targets.values() for s in some)
+        groups = {
+            asyncio.create_task(self._group(page, some, targets)): some
+            for some in _by_identity(everybody)
+        }
+        if not groups:
+            return []
+        try:
+            done, late = await asyncio.wait(groups, timeout=patience)
+        finally:
+            for task in groups:
+                task.cancel()
+            await asyncio.gather(*groups, return_exceptions=True)
+        for task in done:
+            task.result()
+        return [subscription for task in late for subscription in groups[task]]
 
     async def _group(self, page: Page, subscriptions: list[Subscription], targets: Targets) -> None:
         """Serve subscriptions of one identity. Who has changed identity meanwhile is judged anew:
@@ -129,9 +143,9 @@ class Delivery:
             }
         try:
             return noted | await self._ask(changes, table, identity, rights, filters)
-        except psycopg.OperationalError:
-            raise
         except psycopg.Error as problem:
+            if is_outage(problem):
+                raise
             # A policy or a filter that fails shows nothing; subscribers learn that they missed it.
             log.warning("changes of %s cannot be judged: %s", table.name, type(problem).__name__)
             return noted | {c.seq: Verdict(None, lost=True) for c in changes}
@@ -164,6 +178,14 @@ class Delivery:
                 payload = _payload(change, table, None, reduced)
             verdicts[change.seq] = Verdict(payload, held)
         return verdicts
+
+
+def is_outage(problem: psycopg.Error) -> bool:
+    """Whether the database is to blame, and not what was asked of it: then it is asked again."""
+    state = problem.sqlstate
+    if state is None:
+        return isinstance(problem, psycopg.OperationalError)
+    return state.startswith(("08", "53", "57P"))
 
 
 def _by_identity(subscriptions: Iterable[Subscription]) -> list[list[Subscription]]:
@@ -213,8 +235,8 @@ def _question(
             sql.SQL(
                 "coalesce((select pg_catalog.json_object_agg(e.key, e.value) "
                 "from pg_catalog.json_each(page.element::json) e "
-                "where e.key = any (%s)), '{{}}')::text"
-            ).format()
+                "where e.key = any (%s)), '{}')::text"
+            )
         )
         parameters.append(list(rights.columns))
     for conditions in filters:
@@ -257,7 +279,7 @@ def _seen(table: Table, rights: Rights) -> sql.Composable:
 
 
 async def _answers(
-    connection: AsyncConnection[Any], query: sql.Composed, parameters: list[Any]
+    connection: AsyncConnection[Any], query: sql.SQL | sql.Composed, parameters: list[Any]
 ) -> list[tuple[Any, ...]]:
     async with connection.cursor(row_factory=tuple_row) as cursor:
         await cursor.execute(query, parameters)
@@ -328,7 +350,7 @@ async def check_filter(
     if patterns:
         await _answers(
             connection,
-            sql.SQL("select '' ~ pattern from pg_catalog.unnest(%s::text[]) pattern").format(),
+            sql.SQL("select '' ~ pattern from pg_catalog.unnest(%s::text[]) pattern"),
             [patterns],
         )
     query, parameters = _question(table, Rights(tuple(table.columns), False), [tuple(conditions)])

@@ -15,11 +15,11 @@ from dataclasses import replace
 from typing import Any
 
 import psycopg
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, sql
 from psycopg_pool import PoolTimeout
 
 from aerodb.local.realtime.delivery import Delivery, Targets
-from aerodb.local.realtime.log import Change, Cursor, Log, Pruned, State
+from aerodb.local.realtime.log import RING_CHANGES, Change, Cursor, Log, Pruned, State
 from aerodb.local.realtime.subscriptions import Binding, Index, Subscription
 from aerodb.local.realtime.tables import Tables
 
@@ -28,6 +28,8 @@ COMMITS = "aerodb_realtime_commits"
 POLL_SECONDS = 5.0
 """How often the log is looked at though nothing was heard."""
 LIVE_PATIENCE = 0.25
+JUDGE_PATIENCE = 1.0
+MAXIMUM_LAG = 2 * RING_CHANGES
 JOIN_PATIENCE = 10.0
 _LONGEST_PAUSE = 5.0
 Trouble = (psycopg.Error, PoolTimeout, OSError)
@@ -41,7 +43,9 @@ def _nothing() -> None:
 class Feed:
     """Serves all subscriptions of this instance."""
 
-    def __init__(self, log_: Log, tables: Tables, delivery: Delivery, connect: Connect) -> None:
+    def __init__(
+        self, log_: Log, tables: Tables, delivery: Delivery, apart: Delivery, connect: Connect
+    ) -> None:
         self.index = Index()
         self.epoch = ""
         self.settled = 0
@@ -50,6 +54,8 @@ class Feed:
         self._log = log_
         self._tables = tables
         self._delivery = delivery
+        self._apart = apart  # with connections of its own, for those who catch up
+        self._aside: set[asyncio.Task[None]] = set()
         self._connect = connect
         self._heard: list[str] = []
         self._recover = True
@@ -86,8 +92,13 @@ class Feed:
 
     @property
     def safe_seq(self) -> int:
-        """Everything up to here was read by all who are served by this instance."""
-        return min([self.settled, *(s.position for s in self.joining)])
+        """Everything up to here was read by all who are served by this instance.
+
+        But for those who are hopelessly behind: the log does not wait for them.
+        """
+        oldest = self.settled - MAXIMUM_LAG
+        behind = (s.position for s in self.joining if s.position > oldest)
+        return min([self.settled, *behind])
 
     async def reached(self, seq: int) -> None:
         """Wait until everything up to `seq` has been delivered."""
@@ -126,7 +137,7 @@ class Feed:
                 changes, targets = await self._page(cursor, {subscription: None})
                 if not changes:
                     break
-                await self._delivery.deliver(changes, targets)
+                await self._apart.deliver(changes, targets)
                 subscription.position = changes[-1].seq
                 await subscription.owner.outbox.roomy(JOIN_PATIENCE)
             if subscription.active and subscription.owner.delivers:
@@ -147,6 +158,21 @@ class Feed:
             self.index.remove(subscription)
             subscription.position = max(self.settled, subscription.last_seq)
             self.joining.add(subscription)
+
+    def _set_aside(self, subscription: Subscription) -> None:
+        """Whose policies are slow catches up on its own time."""
+        if not subscription.active:
+            return
+        self.suspend(subscription)
+        task = asyncio.create_task(self._catch_up(subscription), name="aerodb-realtime-late")
+        self._aside.add(task)
+        task.add_done_callback(self._aside.discard)
+
+    async def _catch_up(self, subscription: Subscription) -> None:
+        try:
+            await self.join(subscription)
+        except (*Trouble, Pruned):
+            subscription.owner.close(1011, "cannot_keep_up")
 
     def seq_of(self, subscriptions: Iterable[Subscription]) -> int:
         """Return up to where all of these have been served."""
@@ -171,7 +197,7 @@ class Feed:
                 async with await self._connect() as connection:
                     for channel in self._listeners:
                         await connection.execute(
-                            psycopg.sql.SQL("listen {}").format(psycopg.sql.Identifier(channel))
+                            sql.SQL("listen {}").format(sql.Identifier(channel))
                         )
                     # What was committed before is not heard of: it has to be looked for.
                     self._recover = True
@@ -244,17 +270,27 @@ class Feed:
 
     async def _read(self) -> None:
         """Deliver everything that has a number."""
+        if self.index.is_empty:
+            await self._skip()
         while True:
             at = replace(self._cursor)
             changes, targets = await self._page(at, None)
             if not changes:
                 return
             self._taken = changes[-1].seq
-            await self._delivery.deliver(changes, targets)
+            for late in await self._delivery.deliver(changes, targets, JUDGE_PATIENCE):
+                self._set_aside(late)
             self._cursor = at
             self.settled = at.seq
             self._moved.set()
             await self._patiently(s for some in targets.values() for s in some)
+
+    async def _skip(self) -> None:
+        """Nobody is served: go to the end. Who joins meanwhile reads what it wants by itself."""
+        state = await self._log.state()
+        if state.epoch == self.epoch and state.last_seq > self.settled:
+            self._begin(state)
+            self._moved.set()
 
     async def _patiently(self, subscriptions: Iterable[Subscription]) -> None:
         """Give connections a moment to send what they got, so that a long transaction fits."""

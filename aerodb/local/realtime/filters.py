@@ -17,16 +17,29 @@ MAXIMUM_VALUES = 100
 MAXIMUM_TERMS = 20
 MAXIMUM_LENGTH = 8192
 _COMPARISONS = {
-    "eq": "=",
-    "neq": "<>",
-    "lt": "<",
-    "lte": "<=",
-    "gt": ">",
-    "gte": ">=",
-    "isdistinct": "is distinct from",
+    "eq": sql.SQL("="),
+    "neq": sql.SQL("<>"),
+    "lt": sql.SQL("<"),
+    "lte": sql.SQL("<="),
+    "gt": sql.SQL(">"),
+    "gte": sql.SQL(">="),
+    "isdistinct": sql.SQL("is distinct from"),
 }
-_PATTERNS = {"like": "like", "ilike": "ilike", "match": "~", "imatch": "~*"}
-_IS = ("null", "not_null", "true", "false", "unknown")
+_PATTERNS = {
+    "like": sql.SQL("like"),
+    "ilike": sql.SQL("ilike"),
+    "match": sql.SQL("~"),
+    "imatch": sql.SQL("~*"),
+}
+_IS = {
+    "null": sql.SQL("is null"),
+    "not_null": sql.SQL("is not null"),
+    "true": sql.SQL("is true"),
+    "false": sql.SQL("is false"),
+    "unknown": sql.SQL("is unknown"),
+}
+Types = Mapping[str, tuple[str, str]]
+"""The types of columns, by schema and name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +51,10 @@ class Condition:
     values: tuple[str, ...]
     negated: bool = False
 
-    def render(self, types: Mapping[str, str]) -> tuple[sql.Composable, list[Any]]:
-        """Return an expression over the row `r`, and its parameters."""
+    def render(self, types: Types) -> tuple[sql.Composable, list[Any]]:
+        """Return an expression over the row `page.r`, and its parameters."""
         column = sql.SQL("(page.r).{}").format(sql.Identifier(self.column))
-        # The name of a type comes from the catalog, which quotes it where that is needed.
-        kind = sql.SQL(types[self.column])
-        found, parameters = self._comparison(column, kind)
+        found, parameters = self._comparison(column, sql.Identifier(*types[self.column]))
         if self.negated:
             return sql.SQL("not ({})").format(found), parameters
         return found, parameters
@@ -51,24 +62,21 @@ class Condition:
     def _comparison(
         self, column: sql.Composable, kind: sql.Composable
     ) -> tuple[sql.Composable, list[Any]]:
-        value = self.values[0] if self.values else ""
-        if self.operator == "is":
-            return sql.SQL("{} is {}").format(column, sql.SQL(_IS_SQL[value])), []
         if self.operator == "in":
-            return (
-                sql.SQL("{} = any (%s::text[]::{}[])").format(column, kind),
-                [list(self.values)],
-            )
+            if not self.values:
+                return sql.SQL("false"), []
+            each = sql.SQL("%s::{}").format(kind)
+            listed = sql.SQL(", ").join([each] * len(self.values))
+            return sql.SQL("{} in ({})").format(column, listed), list(self.values)
+        (value,) = self.values
+        if self.operator == "is":
+            return sql.SQL("{} {}").format(column, _IS[value]), []
         if self.operator in _PATTERNS:
             if self.operator in ("like", "ilike"):
                 value = value.replace("*", "%")
-            operator = sql.SQL(_PATTERNS[self.operator])
-            return sql.SQL("{}::text {} %s").format(column, operator), [value]
-        operator = sql.SQL(_COMPARISONS[self.operator])
+            return sql.SQL("{}::text {} %s").format(column, _PATTERNS[self.operator]), [value]
+        operator = _COMPARISONS[self.operator]
         return sql.SQL("{} {} %s::{}").format(column, operator, kind), [value]
-
-
-_IS_SQL = {name: name.replace("_", " ") for name in _IS}
 
 
 def parse_filter(text: str) -> tuple[Condition, ...]:

@@ -1,8 +1,8 @@
 """Who may join a private channel, and who may send to it (wire contract §4.10).
 
-PostgreSQL decides: a row for the channel is put into `realtime.messages` by the instance, and whether
-the caller's policies show it is whether the caller may join; whether they let the caller put one in
-there too is whether the caller may send. Neither row stays.
+PostgreSQL decides: a row for the channel is put into `realtime.messages` by the instance, and
+whether the caller's policies show it is whether the caller may join; whether they let the caller
+put one in there too is whether the caller may send. Neither row stays.
 """
 
 from __future__ import annotations

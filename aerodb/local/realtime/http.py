@@ -120,17 +120,24 @@ async def answer_error(
 
 async def answer_refused(send: Send, problem: RestError) -> None:
     """Answer to credentials that are no good (wire contract §1.3, §2.6)."""
-    code = _CODES.get(problem.code, problem.code)
-    if problem.message == "JWT expired":
-        code = "token_expired"
-    elif problem.code.startswith("PGRST30"):
-        code = "authentication_required" if problem.code == "PGRST302" else "invalid_token"
+    code = _code_of(problem)
     headers = [(n.lower().encode(), v.encode("latin-1", "replace")) for n, v in problem.headers]
     body = platform_error_body(problem.status, code, problem.message)
     await send_json(send, problem.status, body, [*headers, (b"x-aerodb-error", code.encode())])
 
 
-_CODES = {"no_api_key": "missing_api_key", "42501": "insufficient_permissions"}
+_CODES = {
+    "no_api_key": "missing_api_key",
+    "42501": "insufficient_permissions",
+    "PGRST302": "authentication_required",
+}
+
+
+def _code_of(problem: RestError) -> str:
+    if problem.message == "JWT expired":
+        return "token_expired"
+    invalid_token = problem.code in ("PGRST300", "PGRST301", "PGRST303")
+    return "invalid_token" if invalid_token else _CODES.get(problem.code, problem.code)
 
 
 async def _body(receive: Receive) -> bytes:

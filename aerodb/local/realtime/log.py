@@ -1,8 +1,9 @@
 """The log of changes, read in the order of commits (`sql/080_realtime.sql`).
 
 Why nothing is skipped: a change gets its number after its transaction has committed, by one session
-at a time, and the numbers only grow. So whoever has read up to a number has read everything that was
-visible when it was given; a transaction that commits later gets later numbers, however early it began.
+at a time, and the numbers only grow. So whoever has read up to a number has read everything that
+was visible when it was given; a transaction that commits later gets later numbers, however early it
+began.
 """
 
 from __future__ import annotations
@@ -136,8 +137,9 @@ class Log:
         )
 
     async def unnumbered(self, horizon: str) -> tuple[list[str], str]:
-        """Return transactions from `horizon` on that are committed and have no numbers, and the next
-        horizon: all below it has ended.
+        """Return transactions from `horizon` on that are committed and have no numbers.
+
+        And the next horizon: all below it has ended.
 
         In the order of their last changes: of two that changed the same row, the later comes later.
         """

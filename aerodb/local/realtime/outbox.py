@@ -2,8 +2,8 @@
 
 Wire contract §4.8: at most 1000 frames or 4 MiB wait. Beyond that the oldest events and broadcasts
 give way, and the next frame of their subscription says how many were lost; a connection that stays
-like that for 10 s is closed with 4008. A frame is made into text when its turn comes, so that what it
-says about losses is true then.
+like that for 10 s is closed with 4008. A frame is made into text when its turn comes, so that what
+it says about losses is true then.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ class Loser(Protocol):
 
     def stamp(self, text: str) -> str:
         """Return a frame's text with what was lost before it."""
+        ...
 
 
 @dataclass(slots=True)

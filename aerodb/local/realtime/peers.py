@@ -1,8 +1,8 @@
 """Telling other instances over the same database of broadcasts and presence.
 
-By NOTIFY, through a table where a message is longer than a notification may be. An instance that has
-nobody to tell writes nothing. Each renews a row now and then; whose row has run out is dead, and what
-it had told of who is present is over with it.
+By NOTIFY, through a table where a message is longer than a notification may be. An instance that
+has nobody to tell writes nothing. Each renews a row now and then; whose row has run out is dead,
+and what it had told of who is present is over with it.
 """
 
 from __future__ import annotations

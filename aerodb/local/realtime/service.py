@@ -63,7 +63,7 @@ class RealtimeService:
     ) -> None:
         rest = database.rest
         self._conninfo = conninfo
-        self._log_pool = _pool(conninfo, _LOG_CONNECTIONS, "aerodb-local-realtime")
+        self._log_pool = _pool(conninfo, _LOG_CONNECTIONS, "aerodb-local-realtime", _by_index)
         self._caller_pool = _pool(database.login, _CALLER_CONNECTIONS, "aerodb-local-callers")
         self._authenticate = authenticate
         self._session_lives = session_lives
@@ -75,8 +75,16 @@ class RealtimeService:
         instance = uuid4()
         self._log = Log(self._log_pool, instance)
         self._peers = Peers(self._log_pool, instance, self._receive)
-        delivery = Delivery(self._tables, self._callers)
-        self._feed = Feed(self._log, self._tables, delivery, self._connect)
+        # Those who are served live have connections of their own: nobody who is slow holds them.
+        self._live_pool = _pool(database.login, _CALLER_CONNECTIONS, "aerodb-local-live")
+        self._live_callers = Callers(self._live_pool, rest.db_extra_search_path)
+        self._feed = Feed(
+            self._log,
+            self._tables,
+            Delivery(self._tables, self._live_callers),
+            Delivery(self._tables, self._callers),
+            self._connect,
+        )
         self._feed.listen(rest.db_channel, self._schema_changed)
         self._feed.listen(PEERS_CHANNEL, self._peers.hear)
         channels = Channels(self._peers.publish)
@@ -99,6 +107,7 @@ class RealtimeService:
         """Find the end of the log and follow it from there."""
         await self._log_pool.open()
         await self._caller_pool.open()
+        await self._live_pool.open()
         await self._feed.open()
         upkeep = Upkeep(self._log, self._feed, self._parts.bindings, self._peers, self._presence)
         await upkeep.once(thorough=True)
@@ -115,6 +124,7 @@ class RealtimeService:
         with contextlib.suppress(psycopg.Error, PoolTimeout, OSError, TimeoutError):
             await asyncio.wait_for(self._peers.resign(), _CLOSE_SECONDS)
         await self._caller_pool.close(timeout=_CLOSE_SECONDS)
+        await self._live_pool.close(timeout=_CLOSE_SECONDS)
         await self._log_pool.close(timeout=_CLOSE_SECONDS)
 
     @property
@@ -206,10 +216,10 @@ class RealtimeService:
         if not await self._callers.may_become(identity.role):
             raise RestError(403, "42501", f'permission denied to set role "{identity.role}"')
         claims = identity.claims or {}
-        if self._session_lives is not None and "session_id" in claims:
-            if not await self._session_lives(claims):
-                challenge = (("WWW-Authenticate", 'Bearer error="invalid_token"'),)
-                raise RestError(401, "session_revoked", "Session revoked", headers=challenge)
+        lives = self._session_lives if "session_id" in claims else None
+        if lives is not None and not await lives(claims):
+            challenge = (("WWW-Authenticate", 'Bearer error="invalid_token"'),)
+            raise RestError(401, "session_revoked", "Session revoked", headers=challenge)
         return identity
 
     # --- what happens ------------------------------------------------------------------------
@@ -242,9 +252,10 @@ class RealtimeService:
     def _schema_changed(self, payload: str) -> None:
         self._tables.forget()
         self._callers.forget()
+        self._live_callers.forget()
 
     def _restarted(self) -> None:
-        """The log begins anew: clients come back, and see by the epoch that they missed something."""
+        """The log begins anew: clients come back, and see by the epoch that they missed some."""
         for connection in [*self._parts.connections.values()]:
             connection.close(1012, "service_restart")
 
@@ -284,7 +295,24 @@ def _report(task: asyncio.Task[None]) -> None:
         log.error("the realtime part has failed", exc_info=task.exception())
 
 
-def _pool(conninfo: str, most: int, name: str) -> Pool:
+async def _by_index(connection: AsyncConnection[Any]) -> None:
+    """Read the log by its indexes.
+
+    Its size changes faster than the statistics on it; a plan that sorts a long transaction for
+    every page of it takes time that grows with the square of its length.
+    """
+    await connection.execute(
+        "select set_config('enable_bitmapscan', 'off', false), "
+        "set_config('enable_seqscan', 'off', false), set_config('jit', 'off', false)"
+    )
+
+
+def _pool(
+    conninfo: str,
+    most: int,
+    name: str,
+    configure: Callable[[AsyncConnection[Any]], Awaitable[None]] | None = None,
+) -> Pool:
     return AsyncConnectionPool(
         conninfo,
         connection_class=AsyncConnection[Any],
@@ -295,4 +323,5 @@ def _pool(conninfo: str, most: int, name: str) -> Pool:
         timeout=_WAIT_SECONDS,
         open=False,
         name=name,
+        configure=configure,
     )

@@ -33,6 +33,8 @@ class Owner(Protocol):
     @property
     def delivers(self) -> bool: ...
 
+    def close(self, code: int, reason: str) -> None: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Binding:
@@ -173,6 +175,11 @@ class Index:
                 _discard(self._by_schema, binding.schema, subscription)
             else:
                 _discard(self._by_table, binding.oid, subscription)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody wants any changes."""
+        return not (self._by_table or self._by_schema)
 
     def tables(self) -> Iterator[int]:
         """The oids of tables that are subscribed to one by one."""

@@ -1,7 +1,8 @@
-"""What has to be known about tables to deliver their changes, and about the rights of roles on them.
+"""What has to be known about tables to deliver their changes, and about the rights of roles on
+them.
 
-Read when needed, thrown away when the schema changes (`NOTIFY pgrst`) and anyway after a few seconds:
-not everything that matters, such as ALTER ROLE, tells of itself.
+Read when needed, thrown away when the schema changes (`NOTIFY pgrst`) and anyway after a few
+seconds: not everything that matters, such as ALTER ROLE, tells of itself.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ FRESH_SECONDS = 5.0
 _TABLE = """
 select c.oid, n.nspname, c.relname, n.oid,
   coalesce((
-    select json_object_agg(a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod) order by a.attnum)
+    select json_object_agg(a.attname, json_build_array(tn.nspname, t.typname) order by a.attnum)
     from pg_catalog.pg_attribute a
+    join pg_catalog.pg_type t on t.oid = a.atttypid
+    join pg_catalog.pg_namespace tn on tn.oid = t.typnamespace
     where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
   ), '{}'),
   coalesce((
@@ -70,14 +73,14 @@ from pg_catalog.pg_class c, pg_catalog.pg_roles r where c.oid = %s and r.rolname
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`key` is the primary key, empty if there is none. `policy_columns` are the columns that the
-    policies read; None if they read whole rows."""
+    """`columns` have their types, by schema and name, `key` is the primary key, empty if there is
+    none. `policy_columns` are those that the policies read; None if they read whole rows."""
 
     oid: int
     schema: str
     name: str
     schema_oid: int
-    columns: dict[str, str]
+    columns: dict[str, tuple[str, str]]
     key: tuple[str, ...]
     full_identity: bool
     policy_columns: tuple[str, ...] | None
@@ -162,7 +165,7 @@ class Tables:
             schema=row[1],
             name=row[2],
             schema_oid=row[3],
-            columns=row[4],
+            columns={name: (kind[0], kind[1]) for name, kind in row[4].items()},
             key=tuple(row[5]),
             full_identity=row[6],
             policy_columns=None if whole else tuple(names[str(n)] for n in numbers),

@@ -1,4 +1,4 @@
-"""What happens by the clock: tokens that run out, clients that fall silent, the log that is pruned."""
+"""What happens by the clock: tokens run out, clients fall silent, the log is pruned."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from aerodb.local.realtime.presence import Presence
 log = logging.getLogger("aerodb.local.realtime")
 LOOK_SECONDS = 1.0
 SKEW_SECONDS = 30.0
-"""How long a token is good after it has run out (wire contract §1.4), and a connection after that."""
+"""How long a token is good after its end (wire contract §1.4), and a connection after that."""
 PRESENT_SECONDS = 60.0
 IDLE_SECONDS = 90.0
 INSTANCE_SECONDS = 4.0

@@ -240,16 +240,17 @@ begin
         return;
     end if;
     select s.last_seq into newest from aerodb_internal.realtime_state s;
-    select least(
-        (select min(i.read_seq) from aerodb_internal.realtime_instances i
-            where i.expires_at > pg_catalog.clock_timestamp()),
-        (select max(c.last_seq) from aerodb_internal.realtime_commits c
-            where c.last_seq <= newest - kept_changes
-                or c.committed_at < pg_catalog.clock_timestamp() - kept_for)
-    ) into bound;
+    select max(c.last_seq) into bound from aerodb_internal.realtime_commits c
+        where c.last_seq <= newest - kept_changes
+            or c.committed_at < pg_catalog.clock_timestamp() - kept_for;
     if bound is null then
         return;
     end if;
+    -- `least` passes over null: without instances nobody has anything to read.
+    bound := least(bound, (
+        select min(i.read_seq) from aerodb_internal.realtime_instances i
+        where i.expires_at > pg_catalog.clock_timestamp()
+    ));
     with gone as (
         delete from aerodb_internal.realtime_commits c where c.last_seq <= bound returning c.*
     ), rows_gone as (

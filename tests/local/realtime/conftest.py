@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 from uuid import uuid4
@@ -121,7 +121,12 @@ class Socket:
             return self.connection.close_code
 
 
-def bound(event: str, table: str, filter: str | None = None, schema: str = "public") -> Any:  # noqa: A002
+def call(server: LocalServer, method: str, path: str, **more: Any) -> httpx.Response:
+    """One HTTP request."""
+    return httpx.request(method, server.url + path, trust_env=False, timeout=60, **more)
+
+
+def bound(event: str, table: str, filter: str | None = None, schema: str = "public") -> Any:
     """One entry of `postgres_changes`."""
     entry = {"event": event, "schema": schema, "table": table}
     return entry if filter is None else {**entry, "filter": filter}
@@ -136,7 +141,7 @@ async def socket_to(
     path: str = "/realtime",
     headers: dict[str, str] | None = None,
     **options: Any,
-) -> AsyncIterator[Socket]:
+) -> AsyncGenerator[Socket]:
     said = {"apikey": server.anon_key if key is None else key} if headers is None else headers
     if token is not None:
         said = {**said, "Authorization": f"Bearer {token}"}
@@ -183,7 +188,7 @@ def settle(server: LocalServer, owner: psycopg.Connection[Any]) -> int:
     seq = last_seq(owner)
     headers = {"apikey": server.service_key}
     for _ in range(int(HANG / 0.01)):
-        answer = httpx.get(f"{server.url}/realtime/stats", headers=headers, trust_env=False)
+        answer = call(server, "GET", "/realtime/stats", headers=headers)
         if answer.json()["seq"] >= seq:
             return seq
         time.sleep(0.01)

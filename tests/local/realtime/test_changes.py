@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from aerodb.local import LocalServer
+
 from .conftest import bound, settle, socket_to
 
 Owner = psycopg.Connection[Any]

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 from uuid import UUID, uuid4
 
-import httpx
 import pytest
 
 from aerodb.local import LocalServer
 
-from .conftest import socket_to
-
-
-@pytest.fixture
-def http(rt_server: LocalServer) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=rt_server.url, trust_env=False, timeout=60) as client:
-        yield client
+from .conftest import call, socket_to
 
 
 @pytest.fixture
@@ -84,11 +76,17 @@ async def test_only_who_has_joined_may_send(rt_server: LocalServer, room: str) -
         await member.nothing_more()
 
 
-async def test_over_http(rt_server: LocalServer, http: httpx.Client, room: str) -> None:
+async def test_over_http(rt_server: LocalServer, room: str) -> None:
     async with socket_to(rt_server) as socket:
         await socket.join(room)
         body = {"channel": room, "event": "e", "payload": {"a": 1}}
-        answer = http.post("/realtime/broadcast", json=body, headers={"apikey": rt_server.anon_key})
+        answer = call(
+            rt_server,
+            "POST",
+            "/realtime/broadcast",
+            json=body,
+            headers={"apikey": rt_server.anon_key},
+        )
         assert (answer.status_code, answer.json()) == (200, {"subscribers_notified": 1})
         told = await socket.until("broadcast")
         assert (told["event"], told["payload"], told["sender_id"]) == ("e", {"a": 1}, None)
@@ -107,47 +105,63 @@ async def test_over_http(rt_server: LocalServer, http: httpx.Client, room: str) 
         ([], "invalid_message"),
     ],
 )
-def test_bad_requests(rt_server: LocalServer, http: httpx.Client, body: Any, code: str) -> None:
-    answer = http.post("/realtime/broadcast", json=body, headers={"apikey": rt_server.anon_key})
+def test_bad_requests(rt_server: LocalServer, body: Any, code: str) -> None:
+    answer = call(
+        rt_server, "POST", "/realtime/broadcast", json=body, headers={"apikey": rt_server.anon_key}
+    )
     status = 413 if code == "message_too_large" else 400
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert answer.headers["x-aerodb-error"] == code
     assert set(answer.json()) == {"error", "code", "message", "status"}
 
 
-def test_what_a_web_page_can_send_is_refused(rt_server: LocalServer, http: httpx.Client) -> None:
+def test_what_a_web_page_can_send_is_refused(rt_server: LocalServer) -> None:
     body = '{"channel": "a", "event": "e", "payload": {}}'
-    plain = http.post(
+    plain = call(
+        rt_server,
+        "POST",
         "/realtime/broadcast",
         content=body,
         headers={"content-type": "text/plain", "apikey": rt_server.anon_key},
     )
     assert (plain.status_code, plain.json()["code"]) == (400, "invalid_message")
-    foreign = http.post(
-        "/realtime/broadcast", content=body, headers={"origin": "https://evil.example"}
+    foreign = call(
+        rt_server,
+        "POST",
+        "/realtime/broadcast",
+        content=body,
+        headers={"origin": "https://evil.example"},
     )
     assert foreign.status_code == 403
 
 
-def test_methods_and_paths(rt_server: LocalServer, http: httpx.Client) -> None:
+def test_methods_and_paths(rt_server: LocalServer) -> None:
     headers = {"apikey": rt_server.service_key}
-    assert http.get("/realtime/broadcast", headers=headers).status_code == 405
-    assert http.post("/realtime/stats", headers=headers).status_code == 405
-    assert http.get("/realtime/nothing", headers=headers).status_code == 404
-    assert http.get("/realtime", headers=headers).status_code == 426
+    assert call(rt_server, "GET", "/realtime/broadcast", headers=headers).status_code == 405
+    assert call(rt_server, "POST", "/realtime/stats", headers=headers).status_code == 405
+    assert call(rt_server, "GET", "/realtime/nothing", headers=headers).status_code == 404
+    assert call(rt_server, "GET", "/realtime", headers=headers).status_code == 426
 
 
-async def test_figures_are_for_the_service(
-    rt_server: LocalServer, http: httpx.Client, room: str
-) -> None:
-    assert http.get("/realtime/stats", headers={"apikey": rt_server.anon_key}).status_code == 403
-    assert http.get("/realtime/stats", headers={"apikey": "aero_sk_guess"}).status_code == 401
+async def test_figures_are_for_the_service(rt_server: LocalServer, room: str) -> None:
+    assert (
+        call(
+            rt_server, "GET", "/realtime/stats", headers={"apikey": rt_server.anon_key}
+        ).status_code
+        == 403
+    )
+    assert (
+        call(rt_server, "GET", "/realtime/stats", headers={"apikey": "aero_sk_guess"}).status_code
+        == 401
+    )
     async with socket_to(rt_server) as socket:
         await socket.join(room, presence={"enabled": True})
         await socket.until("presence")
         await socket.send("presence", channel=room, event="track", payload={})
         await socket.until("presence")
-        answer = http.get("/realtime/stats", headers={"apikey": rt_server.service_key})
+        answer = call(
+            rt_server, "GET", "/realtime/stats", headers={"apikey": rt_server.service_key}
+        )
         told = answer.json()
         assert (told["connections"], told["subscriptions"], told["presences"]) == (1, 1, 1)
 
@@ -306,7 +320,7 @@ async def test_policies_decide_who_sends(rt_server: LocalServer) -> None:
         await owner.until("broadcast_ack")
 
 
-async def test_private_over_http(rt_server: LocalServer, http: httpx.Client) -> None:
+async def test_private_over_http(rt_server: LocalServer) -> None:
     who = str(uuid4())
     name = f"room:{who}"
     token = rt_server.create_token(sub=who)
@@ -314,11 +328,15 @@ async def test_private_over_http(rt_server: LocalServer, http: httpx.Client) -> 
     async with socket_to(rt_server, token) as owner:
         await owner.join(name, private=True)
         mine = {"Authorization": f"Bearer {token}"}
-        answer = http.post("/realtime/broadcast", json=body, headers=mine)
+        answer = call(rt_server, "POST", "/realtime/broadcast", json=body, headers=mine)
         assert (answer.status_code, answer.json()) == (200, {"subscribers_notified": 1})
         await owner.until("broadcast")
-        refused = http.post(
-            "/realtime/broadcast", json=body, headers={"apikey": rt_server.anon_key}
+        refused = call(
+            rt_server,
+            "POST",
+            "/realtime/broadcast",
+            json=body,
+            headers={"apikey": rt_server.anon_key},
         )
         assert (refused.status_code, refused.json()["code"]) == (403, "unauthorized")
 

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Generator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 from uuid import uuid4
@@ -73,7 +73,7 @@ class Process:
         self.process.wait(HANG)
 
     @asynccontextmanager
-    async def socket(self) -> AsyncIterator[Socket]:
+    async def socket(self) -> AsyncGenerator[Socket]:
         url = self.url.replace("http", "ws", 1) + "/realtime"
         async with connect(url, proxy=None) as connection:
             socket = Socket(connection)
@@ -82,7 +82,7 @@ class Process:
 
 
 @contextmanager
-def instance(url: str) -> Iterator[Process]:
+def instance(url: str) -> Generator[Process]:
     running = Process(url)
     try:
         yield running

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import psycopg
@@ -322,6 +323,59 @@ async def test_a_table_without_a_key_shows_nothing_under_policies(
             await socket.nothing_more(settle(rt_server, empty))
     finally:
         empty.execute("drop table keyless")
+
+
+async def test_slow_policies_hold_up_nobody_else(rt_server: LocalServer, empty: Owner) -> None:
+    """Whose policies take long is served apart, and loses nothing by that."""
+    empty.execute("create table sleepy (id int primary key, owner text)")
+    empty.execute("alter table sleepy enable row level security")
+    empty.execute(
+        "create policy p on sleepy using (case when auth.jwt() ->> 'sub' = 'ann' "
+        "then pg_sleep(3) is not null else true end)"
+    )
+    try:
+        async with (
+            socket_to(rt_server, token_of(rt_server, "ann")) as ann,
+            socket_to(rt_server, token_of(rt_server, "bob")) as bob,
+        ):
+            await ann.join("sleepy")
+            await bob.join("sleepy")
+            for number in range(2):
+                empty.execute("insert into sleepy values (%s)", [number])
+            found = await bob.events(2)
+            # Bob has his events while Ann's are still being thought about.
+            told = await ann.nothing_more()
+            assert told["seq"] < found[0]["seq"]
+            assert [e["payload"]["new"]["id"] for e in await ann.events(2)] == [0, 1]
+            empty.execute("insert into sleepy values (2)")
+            assert (await bob.until("event"))["n"] == 3
+            assert (await ann.until("event"))["n"] == 3
+    finally:
+        empty.execute("drop table sleepy")
+
+
+async def test_a_policy_that_never_ends_is_a_loss_that_is_told(
+    rt_server: LocalServer, empty: Owner
+) -> None:
+    empty.execute("create table endless (id int primary key)")
+    empty.execute("alter table endless enable row level security")
+    empty.execute("create policy p on endless using (pg_sleep(30) is not null)")
+    try:
+        async with socket_to(rt_server) as socket, socket_to(rt_server) as other:
+            await socket.join("endless")
+            await other.join("posts")
+            empty.execute("insert into endless values (1)")
+            empty.execute("insert into posts (id) values (1)")
+            await other.until("event")
+            settle(rt_server, empty)
+            found: dict[str, Any] = {}
+            while found.get("event") != "dropped":
+                await socket.send("heartbeat", ref="r")
+                found = await socket.receive()
+                await asyncio.sleep(0.1)
+            assert found["dropped"] == 1
+    finally:
+        empty.execute("drop table endless")
 
 
 async def test_the_log_is_out_of_reach(rt_server: LocalServer, owner: Owner) -> None:
