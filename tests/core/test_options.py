@@ -52,6 +52,7 @@ OTHERS: dict[str, Any] = {
     "session_store": FileSessionStore("/session"),
     "realtime": RealtimeOptions(heartbeat=5),
 }
+NONE_WILL_DO = {"proxy", "retry_budget", "idempotency_keys", "session_store", "realtime"}
 
 
 def test_the_defaults() -> None:

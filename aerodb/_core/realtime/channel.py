@@ -65,9 +65,8 @@ class ChannelConfig:
         if any(broadcast.values()):
             found["broadcast"] = {name: True for name, value in broadcast.items() if value}
         if self.presence or self.presence_key is not None or handlers.wants_presence:
-            found["presence"] = {"enabled": True}
-            if self.presence_key is not None:
-                found["presence"]["key"] = self.presence_key
+            key = {} if self.presence_key is None else {"key": self.presence_key}
+            found["presence"] = {"enabled": True, **key}
         if self.private:
             found["private"] = True
         return found
@@ -329,7 +328,7 @@ class ChannelMachine:
         seq = frame.get("seq")
         if type(seq) is not int:
             seq = whole(frame.get("sequence"))
-        n = frame.get("n")
+        n: Any = frame.get("n")
         if seq is not None and seq <= cursor.seq:
             cursor.holes(frame, n, seq)  # seen before: what it says of others was said before
             return

@@ -384,8 +384,9 @@ class RealtimeMachine:
         if frame.get("type") == "event":
             inner: Any = frame.get("payload")
             channel: Any = None
+            kind: Any = None
             if type(inner) is dict:
-                kind: Any = inner.get("type")
+                kind = inner.get("type")
                 try:
                     if kind in CHANGES:
                         channel = self.channels.get(frame["channel"])
