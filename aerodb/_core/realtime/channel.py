@@ -334,7 +334,7 @@ class ChannelMachine:
             return
         if n is not None or "dropped" in frame:
             if n == cursor.n + 1 and "dropped" not in frame:
-                cursor.n = n
+                cursor.n += 1
             else:
                 gap = cursor.holes(frame, n, seq)
                 if gap is not None:
