@@ -15,7 +15,7 @@ from aerodb._version import __version__
 if TYPE_CHECKING:
     from aerodb._core.database import Range, col, embed
     from aerodb._core.functions import FunctionInfo, ServerSentEvent
-    from aerodb._core.health import HealthStatus
+    from aerodb._core.health import ClientStatus, HealthStatus
     from aerodb._core.identity import (
         AuthChange,
         AuthData,
@@ -26,6 +26,16 @@ if TYPE_CHECKING:
         User,
     )
     from aerodb._core.options import ClientOptions
+    from aerodb._core.realtime.messages import (
+        BroadcastMessage,
+        GapNotice,
+        PresenceMessage,
+        RealtimePayload,
+        RealtimeStatus,
+        SendResult,
+        SubscribeStatus,
+    )
+    from aerodb._core.realtime_options import RealtimeOptions
     from aerodb._core.tables import Column, Table
     from aerodb._io.session_file import FileSessionStore, MemorySessionStore, SessionStore
     from aerodb.aio.client import AsyncAeroDBClient
@@ -40,20 +50,29 @@ __all__ = [
     "AsyncAeroDBClient",
     "AuthChange",
     "AuthData",
+    "BroadcastMessage",
     "ClientOptions",
+    "ClientStatus",
     "Column",
     "FileSessionStore",
     "FunctionInfo",
+    "GapNotice",
     "HealthStatus",
     "MemorySessionStore",
     "Page",
     "PasswordPolicy",
+    "PresenceMessage",
     "Range",
+    "RealtimeOptions",
+    "RealtimePayload",
+    "RealtimeStatus",
     "ResponseMeta",
+    "SendResult",
     "ServerSentEvent",
     "Session",
     "SessionInfo",
     "SessionStore",
+    "SubscribeStatus",
     "Table",
     "User",
     "__version__",
@@ -69,20 +88,29 @@ _HOMES = {
     "AsyncAeroDBClient": "aerodb.aio.client",
     "AuthChange": "aerodb._core.identity",
     "AuthData": "aerodb._core.identity",
+    "BroadcastMessage": "aerodb._core.realtime.messages",
     "ClientOptions": "aerodb._core.options",
+    "ClientStatus": "aerodb._core.health",
     "Column": "aerodb._core.tables",
     "FileSessionStore": "aerodb._io.session_file",
     "FunctionInfo": "aerodb._core.functions",
+    "GapNotice": "aerodb._core.realtime.messages",
     "HealthStatus": "aerodb._core.health",
     "MemorySessionStore": "aerodb._io.session_file",
     "Page": "aerodb._core.identity",
     "PasswordPolicy": "aerodb._core.identity",
+    "PresenceMessage": "aerodb._core.realtime.messages",
     "Range": "aerodb._core.database",
+    "RealtimeOptions": "aerodb._core.realtime_options",
+    "RealtimePayload": "aerodb._core.realtime.messages",
+    "RealtimeStatus": "aerodb._core.realtime.messages",
     "ResponseMeta": "aerodb.types",
+    "SendResult": "aerodb._core.realtime.messages",
     "ServerSentEvent": "aerodb._core.functions",
     "Session": "aerodb._core.identity",
     "SessionInfo": "aerodb._core.identity",
     "SessionStore": "aerodb._io.session_file",
+    "SubscribeStatus": "aerodb._core.realtime.messages",
     "Table": "aerodb._core.tables",
     "User": "aerodb._core.identity",
     "col": "aerodb._core.database",

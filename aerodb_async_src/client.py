@@ -5,14 +5,16 @@ from __future__ import annotations
 
 import math
 import os
+import weakref
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from aerodb._core.headers import ClientHeaders, clean_key
-from aerodb._core.health import HealthStatus, prepared_health
+from aerodb._core.health import ClientStatus, HealthStatus, prepared_health
 from aerodb._core.http_settings import HttpSettings
 from aerodb._core.identity import Session, life_left
 from aerodb._core.options import ClientOptions, checked_options
+from aerodb._core.realtime_options import RealtimeOptions
 from aerodb._core.url import parse_base_url, websocket_url
 from aerodb._io.on_asyncio import ContextGuard, HttpClient, wall_clock
 from aerodb._version import __version__
@@ -25,10 +27,11 @@ from .database import AsyncQuerySource
 if TYPE_CHECKING:
     from .auth import AsyncAuthClient
     from .functions import AsyncFunctionsClient
+    from .realtime import AsyncRealtimeChannel, AsyncRealtimeClient
 
 
 class AsyncAeroDBClient(ContextGuard, AsyncQuerySource):
-    """Talks to one AeroDB: auth, database queries, functions, health.
+    """Talks to one AeroDB: auth, database queries, realtime, functions, health.
 
     Args:
         url: Where AeroDB answers, `https://...`; plain http only for this machine.
@@ -69,6 +72,8 @@ class AsyncAeroDBClient(ContextGuard, AsyncQuerySource):
         self._transport = AsyncTransport(base, client_headers, options, http, session=session)
         self._source = (self._transport, schema)
         self._closed = False
+        self._realtime: AsyncRealtimeClient | None = None
+        self._family: list[weakref.ref[AsyncRealtimeClient]] = []
 
     @classmethod
     def from_env(cls, *, prefix: str = "AERODB_", **overrides: Any) -> Self:
@@ -165,7 +170,70 @@ class AsyncAeroDBClient(ContextGuard, AsyncQuerySource):
         made._transport = transport
         made._source = (transport, self._source[1] if schema is None else schema)
         made._closed = False
+        made._realtime = None
+        made._family = self._family
         return made
+
+    @property
+    def realtime(self) -> AsyncRealtimeClient:
+        """The realtime connection: its status, its channels. Nothing connects before the first
+        `subscribe()`. A view has a connection of its own, for it is somebody else."""
+        if self._realtime is None:
+            from .realtime import AsyncRealtimeClient  # most programs never need it
+
+            options = self._transport.options.realtime or RealtimeOptions()
+            made = AsyncRealtimeClient(
+                self._transport, self._realtime_url, options, self._source[1]
+            )
+            with self._transport.session.mutex:  # two threads may ask at once
+                if self._realtime is None:
+                    self._realtime = made
+                    self._family[:] = [one for one in self._family if one() is not None]
+                    self._family.append(weakref.ref(made))
+        return self._realtime
+
+    def channel(
+        self,
+        name: str,
+        *,
+        private: bool | None = None,
+        broadcast_self: bool | None = None,
+        broadcast_ack: bool | None = None,
+        presence_key: str | None = None,
+    ) -> AsyncRealtimeChannel:
+        """The realtime channel of that name; see `client.realtime.channel`."""
+        return self.realtime.channel(
+            name,
+            private=private,
+            broadcast_self=broadcast_self,
+            broadcast_ack=broadcast_ack,
+            presence_key=presence_key,
+        )
+
+    def get_channels(self) -> list[AsyncRealtimeChannel]:
+        """The channels of this client."""
+        return [] if self._realtime is None else self._realtime.get_channels()
+
+    async def remove_channel(self, channel: AsyncRealtimeChannel) -> AeroDBResponse[None]:
+        """Unsubscribe a channel and forget it with its handlers."""
+        return await self.realtime.remove_channel(channel)
+
+    async def remove_all_channels(self) -> AeroDBResponse[None]:
+        """Unsubscribe all channels and forget them."""
+        return await self.realtime.remove_all_channels()
+
+    @property
+    def status(self) -> ClientStatus:
+        """How this client stands, without asking anybody."""
+        made = self._realtime
+        return ClientStatus(
+            closed=self._closed,
+            signed_in=self._transport.session.session is not None,
+            realtime="idle" if made is None else made.status.value,
+            latency=None if made is None else made.latency,
+            channels=tuple(one.name for one in self.get_channels() if one.subscribed),
+            error=None if made is None else made.error,
+        )
 
     async def health(self, *, timeout: float = 5.0) -> AeroDBResponse[HealthStatus]:
         """Ask the server how it is: status, version, services, features."""
@@ -181,9 +249,16 @@ class AsyncAeroDBClient(ContextGuard, AsyncQuerySource):
     async def close(self) -> None:
         """Close all connections. May be called more than once, and from any task or thread.
 
-        A view (`as_user`, `as_service`, `with_options`) closes itself only.
+        A view (`as_user`, `as_service`, `with_options`) closes itself only; the client that it
+        came from ends its realtime connection too.
         """
         self._closed = True
+        if self._transport.is_view:
+            if self._realtime is not None:
+                await self._realtime.close()
+        else:
+            for one in [found for ref in self._family if (found := ref()) is not None]:
+                await one.close()
         await self._transport.close()
 
     async def __aenter__(self) -> Self:

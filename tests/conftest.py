@@ -112,6 +112,12 @@ class LossyProxy:
     def cut(self, left: int) -> None:
         self._left = left
 
+    def hang_up(self) -> None:
+        """End every connection that is open."""
+        for connection in tuple(self._open):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
     def _accept(self) -> None:
         while True:
             try:

@@ -21,6 +21,7 @@ CODES: Mapping[str, str] = MappingProxyType(
     {
         "CLIENT_CLOSED": "The client was closed before or during the call.",
         "DECODE_ERROR": "A row of the answer does not fit the row type; the message says which.",
+        "HANDLER_FAILED": "A handler of realtime events raised; told to `on_error` only.",
         "INSECURE_URL": "The URL would send credentials unencrypted to another machine.",
         "INVALID_ARGUMENT": "A value cannot be sent as it is; nothing was sent.",
         "INVALID_RESPONSE": "The server answered with something that cannot be read.",
@@ -33,6 +34,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "RESPONSE_TOO_LARGE": "The answer is larger than the client is willing to hold.",
         "NO_ROWS_AFFECTED": "A write touched fewer rows than `expect_rows()` said.",
         "SESSION_EXPIRED": "The session has ended and could not be renewed.",
+        "SLOW_CONSUMER": "Realtime events came faster than they were handled.",
         "TIMEOUT": "The call did not end within its time.",
         "UNEXPECTED_REDIRECT": "The server sent the call elsewhere; it was not followed.",
         "UNSAFE_LOCATION": "The server named a URL on another origin; it was not used.",

@@ -54,6 +54,27 @@ class HealthStatus:
         return _remade, plain
 
 
+@dataclass(frozen=True, slots=True)
+class ClientStatus:
+    """How a client stands, from its own point of view.
+
+    Attributes:
+        closed: Whether `close()` was called.
+        signed_in: Whether it holds a session.
+        realtime: The connection: `idle`, `connecting`, `open`, `reconnecting` or `closed`.
+        latency: Seconds that the last realtime heartbeat took, there and back.
+        channels: The names of the channels that are subscribed.
+        error: Why realtime is not connected, if it should be.
+    """
+
+    closed: bool
+    signed_in: bool
+    realtime: str
+    latency: float | None
+    channels: tuple[str, ...]
+    error: AeroDBError | None
+
+
 def prepared_health(timeout: object) -> Prepared[HealthStatus]:
     """The call of a user, who may have given no time at all."""
     try:

@@ -27,7 +27,7 @@ from aerodb._core.values import (
     text_of,
 )
 
-__all__ = ["MAX_DEPTH", "BadJSON", "dumps", "load_decoder", "loads"]
+__all__ = ["MAX_DEPTH", "BadJSON", "dumps", "load_decoder", "loads", "loads_text"]
 
 MAX_DEPTH = 128
 _MAX_DIGITS = 131_072  # of PostgreSQL's numeric, before the decimal point
@@ -226,7 +226,7 @@ _skip_space = re.compile(r"[ \t\n\r]*").match
 _NOT_BRACKETS = bytes(set(range(256)) - set(b'[]{}"'))
 _STRINGS = re.compile(rb'"[^"]*"?')
 
-_fast: Callable[[bytes], Any] | None = None
+_fast: Callable[[bytes | str], Any] | None = None
 _fast_known = False
 
 
@@ -248,6 +248,22 @@ def loads(body: bytes) -> Any:
         return _loads_slow(body)
     except RecursionError:  # what is that deep and no valid JSON may get past the count above
         raise BadJSON(f"nested deeper than {MAX_DEPTH} levels") from None
+
+
+def loads_text(text: str) -> Any:
+    """As `loads`, from text that is decoded already: a frame of a WebSocket."""
+    if text.count("[") + text.count("{") > MAX_DEPTH:
+        return loads(text.encode("utf-8", "surrogatepass"))
+    fast = _fast if _fast_known else _find_fast()
+    try:
+        if fast is not None:
+            return fast(text)
+        value, end = _scan(text, 0)
+        if end == len(text):
+            return value
+    except (ValueError, RecursionError, StopIteration):
+        pass  # spaces around it, a very long int, or an error: the careful way knows which
+    return loads(text.encode("utf-8", "surrogatepass"))
 
 
 def loads_exact(body: bytes) -> Any:
@@ -359,7 +375,7 @@ def load_decoder() -> None:
         _find_fast()
 
 
-def _find_fast() -> Callable[[bytes], Any] | None:
+def _find_fast() -> Callable[[bytes | str], Any] | None:
     """msgspec's decoder if the extra `speedups` is installed. Looked for once, when needed."""
     global _fast, _fast_known
     if find_spec("msgspec") is not None:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import os
     from typing import Protocol
 
+    from aerodb._core.realtime_options import RealtimeOptions
+
     class TlsContext(Protocol):
         """An `ssl.SSLContext`, by what it can do: the core does not know sockets."""
 
@@ -47,6 +49,7 @@ class ClientOptions:
         idempotency_keys: Whether the server honours `Idempotency-Key`, so that a write that has
             one may be repeated after a failure that leaves its effect in doubt. None: as the
             server itself says in `/health`, which is asked when it first matters.
+        realtime: How the realtime connection behaves: a `RealtimeOptions`. None: its defaults.
         session_store: Where the session is kept beyond this client: a `FileSessionStore`, or
             anything with its methods `load`, `save` and `clear`. None: in memory only.
     """
@@ -61,6 +64,7 @@ class ClientOptions:
         "max_response_bytes",
         "max_url_bytes",
         "proxy",
+        "realtime",
         "retries",
         "retry_budget",
         "session_store",
@@ -84,6 +88,7 @@ class ClientOptions:
     http2: bool
     idempotency_keys: bool | None
     session_store: Any
+    realtime: RealtimeOptions | None
 
     def __init__(
         self,
@@ -103,6 +108,7 @@ class ClientOptions:
         http2: bool = False,
         idempotency_keys: bool | None = None,
         session_store: Any = None,
+        realtime: RealtimeOptions | None = None,
     ) -> None:
         budget = None if retry_budget is None else _count("retry_budget", retry_budget, 0, 10**6)
         keys = None if idempotency_keys is None else _flag("idempotency_keys", idempotency_keys)
@@ -122,6 +128,7 @@ class ClientOptions:
             ("http2", _flag("http2", http2)),
             ("idempotency_keys", keys),
             ("session_store", _store(session_store)),
+            ("realtime", _realtime(realtime)),
         ):
             object.__setattr__(self, name, value)
 
@@ -216,6 +223,12 @@ def _store(value: Any) -> Any:
     if value is None or all(callable(getattr(value, n, None)) for n in ("load", "save", "clear")):
         return value
     raise TypeError(f"session_store must have load(), save() and clear(), not be {_kind(value)}")
+
+
+def _realtime(value: Any) -> Any:
+    if value is None or type(value).__name__ == "RealtimeOptions":  # without importing it
+        return value
+    raise TypeError(f"realtime must be RealtimeOptions(...) or None, not {_kind(value)}")
 
 
 def _proxy(value: object) -> str | None:

@@ -1,8 +1,9 @@
-# GENERATED from aerodb_async_src/__init__.py by scripts/generate.py [4ff7dea92323]: do not edit
+# GENERATED from aerodb_async_src/__init__.py by scripts/generate.py [382280dc5f32]: do not edit
 """Everything of one colour: the names are the same in both, the module path tells which it is."""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from aerodb.types import AeroDBAPIError, AeroDBError, AeroDBResponse, ResponseMeta
@@ -26,6 +27,12 @@ from .database import AsyncRowStream as RowStream
 if TYPE_CHECKING:
     from .functions import AsyncFunctionsClient as FunctionsClient
     from .functions import AsyncFunctionStream as FunctionStream
+    from .realtime import AsyncEventStream as AsyncEventStream
+    from .realtime import AsyncEventStream as EventStream
+    from .realtime import AsyncRealtimeChannel as AsyncRealtimeChannel
+    from .realtime import AsyncRealtimeChannel as RealtimeChannel
+    from .realtime import AsyncRealtimeClient as AsyncRealtimeClient
+    from .realtime import AsyncRealtimeClient as RealtimeClient
 
 __all__ = [
     "AeroDBAPIError",
@@ -37,25 +44,34 @@ __all__ = [
     "AuthEvents",
     "AuthSubscription",
     "DatabaseClient",
+    "EventStream",
     "FunctionStream",
     "FunctionsClient",
     "QueryBuilder",
+    "RealtimeChannel",
+    "RealtimeClient",
     "ResponseMeta",
     "RowStream",
 ]
 
+_WHEN_ASKED_FOR = {
+    "EventStream": ".realtime",
+    "FunctionStream": ".functions",
+    "FunctionsClient": ".functions",
+    "RealtimeChannel": ".realtime",
+    "RealtimeClient": ".realtime",
+}
+
 
 def __getattr__(name: str) -> Any:
     """What many programs never use is loaded when it is asked for."""
-    if name == "FunctionsClient":
-        from .functions import AsyncFunctionsClient
-
-        return AsyncFunctionsClient
-    if name == "FunctionStream":
-        from .functions import AsyncFunctionStream
-
-        return AsyncFunctionStream
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    plain = name.removeprefix("Async")
+    home = _WHEN_ASKED_FOR.get(plain)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(home, __name__)
+    found = getattr(module, plain, None)
+    return getattr(module, "Async" + plain) if found is None else found
 
 
 def __dir__() -> list[str]:

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/_transport.py by scripts/generate.py [f36af2979501]: do not edit
+# GENERATED from aerodb_async_src/_transport.py by scripts/generate.py [45fdd4b3df5f]: do not edit
 """The one loop over HTTP: authorise, gate, send, decode, retry.
 
 Every operation of every service is a `Call` carried out here. What to do next is decided by
@@ -17,6 +17,7 @@ from aerodb._core.health import IDEMPOTENCY_KEYS, HealthStatus, health_call
 from aerodb._core.http import (
     AnyCall,
     Call,
+    HeaderList,
     OneShotBody,
     Prepared,
     RawResponse,
@@ -54,6 +55,7 @@ MAX_REDIRECTS = 3  # wire-contract S2
 MAX_ERROR_BYTES = 64 * 1024
 Outcome = RawResponse | ByteStream | TransportError
 _NOT_REPEATABLE = GiveUp("not_repeatable")
+_HANDSHAKE: AnyCall = Call("GET", "/realtime", lambda answer: AeroDBResponse())
 
 
 class _Flight:
@@ -171,8 +173,21 @@ class AsyncTransport:
         return self._options
 
     @property
+    def is_view(self) -> bool:
+        """Whether the connections belong to another one."""
+        return self._view_closed is not None
+
+    @property
     def max_url_bytes(self) -> int:
         return self._options.max_url_bytes
+
+    def socket_headers(self, token: str | None) -> HeaderList:
+        """The headers of a WebSocket's handshake (wire-contract §4.4)."""
+        return self._headers.for_call(_HANDSHAKE, access_token=token, request_id=new_id())
+
+    def secrets(self, token: str | None = None) -> tuple[str, ...]:
+        """What must show in no error."""
+        return (*self._headers.secrets(token), *self.session.secrets())
 
     async def execute(self, prepared: Prepared[T]) -> AeroDBResponse[T]:
         """Carry out a call; an answer that needs none comes back as it is."""

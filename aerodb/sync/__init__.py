@@ -1,8 +1,9 @@
-# GENERATED from aerodb_async_src/__init__.py by scripts/generate.py [00a3b0ae28dd]: do not edit
+# GENERATED from aerodb_async_src/__init__.py by scripts/generate.py [33a7a7a0454e]: do not edit
 """Everything of one colour: the names are the same in both, the module path tells which it is."""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from aerodb.types import AeroDBAPIError, AeroDBError, AeroDBResponse, ResponseMeta
@@ -26,6 +27,12 @@ from .database import RowStream as RowStream
 if TYPE_CHECKING:
     from .functions import FunctionsClient as FunctionsClient
     from .functions import FunctionStream as FunctionStream
+    from .realtime import EventStream as EventStream
+    from .realtime import EventStream as EventStream
+    from .realtime import RealtimeChannel as RealtimeChannel
+    from .realtime import RealtimeChannel as RealtimeChannel
+    from .realtime import RealtimeClient as RealtimeClient
+    from .realtime import RealtimeClient as RealtimeClient
 
 __all__ = [
     "AeroDBAPIError",
@@ -37,25 +44,34 @@ __all__ = [
     "AuthEvents",
     "AuthSubscription",
     "DatabaseClient",
+    "EventStream",
     "FunctionStream",
     "FunctionsClient",
     "QueryBuilder",
+    "RealtimeChannel",
+    "RealtimeClient",
     "ResponseMeta",
     "RowStream",
 ]
 
+_WHEN_ASKED_FOR = {
+    "EventStream": ".realtime",
+    "FunctionStream": ".functions",
+    "FunctionsClient": ".functions",
+    "RealtimeChannel": ".realtime",
+    "RealtimeClient": ".realtime",
+}
+
 
 def __getattr__(name: str) -> Any:
     """What many programs never use is loaded when it is asked for."""
-    if name == "FunctionsClient":
-        from .functions import FunctionsClient
-
-        return FunctionsClient
-    if name == "FunctionStream":
-        from .functions import FunctionStream
-
-        return FunctionStream
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    plain = name.removeprefix("Async")
+    home = _WHEN_ASKED_FOR.get(plain)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(home, __name__)
+    found = getattr(module, plain, None)
+    return getattr(module, "Async" + plain) if found is None else found
 
 
 def __dir__() -> list[str]:

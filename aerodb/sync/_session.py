@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/_session.py by scripts/generate.py [077ca0f80548]: do not edit
+# GENERATED from aerodb_async_src/_session.py by scripts/generate.py [9ddb35b2847f]: do not edit
 """Keeps a client's session: grants tokens to requests, refreshes them once for everybody.
 
 `SessionMachine` decides; this waits. The machine is touched only under the mutex, which is never
@@ -57,12 +57,12 @@ class SessionKeeper:
         timeout: Seconds for a refresh, whoever is in a hurry for it.
     """
 
-    __slots__ = ("_flight", "_machine", "_mutex", "_required", "_store", "_timeout", "changes")
+    __slots__ = ("_flight", "_machine", "_required", "_store", "_timeout", "changes", "mutex")
 
     def __init__(self, store: Any = None, *, required: bool = False, timeout: float = 30.0) -> None:
         self._timeout = timeout
         self._machine = SessionMachine()
-        self._mutex = Mutex()
+        self.mutex = Mutex()
         self._flight: Refreshing | None = None
         self._store = None if store is None else StoreKeeper(store)
         self._required = required
@@ -72,6 +72,21 @@ class SessionKeeper:
     def session(self) -> Session | None:
         """What is held in memory."""
         return self._machine.session
+
+    @property
+    def held(self) -> Grant:
+        """What requests send along now, whether or not it is due to be renewed."""
+        return self._machine.grant
+
+    @property
+    def is_required(self) -> bool:
+        """Whether the client is this user, or nobody."""
+        return self._required
+
+    @property
+    def error(self) -> AeroDBError | None:
+        """Why the session ended, or was not renewed."""
+        return self._machine.error
 
     def secrets(self) -> tuple[str, ...]:
         """The tokens held, which must show in no error."""
@@ -117,7 +132,7 @@ class SessionKeeper:
     ) -> Any:
         """Wait until `ask` has an answer that ends the waiting."""
         while True:
-            with self._mutex:
+            with self.mutex:
                 now = monotonic()
                 if self._machine.generation != grant.generation:
                     return self._machine.error or session_gone()
@@ -191,7 +206,7 @@ class SessionKeeper:
         if problem is not None:
             return AeroDBResponse(error=problem)
         while True:
-            with self._mutex:
+            with self.mutex:
                 session = self._machine.session
                 flight = self._take_off(transport, Happening.DUE)
             if flight is None:
@@ -217,7 +232,7 @@ class SessionKeeper:
             raise
         finally:
             if flight.outcome is None:
-                with self._mutex:
+                with self.mutex:
                     self._machine.abandoned(flight.generation, monotonic())
             flight.done.set()
         self.changes.tell()
@@ -276,7 +291,7 @@ class SessionKeeper:
             self._unreachable(flight, not_refreshed(response.error))
 
     def _renewed(self, flight: Refreshing, session: Session, life: float, now: float) -> bool:
-        with self._mutex:
+        with self.mutex:
             applied = self._machine.renewed(session, flight.generation, life, now)
             if applied:
                 self._note("TOKEN_REFRESHED")
@@ -286,7 +301,7 @@ class SessionKeeper:
         return applied
 
     def _rejected(self, flight: Refreshing, error: AeroDBError) -> bool:
-        with self._mutex:
+        with self.mutex:
             applied = self._machine.rejected(flight.generation, error)
             flight.outcome, flight.error = Outcome.REJECTED, error
             if applied:
@@ -294,7 +309,7 @@ class SessionKeeper:
         return applied
 
     def _unreachable(self, flight: Refreshing, error: AeroDBError) -> None:
-        with self._mutex:
+        with self.mutex:
             if self._machine.unreachable(flight.generation, error, monotonic()):
                 self._note("REFRESH_FAILED")
             flight.outcome, flight.error = Outcome.UNREACHABLE, error
@@ -303,7 +318,7 @@ class SessionKeeper:
 
     def adopt(self, session: Session, life: float, now: float) -> str | None:
         """Be this user from now on; what went wrong with keeping the session, if anything."""
-        with self._mutex:
+        with self.mutex:
             self._machine.adopt(session, life, now)
             self._note("SIGNED_IN")
             generation = self._machine.generation
@@ -313,7 +328,7 @@ class SessionKeeper:
 
     def adopt_unsaved(self, session: Session, life: float) -> None:
         """Be this user, whose session comes out of the store, or belongs to nobody else."""
-        with self._mutex:
+        with self.mutex:
             self._machine.adopt(session, life, monotonic())
             self._note("SIGNED_IN")
 
@@ -322,7 +337,7 @@ class SessionKeeper:
         from aerodb._core.auth import sign_out_call
 
         self._read_store()
-        with self._mutex:
+        with self.mutex:
             held = self._machine.sign_out()
             if held is not None:
                 self._note("SIGNED_OUT")
@@ -336,7 +351,7 @@ class SessionKeeper:
 
     def user_updated(self, user: User, generation: int) -> None:
         """Take note of what is now known of the user."""
-        with self._mutex:
+        with self.mutex:
             same = generation == self._machine.generation
             if same and self._machine.user_updated(user):
                 self._note("USER_UPDATED")
@@ -350,7 +365,7 @@ class SessionKeeper:
 
     def close(self) -> None:
         """Forget the tokens; what the store has stays there."""
-        with self._mutex:
+        with self.mutex:
             self._machine.close()
 
     # --- the store ------------------------------------------------------------------------
@@ -367,7 +382,7 @@ class SessionKeeper:
                 session = store.load()
             except OSError as failure:
                 return store_problem(failure)
-            with self._mutex:
+            with self.mutex:
                 if session is not None and self._machine.generation == 0:
                     self._machine.adopt(session, life_left(session, wall_clock()), monotonic())
                     self._note("INITIAL_SESSION")
@@ -381,7 +396,7 @@ class SessionKeeper:
         if store is None:
             return None
         with store.turn:
-            with self._mutex:
+            with self.mutex:
                 session, left = self._machine.session, self._machine.deadline - monotonic()
                 if session is None or generation != self._machine.generation:
                     return None

@@ -13,6 +13,7 @@ import pytest
 
 from aerodb import AeroDBClient
 from aerodb._core.options import ClientOptions
+from aerodb._core.realtime_options import RealtimeOptions
 from aerodb._io.session_file import FileSessionStore
 
 DEFAULTS: dict[str, Any] = {
@@ -31,6 +32,7 @@ DEFAULTS: dict[str, Any] = {
     "http2": False,
     "idempotency_keys": None,
     "session_store": None,
+    "realtime": None,
 }
 OTHERS: dict[str, Any] = {
     "timeout": 1.5,
@@ -48,7 +50,9 @@ OTHERS: dict[str, Any] = {
     "http2": True,
     "idempotency_keys": True,
     "session_store": FileSessionStore("/session"),
+    "realtime": RealtimeOptions(heartbeat=5),
 }
+NONE_WILL_DO = {"proxy", "retry_budget", "idempotency_keys", "session_store", "realtime"}
 
 
 def test_the_defaults() -> None:
@@ -126,7 +130,8 @@ def test_wrong_values(name: str, value: Any) -> None:
         *(
             (name, None)
             for name in DEFAULTS
-            if name not in ("proxy", "retry_budget", "idempotency_keys", "session_store")
+            if name
+            not in ("proxy", "retry_budget", "idempotency_keys", "session_store", "realtime")
         ),
         *((name, True) for name in ("timeout", "retries", "max_connections", "retry_budget")),
         *((name, 1) for name in ("allow_insecure", "trust_env", "http2", "verify", "proxy")),

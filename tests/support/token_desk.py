@@ -38,6 +38,7 @@ class TokenDesk:
         self.server = server
         self.canary = canary
         self.delay = delay
+        self.life = 900.0
         self.refreshes = 0
         self.refused = 0
         self.reused = 0
@@ -75,7 +76,7 @@ class TokenDesk:
         self.revoked = False
         self._valid.add(access)
         tokens = {"access_token": access, "refresh_token": self._current}
-        return {**tokens, "token_type": "bearer", "expires_in": 900, "user": USER}
+        return {**tokens, "token_type": "bearer", "expires_in": self.life, "user": USER}
 
     def _login(self, sock: socket.socket, seen: Seen) -> None:
         with self._lock:

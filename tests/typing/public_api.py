@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypedDict, assert_type
 
@@ -13,8 +14,12 @@ from aerodb import (
     AeroDBResponse,
     AsyncAeroDBClient,
     ClientOptions,
+    ClientStatus,
     FunctionInfo,
     HealthStatus,
+    RealtimePayload,
+    RealtimeStatus,
+    SendResult,
     ServerSentEvent,
     col,
     embed,
@@ -84,6 +89,24 @@ def blocking() -> None:
                 assert_type(event, ServerSentEvent)
             assert_type(stream, aerodb.sync.FunctionStream)
 
+        channel = client.channel("posts", presence_key="me")
+        assert_type(channel, aerodb.sync.RealtimeChannel)
+        chained = channel.on("INSERT", print).on("UPDATE", print)
+        assert_type(chained.subscribe(), AeroDBResponse[aerodb.sync.RealtimeChannel])
+
+        @channel.on("*", filter="id=gt.3")
+        def heard(change: RealtimePayload) -> None:
+            assert_type(change.new, dict[str, Any] | None)
+
+        kept: Callable[[RealtimePayload], None] = heard
+        channel.off("*", kept)
+        for event in channel.listen(timeout=1):
+            if isinstance(event, RealtimePayload):
+                assert_type(event.table, str | None)
+        assert_type(channel.send("e", {"x": 1}, ack=True).unwrap(), SendResult)
+        assert_type(client.realtime.status, RealtimeStatus)
+        assert_type(client.status, ClientStatus)
+
 
 async def awaiting() -> None:
     async with AsyncAeroDBClient("https://db.example.com", "key") as client:
@@ -104,4 +127,9 @@ async def awaiting() -> None:
             async for event in stream.iter_events():
                 assert_type(event, ServerSentEvent)
             assert_type(stream, aerodb.aio.FunctionStream)
+        channel = client.channel("posts")
+        subscribed = await channel.on("INSERT", print).subscribe()
+        assert_type(subscribed.unwrap(), aerodb.aio.RealtimeChannel)
+        async for event in channel:
+            assert_type(event.channel, str)
         assert_type(client, aerodb.aio.AeroDBClient)

@@ -35,6 +35,12 @@ async def call(handler: Callable[[Any], Any], value: Any) -> Any:
     return await result if inspect.isawaitable(result) else result
 
 
+async def settled(result: Any) -> None:
+    """See to what a user's handler returned: await it, if that can be done."""
+    if inspect.isawaitable(result):
+        await result
+
+
 def _new_bell() -> asyncio.Future[None]:
     import asyncio
 

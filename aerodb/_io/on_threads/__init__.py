@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from aerodb._io.forks import watch as watch_forks
 from aerodb._io.log import logger
 from aerodb._io.mutex import Mutex
 from aerodb._io.on_threads.aside import apart, soon
 from aerodb._io.on_threads.client import HttpClient
 from aerodb._io.on_threads.colour import ContextGuard, Executable
-from aerodb._io.on_threads.primitives import Event, Lock, Queue, Worker, call, pause
+from aerodb._io.on_threads.dispatch import Dispatcher, at_exit, check_handler
+from aerodb._io.on_threads.primitives import Event, Lock, Queue, Worker, call, pause, settled
 from aerodb._io.on_threads.stream import ByteStream
 from aerodb._io.on_threads.websocket import WebSocket
 from aerodb._io.values import jitter, monotonic, new_id, wall_clock
@@ -15,6 +17,7 @@ from aerodb._io.values import jitter, monotonic, new_id, wall_clock
 __all__ = [
     "ByteStream",
     "ContextGuard",
+    "Dispatcher",
     "Event",
     "Executable",
     "HttpClient",
@@ -24,12 +27,16 @@ __all__ = [
     "WebSocket",
     "Worker",
     "apart",
+    "at_exit",
     "call",
+    "check_handler",
     "jitter",
     "logger",
     "monotonic",
     "new_id",
     "pause",
+    "settled",
     "soon",
     "wall_clock",
+    "watch_forks",
 ]

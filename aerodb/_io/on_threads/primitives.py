@@ -24,13 +24,19 @@ def pause(seconds: float) -> None:
 def call(handler: Callable[[Any], Any], value: Any) -> Any:
     """Call a user's handler. A coroutine as result is a mistake, and said to be one."""
     result = handler(value)
+    if result is not None:
+        settled(result)
+    return result
+
+
+def settled(result: Any) -> None:
+    """See to what a user's handler returned: a coroutine is refused."""
     if inspect.isawaitable(result):
         if inspect.iscoroutine(result):
             result.close()  # or Python warns that it was never awaited
         raise TypeError(
             "the blocking AeroDBClient cannot run async handlers: use def, or AsyncAeroDBClient"
         )
-    return result
 
 
 class Lock:

@@ -1,0 +1,3 @@
+"""Realtime without a socket: frames and time in; events, frames and the next deadline out."""
+
+from __future__ import annotations

@@ -1,0 +1,63 @@
+"""What a channel's user sends to the others, or why it is not sent (wire-contract §4.8, §4.10)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aerodb._core.errors import client_error
+from aerodb._core.realtime.channel import ChannelMachine
+from aerodb._core.realtime.frames import broadcast_frame
+from aerodb._core.realtime.machine import RealtimeMachine
+from aerodb._core.realtime.outputs import Ticket
+from aerodb._core.realtime.states import Phase
+from aerodb.types import AeroDBError
+
+__all__ = ["broadcast", "track"]
+
+MAX_UNSENT = 1024 * 1024
+"""Bytes of frames that may wait to be sent (reliability W10)."""
+
+
+def broadcast(
+    machine: RealtimeMachine, channel: ChannelMachine, event: str, payload: Any, ticket: Ticket
+) -> AeroDBError | None:
+    """Send to the others on a channel; why not, if not. Raises BadValue for a bad payload."""
+    ref = machine.ref() if ticket.when == "answer" else None
+    frame = broadcast_frame(channel.name, event, payload, ref)
+    problem = _problem(machine, channel, frame)
+    if problem is None:
+        if ref is not None:
+            machine.pending[ref] = ticket
+        machine.out.send(frame, ticket)
+    return problem
+
+
+def track(
+    machine: RealtimeMachine,
+    channel: ChannelMachine,
+    state: Mapping[str, Any] | None,
+    ticket: Ticket,
+) -> AeroDBError | None:
+    """Say that somebody is there, or no more; why not, if not. Raises BadValue."""
+    problem = _problem(machine, channel, "")
+    if problem is None:
+        channel.track(state, ticket)
+    return problem
+
+
+def _problem(machine: RealtimeMachine, channel: ChannelMachine, frame: str) -> AeroDBError | None:
+    """Nothing is queued for a connection that is not there (§4.8), nor without bound."""
+    if not machine.is_open or channel.phase is not Phase.JOINED:
+        return client_error(
+            "NOT_CONNECTED",
+            f"channel {channel.name!r} is not subscribed; nothing was sent",
+            hint="await subscribe() first; after a loss of connection, wait for RESUBSCRIBED",
+        )
+    if machine.out.size + len(frame) > MAX_UNSENT:
+        return client_error(
+            "NOT_CONNECTED",
+            "too much waits to be sent already; nothing was sent",
+            hint="the server or the network is slower than this program sends",
+        )
+    return None

@@ -1,0 +1,210 @@
+"""Realtime of the blocking client: threads, forks, running loops, the end of a program."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aerodb import ClientOptions, RealtimeOptions
+from aerodb.sync import AeroDBClient
+from tests.support.scripted_realtime import ScriptedRealtime
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedRealtime]:
+    with ScriptedRealtime() as running:
+        yield running
+
+
+def make(server: ScriptedRealtime, **settings: Any) -> AeroDBClient:
+    realtime = RealtimeOptions(reconnect_delay=0.02, max_reconnect_delay=0.1, **settings)
+    options = ClientOptions(trust_env=False, realtime=realtime)
+    return AeroDBClient(server.url, "aero_pk_test", options=options)
+
+
+def until(condition: Callable[[], Any]) -> None:
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def our_threads() -> list[str]:
+    return sorted(t.name for t in threading.enumerate() if t.name.startswith("aerodb-realtime"))
+
+
+def test_two_threads_one_that_reads_and_one_that_calls(server: ScriptedRealtime) -> None:
+    callers: set[str] = set()
+    with make(server) as client:
+        assert our_threads() == []
+        channel = client.channel("posts")
+        channel.subscribe()
+        assert our_threads() == ["aerodb-realtime"]
+        for name in ("posts", "users"):
+            client.channel(name).on("*", lambda e: callers.add(threading.current_thread().name))
+            client.channel(name).subscribe()
+        server.insert("posts")
+        server.insert("users")
+        until(lambda: callers)
+        assert our_threads() == ["aerodb-realtime", "aerodb-realtime-handlers"]
+        assert all(t.daemon for t in threading.enumerate() if t.name.startswith("aerodb"))
+    assert callers == {"aerodb-realtime-handlers"}
+    assert our_threads() == []
+
+
+def test_coroutine_functions_are_refused_when_they_are_given(server: ScriptedRealtime) -> None:
+    async def handler(event: Any) -> None: ...
+
+    class Callable_:
+        async def __call__(self, event: Any) -> None: ...
+
+    client = make(server)
+    channel = client.channel("posts")
+    for wrong in (handler, functools.partial(handler), Callable_()):
+        for register in (
+            functools.partial(channel.on, "INSERT"),
+            functools.partial(channel.on_broadcast, "e"),
+            functools.partial(channel.on_presence, "sync"),
+            client.realtime.on_error,
+        ):
+            with pytest.raises(TypeError, match="cannot run async handlers"):
+                register(wrong)
+    with pytest.raises(TypeError, match="cannot run async handlers"):
+        channel.subscribe(handler)
+    assert server.opened == []
+
+
+def test_it_works_where_a_loop_is_running(server: ScriptedRealtime) -> None:
+    async def notebook() -> list[Any]:
+        with make(server) as client:
+            channel = client.channel("posts")
+            channel.subscribe()
+            server.insert("posts", 2)
+            return channel.collect(2).unwrap()
+
+    assert len(asyncio.run(notebook())) == 2
+
+
+def test_many_threads_share_a_client(server: ScriptedRealtime) -> None:
+    failures: list[Any] = []
+    with make(server) as client:
+        room = client.channel("room")
+        room.subscribe()
+
+        def work(number: int) -> None:
+            for turn in range(20):
+                mine = client.channel(f"c{number}")
+                for answer in (
+                    mine.subscribe(),
+                    room.send("n", [number, turn], ack=turn % 4 == 0),
+                    mine.unsubscribe() if turn % 2 else client.remove_channel(mine),
+                ):
+                    if not answer.ok:
+                        failures.append(answer.error)
+
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert failures == []
+        until(lambda: len(server.frames("broadcast")) == 16 * 20)
+        assert len(server.opened) == 1
+        for number in range(16):
+            sent = [f["payload"] for f in server.frames("broadcast") if f["payload"][0] == number]
+            assert sent == [[number, turn] for turn in range(20)]
+
+
+def test_many_threads_close_at_once(server: ScriptedRealtime) -> None:
+    client = make(server)
+    client.channel("posts").on("*", lambda event: time.sleep(0.01)).subscribe()
+    server.insert("posts", 1000)
+    threads = [threading.Thread(target=client.close) for _ in range(50)]
+    began = time.monotonic()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert time.monotonic() - began < 10
+    until(lambda: not our_threads())
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_has_a_connection_of_its_own(server: ScriptedRealtime) -> None:
+    heard: list[Any] = []
+    with make(server) as client:
+        channel = client.channel("posts").on("*", heard.append)
+        channel.subscribe()
+        server.insert("posts")
+        until(lambda: heard)
+        readable, writable = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(readable)
+            mine: list[Any] = []
+            said = "failed"
+            try:
+                before = (channel.state, client.realtime.status.value)
+                channel.on("*", mine.append)
+                answer = channel.subscribe()
+                channel.send("hello from the child", ack=True)
+                client.close()
+                said = f"{before} {answer.ok} {len(mine)}"
+            finally:
+                os.write(writable, said.encode())
+                os._exit(0)
+        os.close(writable)
+        with os.fdopen(readable) as pipe:
+            said = pipe.read()
+        os.waitpid(child, 0)
+        assert said == "('idle', 'idle') True 0"
+        assert len(server.opened) == 2
+        server.insert("posts")
+        until(lambda: len(heard) == 2)  # the parent's connection is as good as ever
+        assert len(server.opened) == 2
+
+
+PROGRAM = """
+import sys, time
+sys.path.insert(0, {root!r})
+from aerodb import AeroDBClient
+from tests.support.scripted_realtime import ScriptedRealtime
+
+server = ScriptedRealtime()
+server.__enter__()
+seen = []
+
+def handler(event):
+    seen.append(event)
+    time.sleep({sleep})
+
+client = AeroDBClient(server.url, "aero_pk_test")
+client.channel("posts").on("*", handler).subscribe()
+server.insert("posts", 3000)
+while not seen:
+    time.sleep(0.01)
+{end}
+print("done")
+"""
+
+
+@pytest.mark.parametrize("sleep", [0, 60])
+@pytest.mark.parametrize("end", ["client.close()", ""])
+def test_a_program_ends(sleep: int, end: str) -> None:
+    code = PROGRAM.format(root=str(ROOT), sleep=sleep, end=end)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=50, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
