@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import Enum
-from typing import Any, Generic, Literal, NamedTuple, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from aerodb.types import AeroDBResponse
 
@@ -33,6 +33,23 @@ class Origin(NamedTuple):
         return host if self.port == default else f"{host}:{self.port}"
 
 
+class Body(Protocol):
+    """A request body that is read while it is sent, so that it is never held as a whole.
+
+    `length` is the number of its bytes, None if only reading it will tell (it is then sent
+    chunked). `chunks()` gives them from the beginning: an iterator in the blocking twin, an async
+    one in the other; it raises `SourceError` if they cannot be had. `handed` counts what it has
+    given out. A body that is not `replayable` can be read only once, and `begun` says that it was.
+    """
+
+    length: int | None
+    handed: int
+    replayable: bool
+    begun: bool
+
+    def chunks(self) -> Any: ...
+
+
 class Request:
     """One HTTP request, complete but for `Host`, `Content-Length` and `Accept-Encoding`,
     which the shim adds. `target` is the path and query, ASCII, already percent-encoded."""
@@ -40,7 +57,12 @@ class Request:
     __slots__ = ("body", "headers", "method", "origin", "target")
 
     def __init__(
-        self, method: str, origin: Origin, target: str, headers: HeaderList, body: bytes | None
+        self,
+        method: str,
+        origin: Origin,
+        target: str,
+        headers: HeaderList,
+        body: bytes | Body | None,
     ) -> None:
         self.method = method
         self.origin = origin
@@ -83,6 +105,7 @@ FailureKind = Literal[
     "encoding",  # a content coding we do not accept, or a broken one
     "client_closed",
     "unsupported",  # the request cannot be sent as it is
+    "source",  # the body could not be read: a `SourceError`
 ]
 
 
@@ -98,6 +121,18 @@ class TransportError(Exception):
         self.kind: FailureKind = kind
         self.message = message
         self.sent = sent
+
+
+class SourceError(TransportError):
+    """What was to be sent could not be read, or what came could not be kept. Says it all itself.
+
+    The server cannot have carried out anything: it never saw the end of the request.
+    """
+
+    def __init__(self, code: str, message: str, *, hint: str | None = None) -> None:
+        super().__init__("source", message, sent=False)
+        self.code = code
+        self.hint = hint
 
 
 class Retry(Enum):
@@ -118,15 +153,20 @@ class Call(Generic[T]):
     call has an `Idempotency-Key`, the same on all attempts: "given" is in `headers`, "made" is
     added by the loop, a new one each time the call is carried out. `identity` says who asks: the
     user of the session, whose 401 may be answered by a refresh, or whoever holds the key, whatever
-    the session is. `secrets` are texts in the body or headers that must show in no error.
+    the session is, or nobody: no credential is sent (wire-contract S4). `secrets` are texts in the
+    body or headers that must show in no error. `idle` makes it a transfer: no total time unless
+    `timeout` says one, but so many seconds at most without a byte moving (§1.7). `coded=False`
+    asks for the body as it is, without a content coding.
     """
 
     __slots__ = (
         "answers",
         "body",
+        "coded",
         "decode",
         "headers",
         "identity",
+        "idle",
         "keyed",
         "method",
         "path",
@@ -142,13 +182,15 @@ class Call(Generic[T]):
         decode: Callable[[RawResponse], AeroDBResponse[T]],
         *,
         headers: tuple[tuple[str, str], ...] = (),
-        body: bytes | None = None,
+        body: bytes | Body | None = None,
         retry: Retry = Retry.UNSENT,
         timeout: float | None = None,
         answers: tuple[int, ...] = (),
         keyed: Literal["given", "made"] | None = None,
-        identity: Literal["session", "key"] = "session",
+        identity: Literal["session", "key", "nobody"] = "session",
         secrets: tuple[str, ...] = (),
+        idle: float | None = None,
+        coded: bool = True,
     ) -> None:
         self.method = method
         self.path = path
@@ -161,6 +203,8 @@ class Call(Generic[T]):
         self.keyed = keyed
         self.identity = identity
         self.secrets = secrets
+        self.idle = idle
+        self.coded = coded
 
 
 Prepared = Call[T] | AeroDBResponse[T]

@@ -8,7 +8,7 @@ import httpcore
 
 from aerodb._core.http import Origin, Request, TransportError
 from aerodb._io.failures import broken, not_http, refused_locally
-from aerodb._io.heads import complete_headers
+from aerodb._io.heads import complete_headers, content_of
 
 
 @lru_cache(maxsize=64)
@@ -26,7 +26,7 @@ def core_request(request: Request) -> httpcore.Request:
         port=origin.port,
         target=request.target.encode("ascii"),
     )
-    made = httpcore.Request(request.method.encode("ascii"), url, content=request.body)
+    made = httpcore.Request(request.method.encode("ascii"), url, content=content_of(request))
     made.headers = complete_headers(request)
     return made
 

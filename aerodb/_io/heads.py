@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 from aerodb._core.http import HeaderList, Origin, Request, TransportError
 
@@ -25,11 +26,21 @@ def complete_headers(request: Request) -> HeaderList:
             break
     else:
         headers.append(_ACCEPT)
-    if request.body is not None:
+    if isinstance(request.body, bytes):
         headers.append((b"Content-Length", b"%d" % len(request.body)))
+    elif request.body is not None:
+        length = request.body.length
+        chunked = (b"Transfer-Encoding", b"chunked")
+        headers.append(chunked if length is None else (b"Content-Length", b"%d" % length))
     elif request.method in _WITH_BODY:
         headers.append((b"Content-Length", b"0"))
     return headers
+
+
+def content_of(request: Request) -> Any:
+    """The body as the libraries take one: bytes, an iterator of the side's colour, or None."""
+    body = request.body
+    return body if body is None or isinstance(body, bytes) else body.chunks()
 
 
 @lru_cache(maxsize=64)

@@ -37,7 +37,8 @@ def prepared_request(query: Chain) -> PreparedRequest:
     call = prepare(query)
     if isinstance(call, AeroDBResponse):
         return PreparedRequest("", "", error=call.error)
-    return PreparedRequest(call.method, call.path, call.headers, call.body)
+    body = call.body if isinstance(call.body, bytes) else None
+    return PreparedRequest(call.method, call.path, call.headers, body)
 
 
 def curl_command(query: Chain, *, redact: bool = True) -> str:

@@ -13,7 +13,7 @@ import httpx
 from aerodb._core.http import Request, TransportError
 from aerodb._core.http_settings import HttpSettings
 from aerodb._io.failures import from_httpx
-from aerodb._io.heads import complete_headers, url_of
+from aerodb._io.heads import complete_headers, content_of, url_of
 from aerodb._io.httpx_parts import body_headers, own_transport_options, timeouts
 from aerodb._io.on_asyncio.progress import Progress
 
@@ -76,7 +76,7 @@ class UserRoute:
                 request.method,
                 url_of(request),
                 headers=complete_headers(request),
-                content=request.body,
+                content=content_of(request),
                 timeout=self._library.Timeout(**limits),
             )
             return await self._client.send(made, stream=True, follow_redirects=False)
@@ -105,7 +105,7 @@ class OwnRoute:
                 request.method,
                 url_of(request),
                 headers=complete_headers(request),
-                content=request.body,
+                content=content_of(request),
                 extensions={"timeout": limits},
             )
             return await self._transport.handle_async_request(made)
