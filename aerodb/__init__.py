@@ -25,6 +25,14 @@ if TYPE_CHECKING:
         User,
     )
     from aerodb._core.options import ClientOptions
+    from aerodb._core.storage.models import (
+        Bucket,
+        FileObject,
+        ListPage,
+        SignedUploadUrl,
+        SignedUrl,
+        TransferProgress,
+    )
     from aerodb._io.session_file import FileSessionStore, MemorySessionStore, SessionStore
     from aerodb.aio.client import AsyncAeroDBClient
     from aerodb.sync.client import AeroDBClient
@@ -38,9 +46,12 @@ __all__ = [
     "AsyncAeroDBClient",
     "AuthChange",
     "AuthData",
+    "Bucket",
     "ClientOptions",
+    "FileObject",
     "FileSessionStore",
     "HealthStatus",
+    "ListPage",
     "MemorySessionStore",
     "Page",
     "PasswordPolicy",
@@ -49,6 +60,9 @@ __all__ = [
     "Session",
     "SessionInfo",
     "SessionStore",
+    "SignedUploadUrl",
+    "SignedUrl",
+    "TransferProgress",
     "User",
     "__version__",
     "col",
@@ -63,9 +77,12 @@ _HOMES = {
     "AsyncAeroDBClient": "aerodb.aio.client",
     "AuthChange": "aerodb._core.identity",
     "AuthData": "aerodb._core.identity",
+    "Bucket": "aerodb._core.storage.models",
     "ClientOptions": "aerodb._core.options",
+    "FileObject": "aerodb._core.storage.models",
     "FileSessionStore": "aerodb._io.session_file",
     "HealthStatus": "aerodb._core.health",
+    "ListPage": "aerodb._core.storage.models",
     "MemorySessionStore": "aerodb._io.session_file",
     "Page": "aerodb._core.identity",
     "PasswordPolicy": "aerodb._core.identity",
@@ -74,6 +91,9 @@ _HOMES = {
     "Session": "aerodb._core.identity",
     "SessionInfo": "aerodb._core.identity",
     "SessionStore": "aerodb._io.session_file",
+    "SignedUploadUrl": "aerodb._core.storage.models",
+    "SignedUrl": "aerodb._core.storage.models",
+    "TransferProgress": "aerodb._core.storage.models",
     "User": "aerodb._core.identity",
     "col": "aerodb._core.database",
     "embed": "aerodb._core.database",

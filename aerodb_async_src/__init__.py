@@ -20,6 +20,12 @@ from .database import AsyncQueryBuilder as AsyncQueryBuilder
 from .database import AsyncQueryBuilder as QueryBuilder
 from .database import AsyncRowStream as AsyncRowStream
 from .database import AsyncRowStream as RowStream
+from .storage import AsyncDownloadStream as AsyncDownloadStream
+from .storage import AsyncDownloadStream as DownloadStream
+from .storage import AsyncStorageBucket as AsyncStorageBucket
+from .storage import AsyncStorageBucket as StorageBucket
+from .storage import AsyncStorageClient as AsyncStorageClient
+from .storage import AsyncStorageClient as StorageClient
 
 __all__ = [
     "AeroDBAPIError",
@@ -31,7 +37,10 @@ __all__ = [
     "AuthEvents",
     "AuthSubscription",
     "DatabaseClient",
+    "DownloadStream",
     "QueryBuilder",
     "ResponseMeta",
     "RowStream",
+    "StorageBucket",
+    "StorageClient",
 ]

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/client.py by scripts/generate.py [694859868941]: do not edit
+# GENERATED from aerodb_async_src/client.py by scripts/generate.py [66457a9b6912]: do not edit
 """The client: composes the services over one transport, opens and closes it."""
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from .database import AsyncQuerySource
 
 if TYPE_CHECKING:
     from .auth import AsyncAuthClient
+    from .storage import AsyncStorageClient
 
 
 class AsyncAeroDBClient(ContextGuard, AsyncQuerySource):
@@ -92,6 +93,13 @@ class AsyncAeroDBClient(ContextGuard, AsyncQuerySource):
         from .auth import AsyncAuthClient  # when first asked for: many programs never do
 
         return AsyncAuthClient(self._transport, self._headers.key)
+
+    @property
+    def storage(self) -> AsyncStorageClient:
+        """Buckets, and the files in them."""
+        from .storage import AsyncStorageClient  # when first asked for
+
+        return AsyncStorageClient(self._transport)
 
     def as_user(self, access_token: str, refresh_token: str | None = None) -> Self:
         """A client that acts as this user, over the same connections.

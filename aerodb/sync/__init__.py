@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/__init__.py by scripts/generate.py [d6c2021701e7]: do not edit
+# GENERATED from aerodb_async_src/__init__.py by scripts/generate.py [089dcaa31731]: do not edit
 """Everything of one colour: the names are the same in both, the module path tells which it is."""
 
 from __future__ import annotations
@@ -20,6 +20,12 @@ from .database import QueryBuilder as QueryBuilder
 from .database import QueryBuilder as QueryBuilder
 from .database import RowStream as RowStream
 from .database import RowStream as RowStream
+from .storage import DownloadStream as DownloadStream
+from .storage import DownloadStream as DownloadStream
+from .storage import StorageBucket as StorageBucket
+from .storage import StorageBucket as StorageBucket
+from .storage import StorageClient as StorageClient
+from .storage import StorageClient as StorageClient
 
 __all__ = [
     "AeroDBAPIError",
@@ -31,7 +37,10 @@ __all__ = [
     "AuthEvents",
     "AuthSubscription",
     "DatabaseClient",
+    "DownloadStream",
     "QueryBuilder",
     "ResponseMeta",
     "RowStream",
+    "StorageBucket",
+    "StorageClient",
 ]

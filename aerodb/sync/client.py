@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/client.py by scripts/generate.py [8d736412ddc8]: do not edit
+# GENERATED from aerodb_async_src/client.py by scripts/generate.py [f09da84b9d2d]: do not edit
 """The client: composes the services over one transport, opens and closes it."""
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from .database import QuerySource
 
 if TYPE_CHECKING:
     from .auth import AuthClient
+    from .storage import StorageClient
 
 
 class AeroDBClient(ContextGuard, QuerySource):
@@ -92,6 +93,13 @@ class AeroDBClient(ContextGuard, QuerySource):
         from .auth import AuthClient  # when first asked for: many programs never do
 
         return AuthClient(self._transport, self._headers.key)
+
+    @property
+    def storage(self) -> StorageClient:
+        """Buckets, and the files in them."""
+        from .storage import StorageClient  # when first asked for
+
+        return StorageClient(self._transport)
 
     def as_user(self, access_token: str, refresh_token: str | None = None) -> Self:
         """A client that acts as this user, over the same connections.

@@ -10,7 +10,6 @@ from aerodb._core.http import Request
 from aerodb._io.failures import timed_out
 from aerodb._io.on_asyncio.wire import Wire
 
-
 _LOOKS = 8  # in the time that may pass without progress
 
 
