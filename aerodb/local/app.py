@@ -35,6 +35,7 @@ class Front:
     """The application. `mounts` maps path prefixes to services; `/` takes all that is left.
 
     `health` returns (whole status, status per service), `features` is what `/health` lists.
+    Services at the prefixes `own_limits` say themselves how long a body may be.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Front:
         health: Callable[[], tuple[str, dict[str, str]]],
         features: Sequence[str] = (),
         max_body_bytes: int = 10 * 1024 * 1024,
+        own_limits: Sequence[str] = (),
         max_url_bytes: int = 32 * 1024,
         trace_header: str | None = None,
     ) -> None:
@@ -58,6 +60,7 @@ class Front:
         self._health = health
         self._features = list(features)
         self._max_body = max_body_bytes
+        self._own_limits = frozenset(own_limits)
         self._max_url = max_url_bytes
         self._trace_header = trace_header.lower().encode("latin-1") if trace_header else None
 
@@ -86,22 +89,25 @@ class Front:
                 await send_json(send, 200, None, self._cors.preflight(origin, wanted) + extra)
                 return
             extra = extra + self._cors.headers(origin)
-        too_much = oversize(scope, self._max_body, self._max_url)
+        prefix, service = self._mounted(scope["path"])
+        limit = None if prefix in self._own_limits else self._max_body
+        too_much = oversize(scope, limit, self._max_url)
         if too_much is not None:
             await self._refuse(scope, send, *too_much, extra)
-            return
-        await self._route(scope, receive, send, extra)
-
-    async def _route(self, scope: Scope, receive: Receive, send: Send, extra: list[Header]) -> None:
-        path: str = scope["path"]
-        if path in HEALTH_PATHS and scope["method"] in ("GET", "HEAD"):
+        elif scope["path"] in HEALTH_PATHS and scope["method"] in ("GET", "HEAD"):
             await self._answer_health(scope, send, extra)
-            return
+        elif service is None:
+            await self._refuse(scope, send, 404, "not_found", "There is nothing here.", extra)
+        else:
+            if limit is not None:
+                receive = counted(receive, limit)
+            await self._serve(prefix, service, scope, receive, _with_headers(send, extra))
+
+    def _mounted(self, path: str) -> tuple[str, AsgiApp | None]:
         for prefix, service in self._mounts:
             if path == prefix or path.startswith(f"{prefix}/"):
-                await self._serve(prefix, service, scope, receive, _with_headers(send, extra))
-                return
-        await self._refuse(scope, send, 404, "not_found", "There is nothing here.", extra)
+                return prefix, service
+        return "", None
 
     async def _serve(
         self, prefix: str, service: AsgiApp, scope: Scope, receive: Receive, send: Send
@@ -116,7 +122,7 @@ class Front:
             await send(message)
 
         try:
-            await service(inner, counted(receive, self._max_body), watched)
+            await service(inner, receive, watched)
         except BodyTooLarge:
             if started:
                 raise

@@ -7,6 +7,7 @@ package changed one; otherwise a start costs one query.
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Sequence
 from importlib import resources
 from typing import Any
@@ -20,6 +21,8 @@ from aerodb.local.migrations import Migration, run_script
 AUTHENTICATOR = "authenticator"
 AUTH_LOGIN = "aerodb_auth"
 _STAMP = "aerodb_internal"
+STORAGE_LOGIN = "aerodb_storage"
+_STORAGE_SCRIPTS = ("010_internal.sql", "020_roles.sql", "030_auth.sql", "080_storage.sql")
 _AUTH_SCRIPTS = ("010_internal.sql", "020_roles.sql", "030_auth.sql", "070_auth_tables.sql")
 
 
@@ -36,6 +39,7 @@ def bootstrap(
                 run_script(connection, script)
             _set_password(connection, AUTHENTICATOR, keys.authenticator_password)
             _set_password(connection, AUTH_LOGIN, keys.auth_password)
+            _set_password(connection, STORAGE_LOGIN, keys.storage_password)
             connection.execute(
                 sql.SQL("comment on schema {} is {}").format(
                     sql.Identifier(_STAMP), sql.Literal(stamp)
@@ -55,6 +59,24 @@ def install_auth(connection: psycopg.Connection[Any]) -> None:
         for script in _scripts():
             if script.name in _AUTH_SCRIPTS:
                 run_script(connection, script)
+
+
+def install_storage(connection: psycopg.Connection[Any]) -> str:
+    """Do the same for the storage part; return the key that URLs are signed with.
+
+    It is kept in the database, so that all copies of the server know it, and none has a file.
+    """
+    with connection.transaction():
+        for script in _scripts():
+            if script.name in _STORAGE_SCRIPTS:
+                run_script(connection, script)
+        connection.execute(
+            "insert into storage.signing_keys (id, secret) values (1, %s) on conflict do nothing",
+            [secrets.token_urlsafe(48)],
+        )
+        row = connection.execute("select secret from storage.signing_keys").fetchone()
+    assert row is not None
+    return str(row[0])
 
 
 def _scripts() -> list[Migration]:

@@ -64,7 +64,9 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     help="Serve this PostgreSQL (>= 14) instead of an embedded one; @FILE reads it from a file.  "
     "[env: AERODB_DATABASE_URL, PGRST_DB_URI]",
 )
-@click.option("--services", default=None, help="Serve only these, comma-separated: rest, auth.")
+@click.option(
+    "--services", default=None, help="Serve only these, comma-separated: rest, auth, storage."
+)
 @click.option("--schema", multiple=True, metavar="FILE.sql", help="Apply once; repeatable.")
 @click.option("--migrations", type=_FOLDER, default=None, help="Apply this folder's *.sql, once.")
 @click.option("--install", is_flag=True, help="Apply them to a foreign database too.")
@@ -97,6 +99,18 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     type=click.IntRange(min=1),
     default=30 * 24 * 3600,
     help="Seconds that a session lives without a refresh.",
+)
+@click.option(
+    "--storage-url",
+    default=None,
+    envvar="AERODB_STORAGE_URL",
+    help="Where objects are kept: s3://BUCKET/PREFIX or file:///FOLDER. Default: the data folder.",
+)
+@click.option(
+    "--storage-max-file-size",
+    type=click.IntRange(min=1),
+    default=5 * 1024**3,
+    help="Bytes that an object may have, whatever its bucket says.",
 )
 @click.option(
     "--db-config",
@@ -155,6 +169,8 @@ def make_server(options: Mapping[str, Any], environment: Mapping[str, str]) -> L
         auth_rate_limits=options["auth_rate_limits"],
         auth_access_token_ttl=options["auth_access_token_ttl"],
         auth_refresh_token_ttl=options["auth_refresh_token_ttl"],
+        storage_url=options["storage_url"],
+        storage_max_file_size=options["storage_max_file_size"],
         install=options["install"],
         db_config=_db_config(options["db_config"] or environment.get("PGRST_DB_CONFIG")),
         db_pre_config=options["db_pre_config"] or environment.get("PGRST_DB_PRE_CONFIG") or None,

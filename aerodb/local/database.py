@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import psycopg
@@ -14,8 +14,10 @@ from aerodb.local import migrations
 from aerodb.local.bootstrap import (
     AUTH_LOGIN,
     AUTHENTICATOR,
+    STORAGE_LOGIN,
     bootstrap,
     install_auth,
+    install_storage,
     prepare_foreign,
     tables_without_row_security,
 )
@@ -33,6 +35,7 @@ from aerodb.local.settings import (
     RestSettings,
 )
 
+T = TypeVar("T")
 MINIMUM_SERVER_VERSION = 140000
 CONNECT_SECONDS = 10
 
@@ -41,8 +44,9 @@ CONNECT_SECONDS = 10
 class Database:
     """A database that is ready to be served.
 
-    `owner` is for migrations and `execute_sql`, `login` for requests, `auth` for the auth part:
-    None if it cannot be served. `keys` is None for a foreign database, `url` is for users.
+    `owner` is for migrations and `execute_sql`, `login` for requests, `auth` for the auth part and
+    `storage` for the storage part: None if it cannot be served. `signing_key` signs URLs. `keys` is
+    None for a foreign database, `url` is for users.
     """
 
     owner: str = field(repr=False)
@@ -52,6 +56,8 @@ class Database:
     pool: PoolSettings
     keys: Keys | None = None
     auth: str | None = field(default=None, repr=False)
+    storage: str | None = field(default=None, repr=False)
+    signing_key: str | None = field(default=None, repr=False)
     cluster: Cluster | None = None
     folder: DataFolder | None = None
     applied: tuple[str, ...] = ()
@@ -133,6 +139,8 @@ def _prepare_embedded(
         pool=pool,
         keys=keys,
         auth=cluster.conninfo(user=AUTH_LOGIN, password=keys.auth_password),
+        storage=cluster.conninfo(user=STORAGE_LOGIN, password=keys.storage_password),
+        signing_key=keys.storage_secret,
         cluster=cluster,
         folder=folder,
         applied=tuple(applied),
@@ -156,8 +164,11 @@ def _open_foreign(settings: InstanceSettings, url: str) -> Database:
             raise LocalError("The database is older than PostgreSQL 14.")
         applied: list[str] = []
         auth = settings.install and "auth" in (settings.services or ())
+        signing_key: str | None = None
         if auth:
-            _install_auth(connection)
+            _install(install_auth, "auth", connection)
+        if settings.install and "storage" in (settings.services or ()):
+            signing_key = _install(install_storage, "storage", connection)
         if wanted:
             prepare_foreign(connection)
             applied = migrations.apply(connection, wanted)
@@ -169,16 +180,22 @@ def _open_foreign(settings: InstanceSettings, url: str) -> Database:
         rest=rest,
         pool=pool,
         auth=url if auth else None,
+        storage=None if signing_key is None else url,
+        signing_key=signing_key,
         applied=tuple(applied),
     )
 
 
-def _install_auth(connection: psycopg.Connection[Any]) -> None:
+def _install(
+    installer: Callable[[psycopg.Connection[Any]], T],
+    part: str,
+    connection: psycopg.Connection[Any],
+) -> T:
     try:
-        install_auth(connection)
+        return installer(connection)
     except psycopg.errors.InsufficientPrivilege as problem:
         raise LocalError(
-            f"The role in the database URL may not install the auth part: {problem}"
+            f"The role in the database URL may not install the {part} part: {problem}"
         ) from None
 
 

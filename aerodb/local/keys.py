@@ -26,7 +26,7 @@ class Keys:
     """What has to be known to use an instance: nothing of it shows in a repr.
 
     `publishable` and `secret` are the API keys (wire contract §1.4), `jwt_secret` signs access
-    tokens, the other two are passwords of database roles.
+    tokens, `storage_secret` signs URLs, the other two are passwords of database roles.
     """
 
     publishable: str = field(repr=False)
@@ -34,12 +34,19 @@ class Keys:
     jwt_secret: str = field(repr=False)
     superuser_password: str = field(repr=False)
     authenticator_password: str = field(repr=False)
+    storage_secret: str = field(repr=False)
 
     @property
     def auth_password(self) -> str:
         """The password of `aerodb_auth`. It follows from the superuser's, who can do all anyway."""
         key = self.superuser_password.encode()
         return hmac.digest(key, b"password of aerodb_auth", "sha256").hex()
+
+    @property
+    def storage_password(self) -> str:
+        """The password of `aerodb_storage`, made in the same way."""
+        key = self.superuser_password.encode()
+        return hmac.digest(key, b"password of aerodb_storage", "sha256").hex()
 
 
 def new_keys() -> Keys:
@@ -50,6 +57,7 @@ def new_keys() -> Keys:
         jwt_secret=secrets.token_urlsafe(48),
         superuser_password=secrets.token_urlsafe(32),
         authenticator_password=secrets.token_urlsafe(32),
+        storage_secret=secrets.token_urlsafe(48),
     )
 
 
@@ -76,12 +84,16 @@ def load_or_create_keys(path: Path, *, may_create: bool = True) -> Keys:
         if os.fstat(descriptor).st_mode & 0o077:
             # A copy or a restore may have widened it. It is ours: close it again.
             os.fchmod(descriptor, 0o600)
-        return _parse(path, file.read())
+        text = file.read()
+    keys = _parse(path, text)
+    if "storage_secret" not in json.loads(text):
+        _write(path, keys)  # of a version that did not sign URLs yet
+    return keys
 
 
 def _parse(path: Path, text: str) -> Keys:
     try:
-        found = json.loads(text)
+        found = {"storage_secret": secrets.token_urlsafe(48), **json.loads(text)}
         values = {entry.name: str(found[entry.name]) for entry in fields(Keys)}
     except (ValueError, KeyError, TypeError):
         raise LocalError(f"{path} is damaged: it does not hold the keys of an instance.") from None

@@ -233,8 +233,13 @@ def _check_services(settings: InstanceSettings) -> None:
     if settings.services is not None and "rest" not in settings.services:
         raise LocalError("The service rest cannot be left out.")
     foreign = settings.database_url is not None and not settings.install
-    if foreign and "auth" in (settings.services or ()):
-        raise LocalError("The service auth makes tables of its own: say --install if it may.")
+    for name in ("auth", "storage"):
+        if foreign and name in (settings.services or ()):
+            raise LocalError(
+                f"The service {name} makes tables of its own: say --install if it may."
+            )
+    if settings.storage_max_file_size < 1:
+        raise LocalError("An object must be allowed a byte at least.")
     if min(settings.auth_access_token_ttl, settings.auth_refresh_token_ttl) < 1:
         raise LocalError("Tokens must live for a second at least.")
 

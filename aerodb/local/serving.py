@@ -25,6 +25,9 @@ from aerodb.local.hosts import HostGate
 from aerodb.local.protocol import BoundedProtocol
 from aerodb.local.replies import AsgiApp, Receive, Scope, Send
 from aerodb.local.settings import InstanceSettings, PoolSettings, RestSettings
+from aerodb.local.storage.http import PREFIX as STORAGE_PREFIX
+from aerodb.local.storage.service import FEATURES as STORAGE_FEATURES
+from aerodb.local.storage.service import StorageService, make_storage_service
 
 FEATURES = ("rest.postgrest",)
 OWN_FEATURES = ("idempotency-key",)
@@ -60,6 +63,7 @@ class HttpThread:
         self._rest_status = "starting"
         self._handler = _rest_handler()
         self._auth: AuthService | None = None
+        self._storage: StorageService | None = None
         self._thread = threading.Thread(target=self._run, name="aerodb-local-http", daemon=True)
 
     def start(self) -> None:
@@ -96,8 +100,9 @@ class HttpThread:
         async with _opened_pool(self._database.login, self._database) as pool:
             rest = self._rest_service(pool, credentials)
             self._auth = make_auth_service(self._settings, self._database, credentials)
+            self._storage = make_storage_service(self._settings, self._database, credentials)
             async with contextlib.AsyncExitStack() as stack:
-                for service in (rest, self._auth):
+                for service in (rest, self._auth, self._storage):
                     if service is not None:
                         stack.push_async_callback(service.stop)
                         await service.start()
@@ -121,6 +126,9 @@ class HttpThread:
         if self._auth is not None:
             mounts |= {PREFIX: self._auth, DEVELOPMENT_PREFIX: self._auth}
             features += AUTH_FEATURES
+        if self._storage is not None:
+            mounts[STORAGE_PREFIX] = self._storage
+            features += STORAGE_FEATURES
         return Front(
             mounts,
             rest_path=settings.rest_path,
@@ -129,6 +137,7 @@ class HttpThread:
             health=self._health,
             features=features,
             max_body_bytes=rules.max_body_bytes,
+            own_limits=(STORAGE_PREFIX,),
             max_url_bytes=rules.max_url_bytes,
             trace_header=rules.server_trace_header,
         )
@@ -157,6 +166,8 @@ class HttpThread:
         services = {"rest": rest}
         if self._auth is not None:
             services["auth"] = "ok" if self._database.healthy else "down"
+        if self._storage is not None:
+            services["storage"] = "ok" if self._database.healthy else "down"
         return whole, services
 
 

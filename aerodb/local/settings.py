@@ -79,7 +79,7 @@ class PoolSettings:
     db_pool_max_idletime: int = 30
 
 
-SERVICES = ("rest", "auth")
+SERVICES = ("rest", "auth", "storage")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +106,17 @@ class InstanceSettings:
     """Read settings from the database too (`ALTER ROLE ... SET pgrst.NAME`)."""
     db_pre_config: str | None = None
     services: tuple[str, ...] | None = None
-    """Which parts to serve, of `rest` and `auth`; None: all that the database allows."""
+    """Which parts to serve, of `SERVICES`; None: all that the database allows."""
     auth_confirm_email: bool = False
     """Nobody signs in before the address is confirmed."""
     auth_rate_limits: bool = False
     auth_access_token_ttl: int = 900
     auth_refresh_token_ttl: int = 30 * 24 * 3600
     """Seconds (wire contract §1.4, §2.2)."""
+    storage_url: str | None = None
+    """Where objects are: `file:///folder`, `s3://bucket/prefix`; None: in the data folder."""
+    storage_max_file_size: int = 5 * 1024**3
+    """Bytes that an object may have, whatever its bucket says."""
     explicit: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
     """REST and pool settings from flags or keywords: they win over all others."""
     environment: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)

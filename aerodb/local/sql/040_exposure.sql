@@ -10,7 +10,7 @@ declare
     kind text;
 begin
     -- What the instance keeps is nobody's, even if somebody exposes it.
-    if schema_name in ('auth', 'aerodb_internal') then
+    if schema_name in ('auth', 'storage', 'aerodb_internal') then
         return;
     end if;
     execute format('grant usage on schema %I to %s', schema_name, roles);
