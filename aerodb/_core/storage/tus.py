@@ -20,6 +20,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
 from aerodb._core.errors import client_error
@@ -247,9 +248,5 @@ def _unread(response: RawResponse) -> AeroDBResponse[Any]:
 
 
 def _not_supported(error: AeroDBError) -> AeroDBError:
-    return client_error(
-        "NOT_SUPPORTED",
-        f"the server takes no resumable uploads by tus 1.0.0: {error.message}",
-        hint="use upload()",
-        status=error.status,
-    )
+    message = f"the server takes no resumable uploads by tus 1.0.0: {error.message}"
+    return replace(error, code="NOT_SUPPORTED", message=message, hint="use upload()")
