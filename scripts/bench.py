@@ -2,6 +2,7 @@
 
     python scripts/bench.py client    importing, building, decoding, whole requests / raw httpx
     python scripts/bench.py http      the HTTP shim alone / raw httpx
+    python scripts/bench.py storage   uploads and downloads, time and memory / raw httpx
     python scripts/bench.py local     the local instance / psycopg, Starlette
 
 Every figure is a ratio of CPU time, the median over the rounds: machines differ, ratios less so.
@@ -14,7 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-PARTS = ("client", "http", "local")
+PARTS = ("client", "http", "storage", "local")
 
 
 def main() -> int:

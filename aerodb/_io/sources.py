@@ -18,6 +18,9 @@ from aerodb._core.http import SourceError
 BLOCK = 1024 * 1024
 SMALL_BLOCK = 256 * 1024  # of iterators: they may be slow, and somebody may wait for what they give
 
+# Linux: fail rather than wait for a disk. Asked for by name: other systems have neither.
+_NOWAIT: int = getattr(os, "RWF_NOWAIT", 0) if hasattr(os, "preadv") else 0
+
 Identity = tuple[int, int, int]
 
 
@@ -79,6 +82,8 @@ class FileSource:
     replayable = True
 
     def __init__(self, file: Any, path: str | None) -> None:
+        self._at = 0
+        self._cache: bytearray | None = bytearray(SMALL_BLOCK) if path and _NOWAIT else None
         self._file = file
         self._path = path
         name = path if path is not None else getattr(file, "name", None)
@@ -102,15 +107,37 @@ class FileSource:
             return None
         return (found.st_size, found.st_mtime_ns, found.st_ino) if _regular(found) else None
 
-    def seek(self, offset: int) -> None:
+    def read_now(self, size: int) -> bytes | None:
+        """The next bytes if the system has them in memory; None if they are to be waited for.
+
+        So an event loop reads what is cached without a thread, which would cost more than that.
+        """
+        if self._cache is None:
+            return None
+        view = memoryview(self._cache)[:size]
         try:
-            self._file.seek(self._start + offset)
+            found = os.preadv(self._file.fileno(), [view], self._at, _NOWAIT)
+        except BlockingIOError:
+            return None
+        except OSError:  # not on this file system
+            self._cache = None
+            return None
+        self._at += found
+        return bytes(view[:found])
+
+    def seek(self, offset: int) -> None:
+        self._at = self._start + offset
+        try:
+            self._file.seek(self._at)
         except OSError as error:
             raise file_error("read", self.name, error) from None
 
     def read(self, size: int) -> bytes:
         try:
+            if self._cache is not None:
+                self._file.seek(self._at)
             data = self._file.read(size)
+            self._at += len(data)
         except OSError as error:
             raise file_error("read", self.name, error) from None
         if not isinstance(data, bytes):

@@ -161,7 +161,7 @@ async def _pour(arrival: AsyncArrival, fetch: Fetch, meter: AsyncMeter, out: Any
             await apart(out.restart)
         blocks.append(piece)
         held += len(piece)
-        if held >= BLOCK:
+        if held >= BLOCK // 2:
             await apart(out.write, blocks)
             blocks, held = [], 0
             meter.total = fetch.size

@@ -7,6 +7,7 @@ from typing import Any
 
 from aerodb._io.sources import (
     SMALL_BLOCK,
+    FileSource,
     IteratorSource,
     MemorySource,
     Source,
@@ -54,4 +55,6 @@ async def read_block(source: Source, size: int) -> bytes | memoryview:
         return source.read(size)
     if isinstance(source, _AsyncSource):
         return await source.pull(min(size, SMALL_BLOCK))
+    if isinstance(source, FileSource) and (block := source.read_now(size)) is not None:
+        return block
     return await asyncio.to_thread(source.read, size)

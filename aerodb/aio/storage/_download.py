@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/storage/_download.py by scripts/generate.py [488cd9531670]: do not edit
+# GENERATED from aerodb_async_src/storage/_download.py by scripts/generate.py [ed46610071eb]: do not edit
 """One object's bytes, over as many responses as it takes."""
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ async def _pour(arrival: AsyncArrival, fetch: Fetch, meter: AsyncMeter, out: Any
             await apart(out.restart)
         blocks.append(piece)
         held += len(piece)
-        if held >= BLOCK:
+        if held >= BLOCK // 2:
             await apart(out.write, blocks)
             blocks, held = [], 0
             meter.total = fetch.size

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/storage/_download.py by scripts/generate.py [5aaca2e76a24]: do not edit
+# GENERATED from aerodb_async_src/storage/_download.py by scripts/generate.py [a9d39c7d419a]: do not edit
 """One object's bytes, over as many responses as it takes."""
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ def _pour(arrival: Arrival, fetch: Fetch, meter: Meter, out: Any) -> None:
             apart(out.restart)
         blocks.append(piece)
         held += len(piece)
-        if held >= BLOCK:
+        if held >= BLOCK // 2:
             apart(out.write, blocks)
             blocks, held = [], 0
             meter.total = fetch.size
