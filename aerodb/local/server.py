@@ -23,6 +23,7 @@ from aerodb.local.keys import Keys
 from aerodb.local.options import from_keywords
 from aerodb.local.serving import HttpThread, preload
 from aerodb.local.settings import SERVICES, InstanceSettings
+from aerodb.local.storage.location import parse_location
 
 _ANY_IPV4 = "0.0.0.0"  # noqa: S104 - only with allow_remote, see _check
 _ANY_IPV6 = "::"
@@ -238,6 +239,8 @@ def _check_services(settings: InstanceSettings) -> None:
             raise LocalError(
                 f"The service {name} makes tables of its own: say --install if it may."
             )
+    if settings.storage_url is not None:
+        parse_location(settings.storage_url)
     if settings.storage_max_file_size < 1:
         raise LocalError("An object must be allowed a byte at least.")
     if min(settings.auth_access_token_ttl, settings.auth_refresh_token_ttl) < 1:

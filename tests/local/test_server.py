@@ -82,7 +82,7 @@ def test_health_tells_what_is_there(http: httpx.Client, path: str) -> None:
     assert answer.status_code == 200
     body = answer.json()
     assert (body["status"], body["name"]) == ("ok", "aerodb.local")
-    assert body["services"] == {"auth": "ok", "rest": "ok"}
+    assert body["services"] == {"auth": "ok", "rest": "ok", "storage": "ok"}
     assert "rest.postgrest" in body["features"]
     assert re.fullmatch(r"\d+\.\d+\.\d+\S*", body["version"])
     head = http.head(path)

@@ -79,6 +79,7 @@ create table if not exists storage.uploads (
     content_type text not null,
     cache_control text,
     metadata jsonb not null,
+    announced text not null, -- Upload-Metadata as it came
     created_at timestamptz not null default now(),
     expires_at timestamptz not null
 );

@@ -19,6 +19,10 @@ class StoreFull(Exception):
     """The store has no room for what was to be written."""
 
 
+class StoreUnavailable(Exception):
+    """The store does not answer, or answers with an error."""
+
+
 class BlobStore(Protocol):
     """A place for blobs."""
 

@@ -10,6 +10,7 @@ from psycopg import sql
 
 from aerodb.local.storage.errors import StorageError, invalid, no_bucket
 from aerodb.local.storage.http import Reply, Request, flag, number, text
+from aerodb.local.storage.listing import DIRECTIONS
 from aerodb.local.storage.names import bucket_name
 from aerodb.local.storage.parts import Parts
 from aerodb.local.storage.rows import BUCKET_COLUMNS, bucket
@@ -22,7 +23,6 @@ _SIZE = re.compile(r"\s*(\d{1,15})(?:\.(\d{1,3}))?\s*([KMGT]?)(?:I?B)?\s*", re.I
 _UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 _LARGEST = 2**62
 _MOST_TYPES = 200
-DIRECTIONS = {"asc": sql.SQL("asc"), "desc": sql.SQL("desc")}
 _COLUMNS = BUCKET_COLUMNS
 
 

@@ -10,10 +10,11 @@ from typing import Any
 
 from aerodb.local.replies import Header
 from aerodb.local.storage import ranges
-from aerodb.local.storage.blobs import BlobMissing
+from aerodb.local.storage.blobs import BlobMissing, StoreUnavailable
 from aerodb.local.storage.disposition import attachment, is_active, safety_headers
 from aerodb.local.storage.errors import StorageError, no_object
 from aerodb.local.storage.http import FileReply, Request
+from aerodb.local.storage.intake import store_silent
 from aerodb.local.storage.parts import Parts
 from aerodb.local.storage.ranges import Span, Unsatisfiable
 from aerodb.local.storage.rows import find_object
@@ -76,6 +77,8 @@ class Downloading:
                 chunks = await opened.enter_async_context(reading)
             except BlobMissing:
                 continue
+            except StoreUnavailable:
+                raise store_silent() from None
             return replace(reply, chunks=chunks, opened=opened)
         log.error("the bytes of an object are missing from the object store")
         raise no_object()

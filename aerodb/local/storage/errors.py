@@ -64,6 +64,11 @@ class StorageError(Exception):
         self._bearer = bearer
         self._headers = headers
 
+    def with_headers(self, *headers: Header) -> StorageError:
+        """Return the same error with more headers."""
+        self._headers = (*self._headers, *headers)
+        return self
+
     def body(self) -> dict[str, object]:
         """The second shape of wire contract §1.5."""
         return platform_error_body(self.status, self.code, self.message)

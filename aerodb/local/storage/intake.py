@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from aerodb.local.storage.blobs import BlobStore, StoreFull
+from aerodb.local.storage.blobs import BlobStore, StoreFull, StoreUnavailable
 from aerodb.local.storage.errors import StorageError
 from aerodb.local.storage.store import Connection, Store, one, run
 from aerodb.local.storage.sweeper import Sweeper
@@ -67,13 +67,16 @@ class Intake:
         except StoreFull:
             self._sweeper.doom(content_id)
             raise StorageError("storage_full", "The object store has no room left") from None
+        except StoreUnavailable:
+            self._sweeper.doom(content_id)
+            raise store_silent() from None
         except BaseException:
             self._sweeper.doom(content_id)
             raise
         return Content(content_id, meter.size, meter.digest("sha256"))
 
     def forget(self, content_id: UUID) -> None:
-        """Have a content removed after all."""
+        """Have a content removed, unless it was kept: so this may be called whatever came of it."""
         self._sweeper.doom(content_id)
 
     async def keep(self, connection: Connection, content: Content) -> dict[str, Any]:
@@ -148,6 +151,11 @@ class _Meter:
 def too_large(limit: int) -> StorageError:
     """Return the error of an upload that is larger than it may be."""
     return StorageError("file_too_large", f"The file is larger than {limit} bytes")
+
+
+def store_silent() -> StorageError:
+    """Return the error of an object store that is out of reach."""
+    return StorageError("service_unavailable", "The object store does not answer")
 
 
 async def in_blocks(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

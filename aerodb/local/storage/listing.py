@@ -16,7 +16,7 @@ from aerodb.local.storage.store import Connection, one
 LIMIT = 100
 MOST = 1000
 _SORTABLE = ("name", "created_at", "updated_at", "size", "id")
-DIRECTIONS = {"asc": sql.SQL("asc"), "desc": sql.SQL("desc")}
+DIRECTIONS: dict[str, sql.SQL] = {"asc": sql.SQL("asc"), "desc": sql.SQL("desc")}
 
 
 class Listing:

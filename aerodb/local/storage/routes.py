@@ -14,10 +14,12 @@ from aerodb.local.storage.downloading import Downloading
 from aerodb.local.storage.errors import StorageError
 from aerodb.local.storage.http import PREFIX, FileReply, Gone, Reply, Request, read_head
 from aerodb.local.storage.listing import Listing
+from aerodb.local.storage.listing_v2 import ListingV2
 from aerodb.local.storage.moving import Moving
 from aerodb.local.storage.names import bucket_segment, joined, segments
 from aerodb.local.storage.objects import Objects
 from aerodb.local.storage.parts import Parts
+from aerodb.local.storage.resumable import Resumable
 from aerodb.local.storage.signing import Signing
 from aerodb.local.storage.uploading import Uploading
 
@@ -74,8 +76,9 @@ class StorageRoutes:
             arguments = _matched(pattern, parts)
             if arguments is None:
                 continue
-            method = "GET" if scope["method"] == "HEAD" else scope["method"]
-            endpoint = methods.get(method)
+            endpoint = methods.get(scope["method"])
+            if endpoint is None and scope["method"] == "HEAD":
+                endpoint = methods.get("GET")
             if endpoint is None:
                 allowed = ", ".join(sorted(methods)).encode()
                 message = f"{scope['method']} is not for this path"
@@ -155,6 +158,7 @@ def _routes(parts: Parts) -> list[tuple[tuple[str, ...], dict[str, Any]]]:
         "object/move": {"POST": moving.move},
         "object/copy": {"POST": moving.copy},
         "object/list/{bucket}": {"GET": listing.list, "POST": listing.list},
+        "object/list-v2/{bucket}": {"POST": ListingV2(parts).list},
         "object/public/{bucket}/{path}": {"GET": downloading.public},
         "object/authenticated/{bucket}/{path}": download,
         "object/info/public/{bucket}/{path}": {"GET": objects.public_info},
@@ -173,9 +177,23 @@ def _routes(parts: Parts) -> list[tuple[tuple[str, ...], dict[str, Any]]]:
             "PUT": uploading.put,
             "DELETE": objects.delete,
         },
+        **_resumable("upload/resumable/sign", Resumable(parts, signed=True)),
+        **_resumable("upload/resumable", Resumable(parts, signed=False)),
         "render/image/{path}": dict.fromkeys(("GET", "POST"), _no_transforms),
     }
     return [(tuple(pattern.split("/")), methods) for pattern, methods in table.items()]
+
+
+def _resumable(path: str, endpoints: Resumable) -> dict[str, dict[str, Any]]:
+    return {
+        path: {"OPTIONS": endpoints.options, "POST": endpoints.create},
+        f"{path}/{BUCKET}": {
+            "OPTIONS": endpoints.options,
+            "HEAD": endpoints.head,
+            "PATCH": endpoints.patch,
+            "DELETE": endpoints.delete,
+        },
+    }
 
 
 async def _no_transforms(request: Request, path: str) -> Reply:

@@ -7,18 +7,18 @@ for them (`AWS_ACCESS_KEY_ID`, ...), never from the URL.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from datetime import timedelta
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 from aerodb.local.errors import LocalError
-from aerodb.local.storage.blobs import BlobMissing
+from aerodb.local.storage.blobs import BlobMissing, StoreUnavailable
 
+log = logging.getLogger("aerodb.local.storage")
 _PART_BYTES = 8 * 1024 * 1024
 _CONCURRENCY = 2
 _CHUNK_BYTES = 256 * 1024
-_PARAMETERS = frozenset({"endpoint", "region", "path_style"})
 _MISSING = """\
 objects in S3 need the package obstore. Install it with
 
@@ -29,14 +29,15 @@ objects in S3 need the package obstore. Install it with
 class S3Store:
     """A prefix of a bucket. An upload to it becomes visible as a whole or not at all."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, bucket: str, prefix: str, options: Mapping[str, str]) -> None:
         try:
             import obstore
+            from obstore.exceptions import BaseError
             from obstore.store import S3Store as Remote
         except ModuleNotFoundError:
             raise LocalError(_MISSING) from None
         self._obstore: Any = obstore
-        bucket, prefix, options = _parsed(url)
+        self._errors = (BaseError, OSError)
         endpoint = options.get("endpoint")
         config: dict[str, Any] = {"virtual_hosted_style_request": False}
         if endpoint is not None:
@@ -50,7 +51,12 @@ class S3Store:
             prefix=prefix or None,
             config=config,  # type: ignore[arg-type]
             # Large blobs take as long as they take: only silence is an error.
-            client_options={"allow_http": plain, "timeout": timedelta(days=1)},
+            client_options={
+                "allow_http": plain,
+                "timeout": timedelta(days=1),
+                "read_timeout": timedelta(seconds=60),
+            },
+            retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=30)},
         )
 
     async def start(self) -> None:
@@ -60,20 +66,23 @@ class S3Store:
         """Nothing to let go of."""
 
     async def put(self, name: str, chunks: AsyncIterator[bytes]) -> None:
-        """Write a blob in parts of 8 MiB."""
+        """Write a blob: a small one with one request, others in parts of 8 MiB."""
         source = _Source(chunks)
+        begin = await source.begin(_PART_BYTES)
         try:
             await self._obstore.put_async(
                 self._store,
                 name,
-                source,
-                use_multipart=True,
+                begin if source.ended else source,
+                use_multipart=not source.ended,
                 chunk_size=_PART_BYTES,
                 max_concurrency=_CONCURRENCY,
             )
-        except Exception:
+        except Exception as problem:
             if source.problem is not None:
                 raise source.problem from None
+            if isinstance(problem, self._errors):
+                raise _unavailable(problem) from None
             raise
 
     @contextlib.asynccontextmanager
@@ -90,25 +99,57 @@ class S3Store:
             )
         except FileNotFoundError:
             raise BlobMissing(name) from None
+        except self._errors as problem:
+            raise _unavailable(problem) from None
         yield _as_bytes(found.stream(min_chunk_size=_CHUNK_BYTES))
 
     async def delete(self, name: str) -> None:
         """Remove a blob."""
-        with contextlib.suppress(FileNotFoundError):
+        try:
             await self._obstore.delete_async(self._store, name)
+        except FileNotFoundError:
+            return
+        except self._errors as problem:
+            raise _unavailable(problem) from None
+
+
+def _unavailable(problem: Exception) -> StoreUnavailable:
+    """The library's text has addresses and bodies, so it goes to the log alone."""
+    log.warning("the object store failed: %s", str(problem).partition("\n")[0])
+    return StoreUnavailable()
 
 
 class _Source:
-    """Keeps what went wrong with the bytes: on its way through the library it would be wrapped."""
+    """The bytes of a blob.
+
+    Keeps what went wrong with them: on its way through the library it would be wrapped.
+    """
 
     def __init__(self, chunks: AsyncIterator[bytes]) -> None:
         self._chunks = chunks
+        self._begin: bytes | None = None
+        self.ended = False
         self.problem: BaseException | None = None
+
+    async def begin(self, least: int) -> bytes:
+        """Read so many bytes, or all there are; they come again."""
+        found = bytearray()
+        async for chunk in self._chunks:
+            found += chunk
+            if len(found) >= least:
+                break
+        else:
+            self.ended = True
+        self._begin = bytes(found)
+        return self._begin
 
     def __aiter__(self) -> _Source:
         return self
 
     async def __anext__(self) -> bytes:
+        if self._begin is not None:
+            begin, self._begin = self._begin, None
+            return begin
         try:
             return await anext(self._chunks)
         except StopAsyncIteration:
@@ -127,17 +168,3 @@ async def _nothing() -> AsyncIterator[bytes]:
     nothing: tuple[bytes, ...] = ()
     for chunk in nothing:
         yield chunk
-
-
-def _parsed(url: str) -> tuple[str, str, dict[str, str]]:
-    parts = urlsplit(url)
-    if parts.scheme != "s3" or not parts.netloc:
-        raise LocalError("--storage-url must be s3://BUCKET/PREFIX or file:///FOLDER.")
-    if "@" in parts.netloc:
-        raise LocalError("--storage-url must hold no credentials: set AWS_ACCESS_KEY_ID, ...")
-    options = dict(parse_qsl(parts.query, keep_blank_values=True))
-    unknown = sorted(options.keys() - _PARAMETERS)
-    if unknown:
-        known = ", ".join(sorted(_PARAMETERS))
-        raise LocalError(f"--storage-url: {unknown[0]!r} is none of {known}")
-    return parts.netloc, parts.path.strip("/"), options

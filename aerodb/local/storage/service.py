@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from aerodb.local.database import Database
 from aerodb.local.errors import LocalError
@@ -13,6 +12,7 @@ from aerodb.local.storage.blobs import BlobStore
 from aerodb.local.storage.callers import Authenticate, Callers
 from aerodb.local.storage.files import FileStore
 from aerodb.local.storage.intake import Intake
+from aerodb.local.storage.location import Folder, parse_location
 from aerodb.local.storage.parts import Parts
 from aerodb.local.storage.routes import StorageRoutes
 from aerodb.local.storage.signatures import Signer
@@ -94,13 +94,13 @@ def make_storage_service(
 
 
 def _blobs(settings: InstanceSettings, database: Database) -> BlobStore:
-    url = settings.storage_url
-    if url is None and database.folder is not None:
+    if settings.storage_url is None:
+        if database.folder is None:
+            raise LocalError("The service storage needs a place for objects: set --storage-url.")
         return FileStore(database.folder.path / "storage", exclusive=True)
-    if url is None:
-        raise LocalError("The service storage needs a place for its files: set --storage-url.")
-    if url.startswith("file://"):
-        return FileStore(Path(url.removeprefix("file://")), exclusive=False)
+    location = parse_location(settings.storage_url)
+    if isinstance(location, Folder):
+        return FileStore(location.path, exclusive=False)
     from aerodb.local.storage.s3 import S3Store
 
-    return S3Store(url)
+    return S3Store(location.bucket, location.prefix, dict(location.options))

@@ -115,7 +115,10 @@ class Store:
     async def becoming(
         self, connection: Connection, caller: Caller, *, force_rollback: bool = False
     ) -> AsyncGenerator[None]:
-        """The rest of a transaction as `caller`; or a part that is taken back afterwards."""
+        """The rest of a transaction as `caller`; or a part that is taken back afterwards.
+
+        What is not taken back leaves the role as it is, so nothing of ours may follow.
+        """
         settings = [*self._roles.settings.get(caller.role, ()), *caller.settings()]
         calls = [
             sql.SQL("set_config({}, {}, true)").format(name, value) for name, value in settings

@@ -14,7 +14,7 @@ from uuid import UUID
 import psycopg
 from psycopg import sql
 
-from aerodb.local.storage.blobs import BlobStore
+from aerodb.local.storage.blobs import BlobStore, StoreUnavailable
 from aerodb.local.storage.errors import StorageError
 from aerodb.local.storage.store import Store, every, run
 
@@ -70,7 +70,7 @@ class Sweeper:
             self._wanted.clear()
             try:
                 await self._sweep()
-            except StorageError as problem:
+            except (StorageError, StoreUnavailable) as problem:
                 log.warning("sweeping has to wait: %s", problem)
             except Exception:
                 log.exception("sweeping failed")
