@@ -125,6 +125,17 @@ def test_patience_ends_without_progress_only() -> None:
     assert Fetch("b", "p").broken(final, 0.0) is final
 
 
+def test_a_beginning_that_comes_again_is_no_progress() -> None:
+    fetch, rounds = Fetch("b", "p", retries=2), 0
+    while True:
+        fetch.answered(200, heads(content_length=10))
+        fetch.received(4)
+        rounds += 1
+        if not isinstance(fetch.broken(BROKEN, 0.0), Again):
+            break
+    assert rounds == 3
+
+
 def test_too_much_and_too_little() -> None:
     fetch = Fetch("b", "p")
     fetch.answered(200, heads(content_length=10))

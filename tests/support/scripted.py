@@ -3,6 +3,7 @@
 A test gives each path a list of answers, and each answer is a list of steps: the first request
 for the path gets the first answer, and so on; the last one is repeated. Requests for other paths
 are echoed. What arrived is kept: every request with its bytes and the number of its connection.
+With `early` set, every request gets that answer before its body has come.
 
 It runs on threads of its own, so tests of both colours use it in the same way.
 """
@@ -167,6 +168,7 @@ class ScriptedServer:
         self.seen: list[Seen] = []
         self.connections = 0
         self.most_at_once = 0
+        self.early: Steps | None = None
         self._tls = tls
         self._idle = idle_seconds
         self._answers: dict[str, deque[Steps]] = {}
@@ -256,6 +258,9 @@ class ScriptedServer:
         buffer = b""
         while True:
             sock.settimeout(self._idle)
+            if self.early is not None:
+                _answer_early(sock, number, self.early)
+                return
             buffer, seen = _read_request(sock, buffer, number)
             if seen is None:
                 return
@@ -272,6 +277,16 @@ class ScriptedServer:
             return answers.popleft() if len(answers) > 1 else answers[0]
 
 
+def _answer_early(sock: socket.socket, number: int, steps: Steps) -> None:
+    """Answer at the first bytes of a request, then read on for as long as something comes."""
+    seen = Seen(number, sock.recv(65536), b"")
+    for step in steps:
+        step(sock, seen)
+    sock.settimeout(5)
+    while sock.recv(65536):
+        pass
+
+
 def _read_request(sock: socket.socket, buffer: bytes, number: int) -> tuple[bytes, Seen | None]:
     while b"\r\n\r\n" not in buffer:
         data = sock.recv(65536)
@@ -284,6 +299,8 @@ def _read_request(sock: socket.socket, buffer: bytes, number: int) -> tuple[byte
         name, _, value = line.partition(b":")
         if name.lower() == b"content-length":
             length = int(value)
+        elif name.lower() == b"transfer-encoding":
+            return _read_chunked(sock, start, rest, number)
     parts = [rest]
     have = len(rest)
     while have < length:
@@ -295,3 +312,27 @@ def _read_request(sock: socket.socket, buffer: bytes, number: int) -> tuple[byte
     rest = b"".join(parts)
     body, rest = rest[:length], rest[length:]
     return rest, Seen(number, start + b"\r\n\r\n" + body, body)
+
+
+def _read_chunked(
+    sock: socket.socket, start: bytes, rest: bytes, number: int
+) -> tuple[bytes, Seen | None]:
+    """A chunked body, as RFC 9112 §7.1 has it; without trailers, which nobody here sends."""
+    body = b""
+    while True:
+        while b"\r\n" not in rest:
+            data = sock.recv(65536)
+            if not data:
+                return b"", None
+            rest += data
+        size, _, rest = rest.partition(b"\r\n")
+        wanted = int(size, 16) + 2
+        while len(rest) < wanted:
+            data = sock.recv(1024 * 1024)
+            if not data:
+                return b"", None
+            rest += data
+        body += rest[: wanted - 2]
+        rest = rest[wanted:]
+        if wanted == 2:
+            return rest, Seen(number, start + b"\r\n\r\n" + body, body)

@@ -59,6 +59,7 @@ class Fetch:
         self._etag: str | None = None
         self._failures = 0
         self._anew = False
+        self._furthest = 0
         self.got = 0
         self.size: int | None = None
         self.digest: str | None = None
@@ -139,7 +140,8 @@ class Fetch:
     def received(self, size: int) -> AeroDBError | None:
         """Take note of so many bytes."""
         self.got += size
-        self._failures = 0
+        if self.got > self._furthest:
+            self._furthest, self._failures = self.got, 0
         if self.size is not None and self.got > self.size:
             return _bad("the server sent more bytes than it had said")
         return self._too_large() if self.size is None else None
@@ -160,7 +162,8 @@ class Fetch:
     def broken(self, error: AeroDBError, jitter: float) -> Again | AeroDBError:
         """The body broke off: ask for the rest, if something may come of that.
 
-        Progress makes good for failures before it, so a bad line takes its time, not the file.
+        What was never reached before makes good for failures, so a bad line takes its time, not the
+        file; a beginning that comes again and again does not.
         """
         if not error.retryable or self._failures >= self._retries:
             return error
