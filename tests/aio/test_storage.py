@@ -105,22 +105,13 @@ def _filled_pipe(data: bytes) -> int:
     return reading
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "bytes",
-        "bytearray",
-        "memoryview",
-        "array of words",
-        "path",
-        "BytesIO",
-        "open file",
-        "iterator",
-        "list",
-        "pipe",
-        "nothing",
-    ],
-)
+KINDS = [
+    "bytes", "bytearray", "memoryview", "array of words", "path", "BytesIO", "open file",
+    "iterator", "list", "pipe", "nothing",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
 async def test_every_source_arrives_as_it_is(
     client: AeroDBClient, scripted: ScriptedServer, tmp_path: Path, kind: str
 ) -> None:

@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/test_storage.py by scripts/generate.py [ca2cb3a91581]: do not edit
+# GENERATED from tests/aio/test_storage.py by scripts/generate.py [47ac403ae2dd]: do not edit
 """Uploads and downloads over a real socket, when everything goes well and when it does not."""
 
 from __future__ import annotations
@@ -105,22 +105,13 @@ def _filled_pipe(data: bytes) -> int:
     return reading
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "bytes",
-        "bytearray",
-        "memoryview",
-        "array of words",
-        "path",
-        "BytesIO",
-        "open file",
-        "iterator",
-        "list",
-        "pipe",
-        "nothing",
-    ],
-)
+KINDS = [
+    "bytes", "bytearray", "memoryview", "array of words", "path", "BytesIO", "open file",
+    "iterator", "list", "pipe", "nothing",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_source_arrives_as_it_is(
     client: AeroDBClient, scripted: ScriptedServer, tmp_path: Path, kind: str
 ) -> None:
