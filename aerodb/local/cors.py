@@ -18,7 +18,9 @@ _METHODS = b"GET, POST, PATCH, PUT, DELETE, OPTIONS, HEAD"
 _EXPOSED = (
     b"Content-Encoding, Content-Location, Content-Range, Content-Type, Date, Location, Server, "
     b"Transfer-Encoding, Range-Unit, Retry-After, X-Request-Id, X-Aerodb-Error, Proxy-Status, "
-    b"Idempotency-Replayed"
+    b"Idempotency-Replayed, Accept-Ranges, Cache-Control, Content-Disposition, ETag, "
+    b"Last-Modified, Tus-Resumable, Tus-Version, Tus-Extension, Tus-Max-Size, Upload-Offset, "
+    b"Upload-Length, Upload-Metadata, Upload-Expires"
 )
 _MAX_AGE_SECONDS = b"86400"
 

@@ -19,6 +19,7 @@ DEFAULT_TYPE = "application/octet-stream"
 _MAXIMUM_TYPE = 255
 _MAXIMUM_FIELD_BYTES = 64 * 1024
 _MAXIMUM_FIELDS = 10
+_MAXIMUM_AROUND = 1024 * 1024
 _MAXIMUM_HEADERS = 16
 _MAXIMUM_HEADER_BYTES = 8 * 1024
 _TYPE = re.compile(r"[!#$%&'*+.^_`|~\w-]+/[!#$%&'*+.^_`|~\w-]+(?:\s*;[\x20-\x7e]*)?", re.ASCII)
@@ -101,6 +102,7 @@ async def _read_multipart(request: Request, boundary: bytes) -> Upload:
         form.feed(chunk)
         if form.file_type is not None:
             break
+        form.check_length()
     else:
         form.check_end()
         raise invalid("the form has no file")
@@ -124,6 +126,7 @@ class _Form:
         self._name = self._value = b""
         self._current: bytearray | None = None
         self._parts = 0
+        self._around = 0
         self._ended = False
         try:
             self._parser = MultipartParser(
@@ -144,10 +147,17 @@ class _Form:
             raise invalid("the multipart boundary is too long") from None
 
     def feed(self, chunk: bytes) -> None:
+        if self.file_type is None or self._ended:
+            self._around += len(chunk)
         try:
             self._parser.write(chunk)
         except FormParserError:
             raise invalid("the multipart body is malformed") from None
+
+    def check_length(self) -> None:
+        """What is around the file must not go on for ever."""
+        if self._around > _MAXIMUM_AROUND:
+            raise invalid("there is too much around the file of the form")
 
     def check_end(self) -> None:
         if not self._ended:
@@ -164,6 +174,7 @@ class _Form:
         async for chunk in source:
             self._file.clear()
             self.feed(chunk)
+            self.check_length()
             if self._file:
                 yield bytes(self._file)
         self.check_end()

@@ -98,8 +98,10 @@ def _described(
     ]
     if ranges.not_modified(request.headers, etag, changed):
         return FileReply(304, tuple(headers)), None, name
+    span: Span | None = None
     try:
-        span = ranges.wanted_span(request.headers, size, etag, changed)
+        if request.method == "GET":  # ranges are of no other method (RFC 9110 §14.2)
+            span = ranges.wanted_span(request.headers, size, etag, changed)
     except Unsatisfiable:
         whole = (b"content-range", f"bytes */{size}".encode())
         message = "None of the bytes that were asked for exists"

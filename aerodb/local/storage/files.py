@@ -14,6 +14,7 @@ import contextlib
 import errno
 import os
 import re
+import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -36,6 +37,8 @@ class FileStore:
     def __init__(self, root: Path, *, exclusive: bool) -> None:
         self._root = root
         self._exclusive = exclusive
+        self._lock = threading.Lock()
+        self._made: set[Path] = set()
         self._threads = ThreadPoolExecutor(_THREADS, "aerodb-local-files")
 
     async def start(self) -> None:
@@ -57,7 +60,7 @@ class FileStore:
                 await self._run(os.fsync, descriptor)
             finally:
                 os.close(descriptor)
-            await self._run(_move, unfinished, self._complete(name))
+            await self._run(self._finish, unfinished, self._complete(name))
         except BaseException as problem:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(unfinished)
@@ -93,6 +96,17 @@ class FileStore:
                 raise OSError(errno.EIO, "a blob is shorter than it was")
             start += len(chunk)
             yield chunk
+
+    def _finish(self, unfinished: Path, complete: Path) -> None:
+        """Give the file its final name, and see that the name is on the disk too."""
+        folder = complete.parent
+        with self._lock:
+            if folder not in self._made:
+                folder.mkdir(mode=0o700, exist_ok=True)
+                _sync(folder.parent)
+                self._made.add(folder)
+        os.rename(unfinished, complete)
+        _sync(folder)
 
     def _prepare(self) -> None:
         try:
@@ -149,13 +163,10 @@ def _write(descriptor: int, chunk: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def _move(source: Path, target: Path) -> None:
-    """Give the file its final name, and see that the name is on the disk too."""
-    target.parent.mkdir(mode=0o700, exist_ok=True)
-    os.rename(source, target)
-    for folder in (target.parent, target.parent.parent):
-        descriptor = os.open(folder, os.O_RDONLY | _FLAGS)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+def _sync(folder: Path) -> None:
+    """See that the names in a folder are on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY | _FLAGS)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

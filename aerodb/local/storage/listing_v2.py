@@ -16,8 +16,8 @@ from psycopg import sql
 
 from aerodb.local.storage.errors import StorageError, invalid
 from aerodb.local.storage.http import Reply, Request, flag, number
-from aerodb.local.storage.listing import DIRECTIONS, LIMIT, MOST, beginning, check_bucket
-from aerodb.local.storage.names import prefix
+from aerodb.local.storage.listing import DIRECTIONS, LIMIT, MOST, check_bucket
+from aerodb.local.storage.names import end_of, prefix
 from aerodb.local.storage.parts import Parts
 from aerodb.local.storage.rows import OBJECT_COLUMNS, file_object
 from aerodb.local.storage.store import Connection, every
@@ -142,8 +142,8 @@ async def _objects(
 ) -> list[Row]:
     """Return the next objects by the order that was asked for; not those in folders unless deep."""
     columns = ["name"] if wanted.column == "name" else [wanted.column, "name"]
-    conditions = [sql.SQL("bucket_id = %s and name like %s")]
-    values: list[Any] = [wanted.bucket, beginning(wanted.prefix)]
+    conditions: list[sql.Composable] = [sql.SQL("bucket_id = %s and name >= %s and name < %s")]
+    values: list[Any] = [wanted.bucket, wanted.prefix, end_of(wanted.prefix)]
     if not deep:
         conditions.append(sql.SQL("strpos(substr(name, %s), '/') = 0"))
         values.append(len(wanted.prefix) + 1)
@@ -194,7 +194,8 @@ async def _entries(connection: Connection, wanted: _List) -> list[str]:
         raise _foreign_cursor()
     values = {
         "bucket": wanted.bucket,
-        "pattern": beginning(wanted.prefix),
+        "prefix": wanted.prefix,
+        "end": end_of(wanted.prefix),
         "length": len(wanted.prefix),
         "after": None if wanted.after is None else wanted.after[0],
         "limit": wanted.limit + 1,
@@ -215,7 +216,8 @@ async def _folders_first(connection: Connection, wanted: _List) -> Row:
             _FOLDERS,
             *values,
             wanted.bucket,
-            beginning(wanted.prefix),
+            wanted.prefix,
+            end_of(wanted.prefix),
             after,
             wanted.limit + 1,
         )
@@ -240,7 +242,7 @@ _BY_NAMES = sql.SQL(
 _FOLDERS = """
 select entry from (
     select distinct left(name, %s + strpos(substr(name, %s), '/')) as entry
-    from storage.objects where bucket_id = %s and name like %s
+    from storage.objects where bucket_id = %s and name >= %s and name < %s
 ) found
 where right(entry, 1) = '/' and entry > %s
 order by entry limit %s
@@ -253,19 +255,21 @@ _STEP = """
 select case when strpos(substr(o.name, %(length)s + 1), '/') = 0 then o.name
        else left(o.name, %(length)s + strpos(substr(o.name, %(length)s + 1), '/')) end as entry
 from storage.objects o
-where o.bucket_id = %(bucket)s and o.name like %(pattern)s and {bound}
+where o.bucket_id = %(bucket)s and o.name >= %(prefix)s and o.name < %(end)s and {bound}
 order by o.name {direction} limit 1
 """
 _BEYOND = {
-    "asc": """o.name >= case right({entry}, 1) when '/' then left({entry}, -1) || '0'
-              else {entry} || chr(1) end""",
-    "desc": "o.name < {entry}",
+    "asc": sql.SQL(
+        "o.name >= case right({entry}, 1) when '/' then left({entry}, -1) || '0' "
+        "else {entry} || chr(1) end"
+    ),
+    "desc": sql.SQL("o.name < {entry}"),
 }
 
 
 def _steps(order: str) -> sql.Composed:
     after = sql.SQL("%(after)s::text")
-    beyond = sql.SQL(_BEYOND[order])
+    beyond = _BEYOND[order]
     first = sql.SQL("(%(after)s::text is null or {})").format(beyond.format(entry=after))
     direction = DIRECTIONS[order]
     return sql.SQL(

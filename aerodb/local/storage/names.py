@@ -7,6 +7,7 @@ something else if a proxy or a program further on decoded it again is refused.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 from urllib.parse import quote, unquote_to_bytes
 
@@ -89,6 +90,18 @@ def prefix(value: object) -> str:
     if _FORBIDDEN.search(last):
         raise _invalid("control characters and backslashes are not allowed")
     return value
+
+
+def end_of(start: str) -> str:
+    """Return what all keys that begin with `start` are below of, and no smaller key is.
+
+    Keys are compared by code points, as PostgreSQL's collation "C" does in UTF-8.
+    """
+    while start:
+        start, last = start[:-1], ord(start[-1])
+        if last < sys.maxunicode:
+            return start + chr(0xE000 if last == 0xD7FF else last + 1)
+    return chr(sys.maxunicode) * MAXIMUM_KEY_BYTES
 
 
 def bucket_segment(value: str) -> str:

@@ -142,25 +142,16 @@ async def _left(receive: Receive) -> None:
 
 def _routes(parts: Parts) -> list[tuple[tuple[str, ...], dict[str, Any]]]:
     """The first pattern that fits holds: no bucket is called like one of the words here (§5.1)."""
-    buckets, objects, listing = Buckets(parts), Objects(parts), Listing(parts)
-    moving, signing = Moving(parts), Signing(parts)
-    uploading, downloading = Uploading(parts), Downloading(parts)
-    download = {"GET": downloading.own}
+    objects, listing, moving = Objects(parts), Listing(parts), Moving(parts)
+    signing, uploading, downloading = Signing(parts), Uploading(parts), Downloading(parts)
     table: dict[str, dict[str, Any]] = {
-        "bucket": {"GET": buckets.list, "POST": buckets.create},
-        "bucket/{bucket}": {
-            "GET": buckets.get,
-            "PATCH": buckets.update,
-            "PUT": buckets.update,
-            "DELETE": buckets.delete,
-        },
-        "bucket/{bucket}/empty": {"POST": buckets.empty},
+        **_buckets(Buckets(parts)),
         "object/move": {"POST": moving.move},
         "object/copy": {"POST": moving.copy},
         "object/list/{bucket}": {"GET": listing.list, "POST": listing.list},
         "object/list-v2/{bucket}": {"POST": ListingV2(parts).list},
         "object/public/{bucket}/{path}": {"GET": downloading.public},
-        "object/authenticated/{bucket}/{path}": download,
+        "object/authenticated/{bucket}/{path}": {"GET": downloading.own},
         "object/info/public/{bucket}/{path}": {"GET": objects.public_info},
         "object/info/authenticated/{bucket}/{path}": {"GET": objects.info},
         "object/info/{bucket}/{path}": {"GET": objects.info},
@@ -172,7 +163,7 @@ def _routes(parts: Parts) -> list[tuple[tuple[str, ...], dict[str, Any]]]:
         "object/sign/{bucket}/{path}": {"POST": signing.sign, "GET": downloading.signed},
         "object/{bucket}": {"DELETE": objects.delete_many},
         "object/{bucket}/{path}": {
-            **download,
+            "GET": downloading.own,
             "POST": uploading.create,
             "PUT": uploading.put,
             "DELETE": objects.delete,
@@ -182,6 +173,19 @@ def _routes(parts: Parts) -> list[tuple[tuple[str, ...], dict[str, Any]]]:
         "render/image/{path}": dict.fromkeys(("GET", "POST"), _no_transforms),
     }
     return [(tuple(pattern.split("/")), methods) for pattern, methods in table.items()]
+
+
+def _buckets(buckets: Buckets) -> dict[str, dict[str, Any]]:
+    return {
+        "bucket": {"GET": buckets.list, "POST": buckets.create},
+        "bucket/{bucket}": {
+            "GET": buckets.get,
+            "PATCH": buckets.update,
+            "PUT": buckets.update,
+            "DELETE": buckets.delete,
+        },
+        "bucket/{bucket}/empty": {"POST": buckets.empty},
+    }
 
 
 def _resumable(path: str, endpoints: Resumable) -> dict[str, dict[str, Any]]:

@@ -87,10 +87,16 @@ def make_storage_service(
         signing_key=database.signing_key,
         maximum=settings.storage_max_file_size,
         exclusive=database.folder is not None,
-        base_url=database.rest.openapi_server_proxy_uri,
+        base_url=_base_url(settings, database),
     )
     blobs = _blobs(settings, database)
     return StorageService(database.storage, blobs, chosen, authenticate)
+
+
+def _base_url(settings: InstanceSettings, database: Database) -> str | None:
+    """What clients call this server, if that is not what their Host header says."""
+    proxy = database.rest.openapi_server_proxy_uri
+    return None if proxy is None else proxy.rstrip("/").removesuffix(settings.rest_path)
 
 
 def _blobs(settings: InstanceSettings, database: Database) -> BlobStore:

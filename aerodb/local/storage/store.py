@@ -20,8 +20,9 @@ from aerodb.local.storage.errors import StorageError, invalid
 
 Connection: TypeAlias = psycopg.AsyncConnection[DictRow]
 Query: TypeAlias = str | sql.SQL | sql.Composed
-LOGIN_ROLES = frozenset({"authenticator", "aerodb_auth", "aerodb_storage"})
-"""No token may name one of these: they are for what the instance itself has to do (J6)."""
+LOGIN_ROLES = frozenset({"authenticator", "aerodb_auth", "aerodb_storage", "none"})
+"""No token may name one of these: they are for what the instance itself has to do (J6). The last
+is no role: it would leave the login role as it is."""
 _CONNECTIONS = 10
 _WAIT_SECONDS = 10.0
 _IDLE_SECONDS = 60.0
@@ -112,28 +113,23 @@ class Store:
             yield connection
 
     @contextlib.asynccontextmanager
-    async def becoming(
-        self, connection: Connection, caller: Caller, *, force_rollback: bool = False
-    ) -> AsyncGenerator[None]:
-        """The rest of a transaction as `caller`; or a part that is taken back afterwards.
-
-        What is not taken back leaves the role as it is, so nothing of ours may follow.
-        """
-        settings = [*self._roles.settings.get(caller.role, ()), *caller.settings()]
-        calls = [
-            sql.SQL("set_config({}, {}, true)").format(name, value) for name, value in settings
-        ]
-        if caller.role in LOGIN_ROLES:
-            raise _no_role(caller)
+    async def becoming(self, connection: Connection, caller: Caller) -> AsyncGenerator[None]:
+        """The rest of a transaction as `caller`: nothing of ours may follow in it."""
         try:
-            async with connection.transaction(force_rollback=force_rollback):
-                try:
-                    await connection.execute(sql.SQL("select ") + sql.SQL(", ").join(calls))
-                except (psycopg.errors.InsufficientPrivilege, psycopg.DataError):
-                    raise _no_role(caller) from None
-                yield
+            await self._become(connection, caller)
+            yield
         except psycopg.errors.InsufficientPrivilege:
             raise caller.denied() from None
+
+    async def _become(self, connection: Connection, caller: Caller) -> None:
+        if caller.role in LOGIN_ROLES:
+            raise _no_role(caller)
+        settings = [*self._roles.settings.get(caller.role, ()), *caller.settings()]
+        calls = [sql.SQL("set_config({}, {}, true)").format(*setting) for setting in settings]
+        try:
+            await connection.execute(sql.SQL("select ") + sql.SQL(", ").join(calls))
+        except (psycopg.errors.InsufficientPrivilege, psycopg.DataError):
+            raise _no_role(caller) from None
 
     @contextlib.asynccontextmanager
     async def _connection(self) -> AsyncGenerator[Connection]:

@@ -85,7 +85,10 @@ class ObjectWriter:
             if rules is None:
                 raise no_bucket()
             content_id = await self._intake.register(connection)
-            async with self._as_writer(connection, target, force_rollback=True):
+            async with (
+                connection.transaction(force_rollback=True),
+                self._as_writer(connection, target),
+            ):
                 await _write(connection, target, Description(), content_id, None)
         return self._place(content_id, rules)
 
@@ -134,14 +137,11 @@ class ObjectWriter:
         return Place(content_id, limit, rules["allowed_mime_types"])
 
     @contextlib.asynccontextmanager
-    async def _as_writer(
-        self, connection: Connection, target: Target, *, force_rollback: bool = False
-    ) -> AsyncGenerator[None]:
+    async def _as_writer(self, connection: Connection, target: Target) -> AsyncGenerator[None]:
         if target.writer is None:
-            async with connection.transaction(force_rollback=force_rollback):
-                yield
+            yield
             return
-        async with self._store.becoming(connection, target.writer, force_rollback=force_rollback):
+        async with self._store.becoming(connection, target.writer):
             yield
 
     @contextlib.asynccontextmanager

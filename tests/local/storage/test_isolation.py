@@ -181,18 +181,22 @@ def test_a_letter_box_takes_what_its_senders_cannot_read(own_policies: Desk) -> 
     assert own_policies.service.content("letters", "a.txt") == b"dear all"
 
 
-def test_without_ones_own_policies_the_default_holds_again(own_policies: Desk) -> None:
-    alice = own_policies.person()
-    bucket = alice.bucket()
-    own_policies.sql('alter policy "own folder" on storage.objects rename to renamed')
-    assert said(alice.post(f"/object/{bucket}/k", content=b"x")) == (403, "access_denied")
-    own_policies.sql("drop policy renamed on storage.objects")
-    own_policies.sql('drop policy "letter box" on storage.objects')
-    own_policies.sql(
-        "create policy narrow on storage.objects as restrictive using (name <> 'never')"
-    )
-    alice.upload(bucket, "k")
-    assert said(alice.post(f"/object/{bucket}/never", content=b"x")) == (403, "access_denied")
+def test_without_ones_own_policies_the_default_holds_again() -> None:
+    with LocalServer(schema=[RUN_SQL, FOLDERS]) as server:
+        for desk in opened(server):
+            alice = desk.person()
+            bucket = alice.bucket()
+            desk.sql('alter policy "own folder" on storage.objects rename to renamed')
+            refused = alice.post(f"/object/{bucket}/k", content=b"x")
+            assert said(refused) == (403, "access_denied")
+            desk.sql("drop policy renamed on storage.objects")
+            desk.sql('drop policy "letter box" on storage.objects')
+            desk.sql(
+                "create policy narrow on storage.objects as restrictive using (name <> 'never')"
+            )
+            alice.upload(bucket, "k")
+            refused = alice.post(f"/object/{bucket}/never", content=b"x")
+            assert said(refused) == (403, "access_denied")
 
 
 # --- SQL that runs for a request ------------------------------------------------------------------

@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from aerodb.local.storage.errors import StorageError
-from aerodb.local.storage.names import joined, object_key, prefix, segments
+from aerodb.local.storage.names import end_of, joined, object_key, prefix, segments
 from tests.local.storage.conftest import PREFIX, Desk, Person
 
 REFUSED = [
@@ -232,3 +232,21 @@ def test_no_name_puts_a_file_outside_of_the_store(
         relative = path.relative_to(desk.root).parts
         assert relative[0] in ("blobs", "parts")
         assert all(part.isalnum() and part.isascii() for part in relative)
+
+
+@given(KEYS, KEYS)
+def test_what_begins_with_a_prefix_is_a_range(start: str, other: str) -> None:
+    for key in (other, start + other, start, start[:-1]):
+        assert (start <= key < end_of(start)) == key.startswith(start)
+        assert key < end_of("")
+
+
+@pytest.mark.parametrize("last", ["\ud7ff", "\U0010ffff", "z\U0010ffff\U0010ffff"])
+def test_the_range_ends_at_the_next_character_there_is(
+    owner: Person, bucket: str, last: str
+) -> None:
+    key = f"edge/{last}"
+    path = quote(f"{key}/k", safe="/")
+    assert owner.call("PUT", f"/object/{bucket}/{path}", content=b"x").status_code == 201
+    assert owner.keys(bucket, prefix=key) == [f"{key}/k"]
+    assert owner.delete(f"/object/{bucket}/{path}").status_code == 204

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from aerodb.local.storage.body import read_upload
+from aerodb.local.storage.errors import StorageError
+from aerodb.local.storage.http import Request
 from tests.local.storage.conftest import Desk, Person, said
 
 
@@ -324,6 +330,16 @@ def form(*parts: tuple[str, bytes], end: bytes = b"--x--\r\n") -> bytes:
     )
 
 
+PIECES = [
+    b"--x\r\n",
+    b"--x--\r\n",
+    b"\r\n--x\r\n",
+    b'Content-Disposition: form-data; name="metadata"\r\n\r\n',
+    b'Content-Disposition: form-data; name="f"; filename="f"\r\n\r\n',
+    b"Content-Type: text/plain\r\n",
+    b"\r\n\r\n",
+    b"{}",
+]
 FILE = 'Content-Disposition: form-data; name="file"; filename="f"'
 FIELD = 'Content-Disposition: form-data; name="metadata"'
 
@@ -352,6 +368,46 @@ def test_forms_that_are_none(desk: Desk, alice: Person, body: bytes) -> None:
     assert said(answer) == (400, "validation_failed")
     assert alice.keys(bucket) == []
     desk.settle()
+
+
+@given(st.lists(st.binary(max_size=40) | st.sampled_from(PIECES), max_size=12))
+def test_no_bytes_break_the_reading_of_a_form(chunks: list[bytes]) -> None:
+    assert outcome_of(chunks) in ("read", "validation_failed")
+
+
+@pytest.mark.parametrize("chunk", [b"x" * 100_000, b"\r\n" * 50_000])
+def test_what_is_around_a_file_does_not_go_on_for_ever(chunk: bytes) -> None:
+    whole = form((FILE, b"x"))
+    for chunks in ([chunk] * 100, [whole, *[chunk] * 100]):
+        taken: list[int] = []
+        assert outcome_of(chunks, taken) == "validation_failed"
+        assert len(taken) < 20
+
+
+def outcome_of(chunks: list[bytes], taken: list[int] | None = None) -> str:
+    """Read a form without a server, and say what comes of it."""
+    left = list(enumerate(chunks))
+
+    async def receive() -> dict[str, Any]:
+        if not left:
+            return {"type": "http.request", "body": b"", "more_body": False}
+        number, chunk = left.pop(0)
+        if taken is not None:
+            taken.append(number)
+        return {"type": "http.request", "body": chunk, "more_body": True}
+
+    async def read() -> str:
+        headers = {"content-type": "multipart/form-data; boundary=x"}
+        request = Request("POST", "/", headers, {}, receive, "http://localhost")
+        try:
+            upload = await read_upload(request)
+            async for _ in upload.chunks:
+                pass
+        except StorageError as problem:
+            return problem.code
+        return "read"
+
+    return asyncio.run(read())
 
 
 def test_a_form_in_any_pieces_is_read_alike(alice: Person) -> None:

@@ -222,11 +222,13 @@ def test_an_upload_expires(desk: Desk, alice: Person) -> None:
     bucket = alice.bucket()
     path = begin(alice, bucket, "k", 10)
     assert send(alice, path, 0, b"12345").status_code == 204
-    desk.sql("update storage.uploads set expires_at = now() where id = %s", path.rpartition("/")[2])
+    upload = path.rpartition("/")[2]
+    desk.sql("update storage.uploads set expires_at = now() where id = %s", upload)
     assert said(send(alice, path, 5, b"67890")) == (404, "upload_not_found")
     alice.upload(bucket, "other")
     assert alice.delete(f"/object/{bucket}/other").status_code == 204  # wakes the sweeper
-    eventually(lambda: not desk.sql("select from storage.upload_parts"))
+    parts = "select from storage.upload_parts where upload_id = %s"
+    eventually(lambda: not desk.sql(parts, upload))
     desk.settle()
 
 

@@ -88,8 +88,24 @@ def both(copies: list[Desk]) -> tuple[Person, Person]:
     return person, Person(copies[1].http, person.headers, person.id)
 
 
-def test_what_goes_into_one_copy_comes_out_of_the_other(copies: list[Desk], s3: str) -> None:
-    here, there = both(copies)
+def settle(copies: list[Desk], s3: str) -> None:
+    """Wait until what is stored is what the database knows of."""
+    doomed = "select from storage.contents where doomed_at is not null"
+    contents = "select from storage.contents"
+    eventually(
+        lambda: not copies[0].sql(doomed) and len(stored(s3)) == len(copies[0].sql(contents))
+    )
+
+
+@pytest.fixture
+def pair(copies: list[Desk], s3: str) -> list[Desk]:
+    """The copies, with nothing under way."""
+    settle(copies, s3)
+    return copies
+
+
+def test_what_goes_into_one_copy_comes_out_of_the_other(pair: list[Desk], s3: str) -> None:
+    here, there = both(pair)
     bucket = here.bucket()
     content = random.Random(4).randbytes(9 * MEBIBYTE)  # more than one part
     before = len(stored(s3))
@@ -102,15 +118,15 @@ def test_what_goes_into_one_copy_comes_out_of_the_other(copies: list[Desk], s3: 
     part = there.get(f"/object/{bucket}/large", headers={"range": "bytes=5000000-5000009"})
     assert (part.status_code, part.content) == (206, content[5_000_000:5_000_010])
     signed = here.post(f"/object/sign/{bucket}/small", {"expiresIn": 60}).json()["signedURL"]
-    assert copies[1].nobody.get(signed).content == b"x"
+    assert pair[1].nobody.get(signed).content == b"x"
     there.upload(bucket, "small", b"new", headers={"x-upsert": "true"})
     assert here.content(bucket, "small") == b"new"
     assert there.delete(f"/bucket/{bucket}?force=true").status_code == 204
     eventually(lambda: len(stored(s3)) == before)
 
 
-def test_a_failed_upload_leaves_nothing(copies: list[Desk], s3: str) -> None:
-    here, _ = both(copies)
+def test_a_failed_upload_leaves_nothing(pair: list[Desk], s3: str) -> None:
+    here, _ = both(pair)
     bucket = here.bucket(file_size_limit=9 * MEBIBYTE)
     before = stored(s3)
 
@@ -122,13 +138,13 @@ def test_a_failed_upload_leaves_nothing(copies: list[Desk], s3: str) -> None:
     assert said(answer) == (413, "file_too_large")
     wrong = here.post(f"/object/{bucket}/k", content=b"x", headers={"x-checksum-sha256": "0" * 64})
     assert said(wrong) == (400, "checksum_mismatch")
-    eventually(lambda: not copies[0].sql("select from storage.contents where size is null"))
+    settle(pair, s3)
     assert stored(s3) == before
     assert client(s3).list_multipart_uploads(Bucket="objects").get("Uploads", []) == []
 
 
-def test_a_resumable_upload_over_both_copies(copies: list[Desk], s3: str) -> None:
-    here, there = both(copies)
+def test_a_resumable_upload_over_both_copies(pair: list[Desk], s3: str) -> None:
+    here, there = both(pair)
     bucket = here.bucket()
     before = len(stored(s3))
     path = begin(here, bucket, "k", 30)
@@ -139,8 +155,8 @@ def test_a_resumable_upload_over_both_copies(copies: list[Desk], s3: str) -> Non
     eventually(lambda: len(stored(s3)) == before + 1)
 
 
-def test_two_copies_write_one_key(copies: list[Desk], s3: str) -> None:
-    people = both(copies)
+def test_two_copies_write_one_key(pair: list[Desk], s3: str) -> None:
+    people = both(pair)
     bucket = people[0].bucket()
     contents = [bytes([number]) * 100_000 for number in range(8)]
 
@@ -153,12 +169,7 @@ def test_two_copies_write_one_key(copies: list[Desk], s3: str) -> None:
     assert sorted(set(codes)) in ([200, 201], [200])
     assert people[0].content(bucket, "k") == people[1].content(bucket, "k")
     assert people[0].content(bucket, "k") in contents
-    eventually(
-        lambda: (
-            len(stored(s3)) == len(copies[0].sql("select from storage.contents"))
-            and not copies[0].sql("select from storage.contents where doomed_at is not null")
-        )
-    )
+    settle(pair, s3)
 
 
 def test_a_store_that_does_not_answer(foreign_url: str, s3: str) -> None:
