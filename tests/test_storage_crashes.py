@@ -48,7 +48,7 @@ def test_a_killed_download_leaves_no_half_file(colour: str, tmp_path: Path) -> N
 
     with ScriptedServer() as server:
         server.on("/storage/v1/object/b/f.bin", [slowly])
-        for stop in (0, 1, MIB, 2 * MIB - 1):
+        for stop in (0, MIB, 2 * MIB - 1):
             stop_at[0] = stop
             sent.clear()
             process = child(colour, "download", server.port, target)
@@ -94,7 +94,7 @@ def test_a_killed_upload_goes_on_where_it_was(colour: str, tmp_path: Path) -> No
     data = os.urandom(3 * MIB)
     file = tmp_path / "f.bin"
     file.write_bytes(data)
-    kills = (100, CHUNK // 2, 2 * CHUNK, 3 * CHUNK + 1, CHUNK)
+    kills = (100, CHUNK // 2, 2 * CHUNK, 3 * CHUNK + 1)
     with tus_server(tmp_path / "tus") as tus, Counting(tus.port) as proxy:
         before = 0
         for more in kills:

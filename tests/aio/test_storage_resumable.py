@@ -106,7 +106,7 @@ async def test_going_on_by_the_url_of_the_error(
         async with AeroDBClient(f"http://127.0.0.1:{proxy.port}", KEY) as other:
 
             def refuse(now: Any) -> None:
-                if now.transferred >= MIB:
+                if now.transferred >= 2 * MIB:
                     proxy.set("refuse")
 
             error = (
