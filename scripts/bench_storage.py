@@ -158,7 +158,7 @@ class Meter:
         self.growth = 0
 
     @contextlib.contextmanager
-    def watch(self) -> Iterator[None]:
+    def watch(self) -> Generator[None]:
         """Watch the block."""
         _forget_the_most()
         held, before = _held(), time.process_time()

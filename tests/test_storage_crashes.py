@@ -85,6 +85,7 @@ class Counting(FaultProxy):
             self.up += len(data)
             if self.kill_at is not None and self.up >= self.kill_at and self.victim is not None:
                 self.victim.kill()
+                pair.end()
                 return False
         return super()._pass_on(pair, sink, data, downstream)
 

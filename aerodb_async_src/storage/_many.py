@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import Mapping
 from os import PathLike
-from typing import Any, BinaryIO
+from typing import Any
 
 from aerodb._core.errors import client_error
 from aerodb._core.http import SourceError
@@ -16,17 +16,6 @@ from aerodb._io.on_asyncio.transfers import place_below, together
 from aerodb.types import AeroDBResponse
 
 from ._upload import source_problem
-
-FileInput = (
-    bytes
-    | bytearray
-    | memoryview
-    | PathLike[str]
-    | BinaryIO
-    | Iterable[bytes]
-    | AsyncIterable[bytes]
-)
-"""What can be uploaded."""
 
 Target = str | PathLike[str]
 

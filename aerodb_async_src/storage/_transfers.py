@@ -13,11 +13,12 @@ from aerodb._core.storage.paths import bucket_problem, object_problem
 from aerodb._core.storage.ranges import Fetch, fetch_problem
 from aerodb._core.storage.tus import CHUNK_BYTES, resumable_problem
 from aerodb._core.storage.upload import checked_upload, timeout_problem, upload_token_problem
+from aerodb._io.on_asyncio.transfers import FileInput
 from aerodb.types import AeroDBError, AeroDBResponse
 
 from .._transport import AsyncTransport  # noqa: TID252  # of the same twin, whichever it is
 from ._download import AsyncDownloadStream, fetch_bytes, fetch_to
-from ._many import FileInput, Target, download_all, upload_all
+from ._many import Target, download_all, upload_all
 from ._meter import AsyncMeter, Progress
 from ._resumable import AsyncResumableUpload
 from ._upload import send_file

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from os import PathLike
+from typing import Any, BinaryIO
 
 from aerodb._io.sources import (
     SMALL_BLOCK,
@@ -17,7 +18,18 @@ from aerodb._io.sources import (
     pieces_of,
 )
 
-__all__ = ["open_source", "read_block"]
+__all__ = ["FileInput", "open_source", "read_block"]
+
+FileInput = (
+    bytes
+    | bytearray
+    | memoryview
+    | PathLike[str]
+    | BinaryIO
+    | Iterable[bytes]
+    | AsyncIterable[bytes]
+)
+"""What can be uploaded."""
 
 
 class _AsyncSource(IteratorSource):

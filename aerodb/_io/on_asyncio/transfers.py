@@ -10,13 +10,14 @@ from aerodb._io.files import (
     write_state,
 )
 from aerodb._io.media_types import media_type
-from aerodb._io.on_asyncio.sources import open_source, read_block
+from aerodb._io.on_asyncio.sources import FileInput, open_source, read_block
 from aerodb._io.on_asyncio.together import together
 from aerodb._io.progress_bars import progress_bar
 from aerodb._io.sources import BLOCK, Source, changed, sha256_of
 
 __all__ = [
     "BLOCK",
+    "FileInput",
     "Source",
     "changed",
     "drop_state",

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from os import PathLike
+from typing import Any, BinaryIO
 
 from aerodb._core.http import SourceError
 from aerodb._io.sources import Source, is_async, open_blocking
 
-__all__ = ["open_source", "read_block"]
+__all__ = ["FileInput", "open_source", "read_block"]
+
+FileInput = bytes | bytearray | memoryview | PathLike[str] | BinaryIO | Iterable[bytes]
+"""What can be uploaded."""
 
 
 def open_source(file: Any) -> Source:

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/storage/_transfers.py by scripts/generate.py [693d579587c3]: do not edit
+# GENERATED from aerodb_async_src/storage/_transfers.py by scripts/generate.py [44562782013f]: do not edit
 """A bucket's transfers: objects on their way up and down."""
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from aerodb._core.storage.paths import bucket_problem, object_problem
 from aerodb._core.storage.ranges import Fetch, fetch_problem
 from aerodb._core.storage.tus import CHUNK_BYTES, resumable_problem
 from aerodb._core.storage.upload import checked_upload, timeout_problem, upload_token_problem
+from aerodb._io.on_threads.transfers import FileInput
 from aerodb.types import AeroDBError, AeroDBResponse
 
 from .._transport import Transport  # noqa: TID252  # of the same twin, whichever it is
 from ._download import DownloadStream, fetch_bytes, fetch_to
-from ._many import FileInput, Target, download_all, upload_all
+from ._many import Target, download_all, upload_all
 from ._meter import Meter, Progress
 from ._resumable import ResumableUpload
 from ._upload import send_file
