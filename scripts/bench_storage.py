@@ -44,7 +44,7 @@ KEY = "aero_sk_bench"
 
 
 class _Warehouse(asyncio.BufferedProtocol):
-    """Reads requests to their end; answers a PUT or POST with an object, a GET with so many bytes."""
+    """Reads requests to their end; a GET gets so many bytes, anything else a stored object."""
 
     def __init__(self) -> None:
         self.buffer = bytearray(MIB)
