@@ -112,6 +112,11 @@ class FileStore:
         try:
             for folder in (self._root, self._root / "parts", self._root / "blobs"):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _sync(self._root)
+            _sync(self._root.parent)
+            # Whoever may write here may put another file in the place of an object (D7).
+            if self._root.stat().st_mode & 0o002:
+                raise LocalError(f"Everybody may write to {self._root}: close it (chmod 700).")
             if self._exclusive:
                 for path in (self._root / "parts").iterdir():
                     path.unlink()

@@ -16,6 +16,7 @@ from typing import Any
 from uuid import UUID
 
 from aerodb.local.replies import Header
+from aerodb.local.storage.blobs import BlobMissing
 from aerodb.local.storage.errors import StorageError
 from aerodb.local.storage.http import PREFIX, Gone, Reply, Request, compact
 from aerodb.local.storage.intake import Content, too_large
@@ -258,9 +259,12 @@ class Resumable:
 
     async def _bytes_of(self, parts: list[Content]) -> AsyncIterator[bytes]:
         for part in parts:
-            async with self._parts.blobs.reading(part.id.hex, 0, part.size) as chunks:
-                async for chunk in chunks:
-                    yield chunk
+            try:
+                async with self._parts.blobs.reading(part.id.hex, 0, part.size) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
+            except BlobMissing:
+                raise _elsewhere() from None  # another request has completed the upload
 
     async def _end(self, upload: _Upload) -> None:
         async with self._store.as_service() as connection:

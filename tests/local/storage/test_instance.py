@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from aerodb.local import LocalServer
+from aerodb.local import LocalError, LocalServer
 from aerodb.local.keys import load_or_create_keys
 from tests.local.storage.conftest import Desk, Person, said
 
@@ -61,6 +61,14 @@ def test_what_is_stored_outlives_the_instance(tmp_path: Path) -> None:
             assert http.get(f"/storage/v1{signed}").content == b"kept"
     for path in (tmp_path / "data" / "storage").rglob("*"):
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600)
+
+
+def test_a_folder_that_everybody_may_write_to_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "objects"
+    folder.mkdir()
+    folder.chmod(0o777)
+    with pytest.raises(LocalError, match="Everybody may write"):
+        LocalServer(storage_url=folder.as_uri()).start()
 
 
 def test_settings_of_the_instance() -> None:

@@ -308,6 +308,25 @@ def test_of_two_chunks_for_one_place_one_counts(desk: Desk, alice: Person) -> No
     desk.settle()
 
 
+def test_the_last_chunk_may_come_more_than_once(desk: Desk, alice: Person) -> None:
+    bucket = alice.bucket()
+    content = random.Random(7).randbytes(3 * CHUNK)
+    for attempt in range(4):
+        path = begin(alice, bucket, f"k{attempt}", len(content))
+        for start in (0, CHUNK):
+            chunk = content[start : start + CHUNK]
+            assert send(alice, path, start, chunk).status_code == 204
+        last = content[2 * CHUNK :]
+        with ThreadPoolExecutor(3) as threads:
+            answers = list(
+                threads.map(lambda chunk, p=path: send(alice, p, 2 * CHUNK, chunk), [last] * 3)
+            )
+        assert {answer.status_code for answer in answers} <= {204, 409}
+        assert 204 in {answer.status_code for answer in answers}
+        assert alice.content(bucket, f"k{attempt}") == content
+    desk.settle()
+
+
 def test_an_upload_that_can_never_end_is_ended(desk: Desk, alice: Person) -> None:
     bucket = alice.bucket()
     path = begin(alice, bucket, "k", 10)
