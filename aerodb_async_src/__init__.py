@@ -23,6 +23,12 @@ from .database import AsyncQueryBuilder as AsyncQueryBuilder
 from .database import AsyncQueryBuilder as QueryBuilder
 from .database import AsyncRowStream as AsyncRowStream
 from .database import AsyncRowStream as RowStream
+from .storage import AsyncDownloadStream as AsyncDownloadStream
+from .storage import AsyncDownloadStream as DownloadStream
+from .storage import AsyncStorageBucket as AsyncStorageBucket
+from .storage import AsyncStorageBucket as StorageBucket
+from .storage import AsyncStorageClient as AsyncStorageClient
+from .storage import AsyncStorageClient as StorageClient
 
 if TYPE_CHECKING:
     from .functions import AsyncFunctionsClient as FunctionsClient
@@ -44,6 +50,7 @@ __all__ = [
     "AuthEvents",
     "AuthSubscription",
     "DatabaseClient",
+    "DownloadStream",
     "EventStream",
     "FunctionStream",
     "FunctionsClient",
@@ -52,6 +59,8 @@ __all__ = [
     "RealtimeClient",
     "ResponseMeta",
     "RowStream",
+    "StorageBucket",
+    "StorageClient",
 ]
 
 _WHEN_ASKED_FOR = {

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .auth import AsyncAuthClient
     from .functions import AsyncFunctionsClient
     from .realtime import AsyncRealtimeChannel, AsyncRealtimeClient
+    from .storage import AsyncStorageClient
 
 
 class AsyncAeroDBClient(ContextGuard, AsyncQuerySource):
@@ -105,6 +106,13 @@ class AsyncAeroDBClient(ContextGuard, AsyncQuerySource):
         from .functions import AsyncFunctionsClient  # when first asked for
 
         return AsyncFunctionsClient(self._transport)
+
+    @property
+    def storage(self) -> AsyncStorageClient:
+        """Buckets, and the files in them."""
+        from .storage import AsyncStorageClient  # when first asked for
+
+        return AsyncStorageClient(self._transport)
 
     def as_user(self, access_token: str, refresh_token: str | None = None) -> Self:
         """A client that acts as this user, over the same connections.

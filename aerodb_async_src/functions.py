@@ -66,7 +66,7 @@ class AsyncFunctionStream:
     async def __aenter__(self) -> Self:
         if self._exchange is not None:
             raise TypeError("this stream has been opened already: call stream() again")
-        opened = await self._transport.stream(self._prepared, idle=True)
+        opened = await self._transport.stream(self._prepared)
         self._body = opened.data
         self.error = opened.error
         self.response = AeroDBResponse(None, opened.error, None, opened.meta)

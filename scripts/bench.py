@@ -2,6 +2,7 @@
 
     python scripts/bench.py client    importing, building, decoding, whole requests / raw httpx
     python scripts/bench.py http      the HTTP shim alone / raw httpx
+    python scripts/bench.py storage   uploads and downloads, time and memory / raw httpx
     python scripts/bench.py local     the local instance / psycopg, Starlette
     python scripts/bench.py realtime  an event / raw websockets, raw websocket-client
 
@@ -15,7 +16,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-PARTS = ("client", "http", "local", "realtime")
+PARTS = ("client", "http", "storage", "local", "realtime")
 
 
 def main() -> int:

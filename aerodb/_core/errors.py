@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from aerodb._core.error_body import Reading, clean_text, read_body, reason
-from aerodb._core.http import Retry, TransportError, find_header
+from aerodb._core.http import Retry, SourceError, TransportError, find_header
 from aerodb._core.redact import redact_json, redact_text, redact_url
 from aerodb._core.retry_after import retry_after_seconds
 from aerodb.types import AeroDBError
@@ -20,6 +20,10 @@ from aerodb.types import AeroDBError
 CODES: Mapping[str, str] = MappingProxyType(
     {
         "CLIENT_CLOSED": "The client was closed before or during the call.",
+        "FILE_ERROR": "A file of this machine cannot be read or written.",
+        "INTEGRITY_ERROR": "What arrived is not what the server says it sent; it was not kept.",
+        "NOT_SUPPORTED": "The server does not offer this; nothing was changed.",
+        "SOURCE_CHANGED": "What was being transferred changed meanwhile.",
         "DECODE_ERROR": "A row of the answer does not fit the row type; the message says which.",
         "HANDLER_FAILED": "A handler of realtime events raised; told to `on_error` only.",
         "INSECURE_URL": "The URL would send credentials unencrypted to another machine.",
@@ -166,6 +170,8 @@ def error_from_transport(failure: TransportError, exchange: Exchange) -> AeroDBE
 def _explain(
     failure: TransportError, cause: str, exchange: Exchange
 ) -> tuple[str, str, str | None]:
+    if isinstance(failure, SourceError):
+        return failure.code, cause, failure.hint
     where = _origin(redact_url(exchange.url))
     because = f": {cause}" if cause else ""
     match failure.kind:
@@ -191,7 +197,7 @@ def _explain(
         case "client_closed":
             hint = "make a new client, or close this one later"
             return "CLIENT_CLOSED", "the client is closed", hint
-        case "unsupported":
+        case "unsupported" | "source":
             return "INVALID_ARGUMENT", f"the request cannot be sent as it is{because}", None
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import Enum
-from typing import Any, Generic, Literal, NamedTuple, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from aerodb.types import AeroDBError, AeroDBResponse
 
@@ -33,18 +33,41 @@ class Origin(NamedTuple):
         return host if self.port == default else f"{host}:{self.port}"
 
 
-class OneShotBody:
-    """A body that is read while it is sent, and so can be sent only once.
+class Body(Protocol):
+    """A request body that is read while it is sent, so that it is never held as a whole.
 
-    `source` is what the caller gave: an iterator, an async iterable or a file. `begun` is set by
-    the shim when it asks for the first piece.
+    `length` is the number of its bytes, None if only reading it will tell (it is then sent
+    chunked). `chunks()` gives them from the beginning: an iterator in the blocking twin, an async
+    one in the other; it raises `SourceError` if they cannot be had. `handed` counts what it has
+    given out. A body that is not `replayable` can be read only once, and `begun` says that it was.
     """
 
-    __slots__ = ("begun", "source")
+    length: int | None
+    handed: int
+    replayable: bool
+    begun: bool
+
+    def chunks(self) -> Any: ...
+
+
+class OneShotBody:
+    """A body of unknown length that is read while it is sent, and so can be sent only once.
+
+    `source` is what the caller gave: an iterator, an async iterable or a file. `begun` is set by
+    the shim when it asks for the first piece; `handed` counts the bytes, as in `Body`.
+    """
+
+    __slots__ = ("begun", "handed", "length", "replayable", "source")
 
     def __init__(self, source: Any) -> None:
         self.source = source
+        self.length: int | None = None
+        self.handed = 0
+        self.replayable = False
         self.begun = False
+
+
+AnyBody = bytes | Body | OneShotBody | None
 
 
 class Request:
@@ -59,7 +82,7 @@ class Request:
         origin: Origin,
         target: str,
         headers: HeaderList,
-        body: bytes | OneShotBody | None,
+        body: AnyBody,
     ) -> None:
         self.method = method
         self.origin = origin
@@ -102,6 +125,7 @@ FailureKind = Literal[
     "encoding",  # a content coding we do not accept, or a broken one
     "client_closed",
     "unsupported",  # the request cannot be sent as it is
+    "source",  # the body could not be read: a `SourceError`
 ]
 
 
@@ -117,6 +141,18 @@ class TransportError(Exception):
         self.kind: FailureKind = kind
         self.message = message
         self.sent = sent
+
+
+class SourceError(TransportError):
+    """What was to be sent could not be read, or what came could not be kept. Says it all itself.
+
+    The server cannot have carried out anything: it never saw the end of the request.
+    """
+
+    def __init__(self, code: str, message: str, *, hint: str | None = None) -> None:
+        super().__init__("source", message, sent=False)
+        self.code = code
+        self.hint = hint
 
 
 class Retry(Enum):
@@ -138,18 +174,22 @@ class Call(Generic[T]):
     call has an `Idempotency-Key`, the same on all attempts: "given" is in `headers`, "made" is
     added by the loop, a new one each time the call is carried out. `identity` says who asks: the
     user of the session, whose 401 may be answered by a refresh, or whoever holds the key, whatever
-    the session is. `secrets` are texts in the body or headers that must show in no error.
-    `complete_error` gets the error that was read from a response, the response and all secrets, and
-    adds what only the feature can know.
+    the session is, or nobody: no credential is sent (wire-contract S4). `secrets` are texts in the
+    body or headers that must show in no error. `idle` makes it a transfer: no total time unless
+    `timeout` says one, but so many seconds at most without a byte moving (§1.7). `coded=False`
+    asks for the body as it is, without a content coding. `complete_error` gets the error that was
+    read from a response, the response and all secrets, and adds what only the feature can know.
     """
 
     __slots__ = (
         "answers",
         "body",
+        "coded",
         "complete_error",
         "decode",
         "headers",
         "identity",
+        "idle",
         "keyed",
         "method",
         "path",
@@ -165,15 +205,17 @@ class Call(Generic[T]):
         decode: Callable[[RawResponse], AeroDBResponse[T]],
         *,
         headers: tuple[tuple[str, str], ...] = (),
-        body: bytes | OneShotBody | None = None,
+        body: AnyBody = None,
         retry: Retry = Retry.UNSENT,
         timeout: float | None = None,
         answers: tuple[int, ...] = (),
         keyed: Literal["given", "made"] | None = None,
-        identity: Literal["session", "key"] = "session",
+        identity: Literal["session", "key", "nobody"] = "session",
         secrets: tuple[str, ...] = (),
         complete_error: Callable[[AeroDBError, RawResponse, Sequence[str]], AeroDBError]
         | None = None,
+        idle: float | None = None,
+        coded: bool = True,
     ) -> None:
         self.method = method
         self.path = path
@@ -187,6 +229,8 @@ class Call(Generic[T]):
         self.identity = identity
         self.secrets = secrets
         self.complete_error = complete_error
+        self.idle = idle
+        self.coded = coded
 
 
 Prepared = Call[T] | AeroDBResponse[T]

@@ -162,8 +162,11 @@ def _forbidden(call_retry: Retry, outcome: AeroDBError, sent: bool) -> Reason | 
 
 def _delay(attempt: int, retry_after: float | None, jitter: float) -> float:
     """Full jitter: after a common failure no two clients come back together (reliability T4)."""
-    if retry_after is not None:
-        return retry_after
+    return backoff(attempt, jitter) if retry_after is None else retry_after
+
+
+def backoff(attempt: int, jitter: float) -> float:
+    """Seconds to wait after the `attempt`-th failure in a row (from 1), by the draw `jitter`."""
     exponent = min(attempt - 1, 10)  # 2**10 is past the cap; larger powers only cost
     return float(jitter * min(MAX_BACKOFF_SECONDS, BASE_SECONDS * 2**exponent))
 

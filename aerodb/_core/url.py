@@ -232,6 +232,13 @@ def redirect_target(
     """
     if status not in _REDIRECTS or method not in {"GET", "HEAD"} or not location:
         return None
+    found = own_target(base, location)
+    return None if found == target else found
+
+
+def own_target(base: BaseUrl, location: str) -> str | None:
+    """Read a `Location`: the request target if it is on the same origin and under the same
+    prefix, else None (wire-contract S3)."""
     if any(ch <= " " or ch >= "\x7f" or ch == "\\" for ch in location):
         return None
     location = location.partition("#")[0]
@@ -249,5 +256,4 @@ def redirect_target(
     segments = path.lower().replace("%2e", ".").split("/")
     if "." in segments or ".." in segments or not f"{path}/".startswith(f"{base.prefix}/"):
         return None
-    found_target = f"{path}{mark}{query}"
-    return None if found_target == target else found_target
+    return f"{path}{mark}{query}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-from aerodb._core.http import HeaderList, OneShotBody, Origin, Request, TransportError
+from aerodb._core.http import HeaderList, Origin, Request, TransportError
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -25,10 +25,12 @@ def complete_headers(request: Request) -> HeaderList:
             break
     else:
         headers.append(_ACCEPT)
-    if isinstance(request.body, OneShotBody):
-        headers.append((b"Transfer-Encoding", b"chunked"))
-    elif request.body is not None:
+    if isinstance(request.body, bytes):
         headers.append((b"Content-Length", b"%d" % len(request.body)))
+    elif request.body is not None:
+        length = request.body.length
+        chunked = (b"Transfer-Encoding", b"chunked")
+        headers.append(chunked if length is None else (b"Content-Length", b"%d" % length))
     elif request.method in _WITH_BODY:
         headers.append((b"Content-Length", b"0"))
     return headers

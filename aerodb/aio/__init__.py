@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/__init__.py by scripts/generate.py [382280dc5f32]: do not edit
+# GENERATED from aerodb_async_src/__init__.py by scripts/generate.py [6fc47d8a8faa]: do not edit
 """Everything of one colour: the names are the same in both, the module path tells which it is."""
 
 from __future__ import annotations
@@ -23,6 +23,12 @@ from .database import AsyncQueryBuilder as AsyncQueryBuilder
 from .database import AsyncQueryBuilder as QueryBuilder
 from .database import AsyncRowStream as AsyncRowStream
 from .database import AsyncRowStream as RowStream
+from .storage import AsyncDownloadStream as AsyncDownloadStream
+from .storage import AsyncDownloadStream as DownloadStream
+from .storage import AsyncStorageBucket as AsyncStorageBucket
+from .storage import AsyncStorageBucket as StorageBucket
+from .storage import AsyncStorageClient as AsyncStorageClient
+from .storage import AsyncStorageClient as StorageClient
 
 if TYPE_CHECKING:
     from .functions import AsyncFunctionsClient as FunctionsClient
@@ -44,6 +50,7 @@ __all__ = [
     "AuthEvents",
     "AuthSubscription",
     "DatabaseClient",
+    "DownloadStream",
     "EventStream",
     "FunctionStream",
     "FunctionsClient",
@@ -52,6 +59,8 @@ __all__ = [
     "RealtimeClient",
     "ResponseMeta",
     "RowStream",
+    "StorageBucket",
+    "StorageClient",
 ]
 
 _WHEN_ASKED_FOR = {

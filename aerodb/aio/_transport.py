@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/_transport.py by scripts/generate.py [45fdd4b3df5f]: do not edit
+# GENERATED from aerodb_async_src/_transport.py by scripts/generate.py [34f048c555cc]: do not edit
 """The one loop over HTTP: authorise, gate, send, decode, retry.
 
 Every operation of every service is a `Call` carried out here. What to do next is decided by
@@ -7,7 +7,6 @@ Every operation of every service is a `Call` carried out here. What to do next i
 
 from __future__ import annotations
 
-import math
 from typing import Any, TypeVar
 
 from aerodb._core.answer import answered, failed, placed
@@ -18,7 +17,6 @@ from aerodb._core.http import (
     AnyCall,
     Call,
     HeaderList,
-    OneShotBody,
     Prepared,
     RawResponse,
     Request,
@@ -34,7 +32,7 @@ from aerodb._core.retry import (
     decide,
     effective_retry,
 )
-from aerodb._core.session import Grant, session_gone, worth_renewing
+from aerodb._core.session import session_gone, worth_renewing
 from aerodb._core.url import BaseUrl, redirect_target, url_problem
 from aerodb._io.on_asyncio import (
     ByteStream,
@@ -47,6 +45,7 @@ from aerodb._io.on_asyncio import (
 )
 from aerodb.types import AeroDBError, AeroDBResponse, ResponseMeta
 
+from ._flight import Flight
 from ._session import AsyncSessionKeeper
 
 T = TypeVar("T")
@@ -56,66 +55,6 @@ MAX_ERROR_BYTES = 64 * 1024
 Outcome = RawResponse | ByteStream | TransportError
 _NOT_REPEATABLE = GiveUp("not_repeatable")
 _HANDSHAKE: AnyCall = Call("GET", "/realtime", lambda answer: AeroDBResponse())
-
-
-class _Flight:
-    """One call on its way: what must stay the same, and be counted, over its attempts."""
-
-    __slots__ = (
-        "attempts",
-        "call",
-        "deadline",
-        "doubtful",
-        "ended",
-        "grant",
-        "idle",
-        "key",
-        "replayed",
-        "request_id",
-        "retry",
-        "started",
-        "timeout",
-    )
-
-    def __init__(self, call: AnyCall, timeout: float, *, idle: bool = False) -> None:
-        self.call = call
-        self.idle = idle
-        self.timeout = timeout if call.timeout is None else call.timeout
-        self.request_id = new_id()
-        self.started = monotonic()
-        self.deadline = self.started + self.timeout
-        self.attempts = 0
-        self.doubtful = False
-        self.retry = call.retry
-        self.grant: Grant | None = None
-        self.replayed = False
-        self.ended: AeroDBError | None = None
-        self.key = new_id().encode("ascii") if call.keyed == "made" else None
-
-    def exchange(
-        self, base: BaseUrl, headers: ClientHeaders, session: AsyncSessionKeeper
-    ) -> Exchange:
-        """What an error says of the call; made when there is one."""
-        return Exchange(
-            self.call.method,
-            base.url(self.call.path),
-            self.retry,
-            self.request_id,
-            self.attempts,
-            self.timeout,
-            self.doubtful,
-            (*headers.secrets(self.token), *self.call.secrets, *session.secrets()),
-        )
-
-    @property
-    def spent(self) -> bool:
-        """Whether there is nothing left to send: the body was read, and can be read only once."""
-        return isinstance(self.call.body, OneShotBody) and self.call.body.begun
-
-    @property
-    def token(self) -> str | None:
-        """The session's token that the next attempt carries."""
-        return None if self.grant is None else self.grant.token
 
 
 class AsyncTransport:
@@ -193,23 +132,18 @@ class AsyncTransport:
         """Carry out a call; an answer that needs none comes back as it is."""
         if isinstance(prepared, AeroDBResponse):
             return prepared
-        flight = _Flight(prepared, self._options.timeout)
+        flight = Flight(prepared, self._options.timeout)
         final = await self._fly(flight, stream=False)
         if isinstance(final, RawResponse):
             return self._answered(prepared.decode(final), flight, final)
         assert isinstance(final, AeroDBResponse)
         return final
 
-    async def stream(
-        self, prepared: Prepared[Any], *, idle: bool = False
-    ) -> AeroDBResponse[ByteStream]:
-        """Carry out a call up to the response's head; the caller reads and closes the body.
-
-        With `idle`, the call's timeout is for each wait, and the stream may last for ever.
-        """
+    async def stream(self, prepared: Prepared[Any]) -> AeroDBResponse[ByteStream]:
+        """Carry out a call up to the response's head; the caller reads and closes the body."""
         if isinstance(prepared, AeroDBResponse):
             return prepared
-        flight = _Flight(prepared, self._options.timeout, idle=idle)
+        flight = Flight(prepared, self._options.timeout)
         final = await self._fly(flight, stream=True)
         if isinstance(final, ByteStream):
             return self._answered(AeroDBResponse(final), flight, final)
@@ -217,7 +151,7 @@ class AsyncTransport:
         return final
 
     def _answered(
-        self, decoded: AeroDBResponse[T], flight: _Flight, answer: RawResponse | ByteStream
+        self, decoded: AeroDBResponse[T], flight: Flight, answer: RawResponse | ByteStream
     ) -> AeroDBResponse[T]:
         if decoded.error is not None:
             exchange = flight.exchange(self._base, self._headers, self.session)
@@ -250,7 +184,7 @@ class AsyncTransport:
         )
 
     async def _fly(
-        self, flight: _Flight, *, stream: bool
+        self, flight: Flight, *, stream: bool
     ) -> RawResponse | ByteStream | AeroDBResponse[Any]:
         """Attempt until there is an answer, or nothing more may be tried."""
         refusal = self._refusal(flight.call)
@@ -267,6 +201,8 @@ class AsyncTransport:
                 return outcome
             assert not isinstance(outcome, ByteStream)  # a stream that is no answer was read
             error = self._read_failure(flight, outcome)
+            if flight.spent:
+                return self._given_up(error, outcome, flight)
             if isinstance(outcome, RawResponse) and self._asks_renewal(flight, outcome, error):
                 if await self._renew(flight) and not flight.spent:
                     continue
@@ -277,19 +213,25 @@ class AsyncTransport:
                 flight.retry = effective_retry(flight.retry, keyed=True)
                 verdict = self._verdict(flight, error, outcome)
             if not isinstance(verdict, Wait):
-                heads = () if isinstance(outcome, TransportError) else outcome.raw_headers
-                return failed(error, heads, monotonic() - flight.started)
+                return self._given_up(error, outcome, flight)
             flight.doubtful = flight.doubtful or error.maybe_applied
             await pause(verdict.seconds)
 
-    async def _authorise(self, flight: _Flight) -> AeroDBError | None:
+    def _given_up(
+        self, error: AeroDBError, outcome: RawResponse | TransportError, flight: Flight
+    ) -> AeroDBResponse[Any]:
+        heads = () if isinstance(outcome, TransportError) else outcome.raw_headers
+        return failed(error, heads, monotonic() - flight.started)
+
+    async def _authorise(self, flight: Flight) -> AeroDBError | None:
         """Get what the next attempt sends along; why it must not be made, if so."""
         if flight.call.identity != "session":
             return None
         if flight.replayed and flight.grant is not None:
             same = self.session.generation == flight.grant.generation
             return None if same else session_gone()
-        granted = await self.session.grant(self, flight.deadline)
+        end = min(flight.deadline, monotonic() + flight.patience)
+        granted = await self.session.grant(self, end)
         if isinstance(granted, AeroDBError):
             return granted
         if flight.grant is not None and flight.grant.generation != granted.generation:
@@ -297,16 +239,17 @@ class AsyncTransport:
         flight.grant = granted
         return None
 
-    def _asks_renewal(self, flight: _Flight, answer: RawResponse, error: AeroDBError) -> bool:
+    def _asks_renewal(self, flight: Flight, answer: RawResponse, error: AeroDBError) -> bool:
         """Whether this 401 is to be answered by a newer token (wire-contract §2.5)."""
         if flight.replayed or flight.token is None:
             return False
         return worth_renewing(flight.call.path, answer.status, answer.raw_headers, error.code)
 
-    async def _renew(self, flight: _Flight) -> bool:
+    async def _renew(self, flight: Flight) -> bool:
         """Get a newer token for the one replay; False if there is none to be had."""
         assert flight.grant is not None
-        granted = await self.session.granted_again(self, flight.deadline, flight.grant)
+        end = min(flight.deadline, monotonic() + flight.patience)
+        granted = await self.session.granted_again(self, end, flight.grant)
         flight.replayed = True
         if isinstance(granted, AeroDBError):
             flight.ended = placed(
@@ -317,16 +260,14 @@ class AsyncTransport:
             return True
         return False
 
-    def _ended(self, problem: AeroDBError, flight: _Flight) -> AeroDBResponse[Any]:
+    def _ended(self, problem: AeroDBError, flight: Flight) -> AeroDBResponse[Any]:
         """The answer of a call that may not go out, or not again."""
         error = placed(problem, flight.exchange(self._base, self._headers, self.session))
         return failed(error, (), monotonic() - flight.started)
 
     def _verdict(
-        self, flight: _Flight, error: AeroDBError, outcome: RawResponse | TransportError
+        self, flight: Flight, error: AeroDBError, outcome: RawResponse | TransportError
     ) -> Wait | GiveUp:
-        if flight.spent:
-            return _NOT_REPEATABLE
         retry, sent = flight.retry, True
         if isinstance(outcome, TransportError):
             sent = outcome.sent
@@ -343,7 +284,7 @@ class AsyncTransport:
             retries=self._options.retries,
         )
 
-    async def _key_protects(self, flight: _Flight) -> bool:
+    async def _key_protects(self, flight: Flight) -> bool:
         """Whether the call may be repeated although it may have been carried out (§1.8).
 
         What the server says of itself is asked only now, and once: most calls never get here.
@@ -362,7 +303,7 @@ class AsyncTransport:
         if status is not None and self._options.idempotency_keys is None:
             self._keys_honoured = status.supports(IDEMPOTENCY_KEYS)
 
-    async def _attempt(self, flight: _Flight, *, stream: bool) -> Outcome:
+    async def _attempt(self, flight: Flight, *, stream: bool) -> Outcome:
         """Send once, following what may be followed (wire-contract S2)."""
         call, target = flight.call, self._base.target(flight.call.path)
         hops = 0
@@ -378,13 +319,18 @@ class AsyncTransport:
             target = further
             hops += 1
 
-    def _request(self, flight: _Flight, target: str) -> Request:
+    def _request(self, flight: Flight, target: str) -> Request:
         """The request. Headers are named in no frame that waits: tools that show the local
         variables of a traceback would show the key (reliability S1)."""
         call = flight.call
         headers = self._headers.for_call(
-            call, access_token=flight.token, request_id=flight.request_id
+            call,
+            access_token=flight.token,
+            request_id=flight.request_id,
+            credentials=call.identity != "nobody",
         )
+        if not call.coded:
+            headers.append((b"Accept-Encoding", b"identity"))
         if flight.key is not None:
             headers.append((b"Idempotency-Key", flight.key))
         return Request(call.method, self._base.origin, target, headers, call.body)
@@ -398,15 +344,11 @@ class AsyncTransport:
         return redirect_target(self._base, call.method, outcome.status, target, location)
 
     async def _send(
-        self, request: Request, flight: _Flight, *, stream: bool
+        self, request: Request, flight: Flight, *, stream: bool
     ) -> RawResponse | ByteStream:
         if not stream:
-            return await self._http.send(request, flight.deadline)
-        if flight.idle:
-            idle = None if flight.timeout == math.inf else flight.timeout
-            answer = await self._http.stream(request, None, idle)
-        else:
-            answer = await self._http.stream(request, flight.deadline, None)
+            return await self._http.send(request, flight.end, flight.call.idle)
+        answer = await self._http.stream(request, flight.end, flight.call.idle)
         if 200 <= answer.status < 300:
             return answer
         return await self._collect(answer)
@@ -426,7 +368,7 @@ class AsyncTransport:
     def _is_answer(self, call: AnyCall, response: RawResponse | ByteStream) -> bool:
         return 200 <= response.status < 300 or response.status in call.answers
 
-    def _read_failure(self, flight: _Flight, outcome: RawResponse | TransportError) -> AeroDBError:
+    def _read_failure(self, flight: Flight, outcome: RawResponse | TransportError) -> AeroDBError:
         exchange = flight.exchange(self._base, self._headers, self.session)
         if isinstance(outcome, TransportError):
             return error_from_transport(outcome, exchange)

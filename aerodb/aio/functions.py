@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/functions.py by scripts/generate.py [aa6ac58d9874]: do not edit
+# GENERATED from aerodb_async_src/functions.py by scripts/generate.py [a43bcc1ffe40]: do not edit
 """Calling functions that run on the server: whole answers, and answers piece by piece."""
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class AsyncFunctionStream:
     async def __aenter__(self) -> Self:
         if self._exchange is not None:
             raise TypeError("this stream has been opened already: call stream() again")
-        opened = await self._transport.stream(self._prepared, idle=True)
+        opened = await self._transport.stream(self._prepared)
         self._body = opened.data
         self.error = opened.error
         self.response = AeroDBResponse(None, opened.error, None, opened.meta)

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/__init__.py by scripts/generate.py [33a7a7a0454e]: do not edit
+# GENERATED from aerodb_async_src/__init__.py by scripts/generate.py [f6f405ef978f]: do not edit
 """Everything of one colour: the names are the same in both, the module path tells which it is."""
 
 from __future__ import annotations
@@ -23,6 +23,12 @@ from .database import QueryBuilder as QueryBuilder
 from .database import QueryBuilder as QueryBuilder
 from .database import RowStream as RowStream
 from .database import RowStream as RowStream
+from .storage import DownloadStream as DownloadStream
+from .storage import DownloadStream as DownloadStream
+from .storage import StorageBucket as StorageBucket
+from .storage import StorageBucket as StorageBucket
+from .storage import StorageClient as StorageClient
+from .storage import StorageClient as StorageClient
 
 if TYPE_CHECKING:
     from .functions import FunctionsClient as FunctionsClient
@@ -44,6 +50,7 @@ __all__ = [
     "AuthEvents",
     "AuthSubscription",
     "DatabaseClient",
+    "DownloadStream",
     "EventStream",
     "FunctionStream",
     "FunctionsClient",
@@ -52,6 +59,8 @@ __all__ = [
     "RealtimeClient",
     "ResponseMeta",
     "RowStream",
+    "StorageBucket",
+    "StorageClient",
 ]
 
 _WHEN_ASKED_FOR = {

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/client.py by scripts/generate.py [22ab334481a9]: do not edit
+# GENERATED from aerodb_async_src/client.py by scripts/generate.py [bbc2bfc4956b]: do not edit
 """The client: composes the services over one transport, opens and closes it."""
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .auth import AuthClient
     from .functions import FunctionsClient
     from .realtime import RealtimeChannel, RealtimeClient
+    from .storage import StorageClient
 
 
 class AeroDBClient(ContextGuard, QuerySource):
@@ -105,6 +106,13 @@ class AeroDBClient(ContextGuard, QuerySource):
         from .functions import FunctionsClient  # when first asked for
 
         return FunctionsClient(self._transport)
+
+    @property
+    def storage(self) -> StorageClient:
+        """Buckets, and the files in them."""
+        from .storage import StorageClient  # when first asked for
+
+        return StorageClient(self._transport)
 
     def as_user(self, access_token: str, refresh_token: str | None = None) -> Self:
         """A client that acts as this user, over the same connections.

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/functions.py by scripts/generate.py [5d9932c3e33e]: do not edit
+# GENERATED from aerodb_async_src/functions.py by scripts/generate.py [aaad3eb7f230]: do not edit
 """Calling functions that run on the server: whole answers, and answers piece by piece."""
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class FunctionStream:
     def __enter__(self) -> Self:
         if self._exchange is not None:
             raise TypeError("this stream has been opened already: call stream() again")
-        opened = self._transport.stream(self._prepared, idle=True)
+        opened = self._transport.stream(self._prepared)
         self._body = opened.data
         self.error = opened.error
         self.response = AeroDBResponse(None, opened.error, None, opened.meta)

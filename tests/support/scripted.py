@@ -3,6 +3,7 @@
 A test gives each path a list of answers, and each answer is a list of steps: the first request
 for the path gets the first answer, and so on; the last one is repeated. Requests for other paths
 are echoed. What arrived is kept: every request with its bytes and the number of its connection.
+With `early` set, every request gets that answer before its body has come.
 
 It runs on threads of its own, so tests of both colours use it in the same way.
 """
@@ -167,6 +168,7 @@ class ScriptedServer:
         self.seen: list[Seen] = []
         self.connections = 0
         self.most_at_once = 0
+        self.early: Steps | None = None
         self._tls = tls
         self._idle = idle_seconds
         self._answers: dict[str, deque[Steps]] = {}
@@ -256,6 +258,9 @@ class ScriptedServer:
         buffer = b""
         while True:
             sock.settimeout(self._idle)
+            if self.early is not None:
+                _answer_early(sock, number, self.early)
+                return
             buffer, seen = _read_request(sock, buffer, number)
             if seen is None:
                 return
@@ -270,6 +275,16 @@ class ScriptedServer:
             if not answers:
                 return [echo]
             return answers.popleft() if len(answers) > 1 else answers[0]
+
+
+def _answer_early(sock: socket.socket, number: int, steps: Steps) -> None:
+    """Answer at the first bytes of a request, then read on for as long as something comes."""
+    seen = Seen(number, sock.recv(65536), b"")
+    for step in steps:
+        step(sock, seen)
+    sock.settimeout(5)
+    while sock.recv(65536):
+        pass
 
 
 def _read_request(sock: socket.socket, buffer: bytes, number: int) -> tuple[bytes, Seen | None]:

@@ -85,8 +85,8 @@ def blocking() -> None:
         assert_type(client.functions.invoke("f").unwrap(), Any)
         assert_type(client.functions.list().unwrap(), list[FunctionInfo])
         with client.functions.stream("f") as stream:
-            for event in stream.iter_events():
-                assert_type(event, ServerSentEvent)
+            for sent in stream.iter_events():
+                assert_type(sent, ServerSentEvent)
             assert_type(stream, aerodb.sync.FunctionStream)
 
         channel = client.channel("posts", presence_key="me")
@@ -124,8 +124,8 @@ async def awaiting() -> None:
         assert_type((await client.health()).unwrap(), HealthStatus)
         assert_type((await client.functions.invoke("f", returns=User)).unwrap(), User)
         async with client.functions.stream("f") as stream:
-            async for event in stream.iter_events():
-                assert_type(event, ServerSentEvent)
+            async for sent in stream.iter_events():
+                assert_type(sent, ServerSentEvent)
             assert_type(stream, aerodb.aio.FunctionStream)
         channel = client.channel("posts")
         subscribed = await channel.on("INSERT", print).subscribe()

@@ -56,17 +56,23 @@ def invoke_call(
     boundary: str = "",
     endless: bool = False,
 ) -> Prepared[Any]:
-    """The call, or the answer to arguments that cannot be meant so. `endless` allows a timeout of
-    infinity."""
+    """The call, or the answer to arguments that cannot be meant so. `endless` makes the timeout
+    one of each wait, and allows infinity."""
     try:
-        timeout = math.inf if endless and given.timeout == math.inf else _timeout(given.timeout)
-        return _invoke_call(given, response_type, convert, boundary, timeout)
+        limit = math.inf if endless and given.timeout == math.inf else _timeout(given.timeout)
+        idle = limit if endless and limit < math.inf else None
+        timeout = math.inf if endless else limit
+        return _invoke_call(given, response_type, convert, boundary, (timeout, idle))
     except BadValue as problem:
         return AeroDBResponse(error=client_error(problem.code, problem.message, hint=problem.hint))
 
 
 def _invoke_call(
-    given: Invocation, response_type: Any, convert: Convert, boundary: str, timeout: float
+    given: Invocation,
+    response_type: Any,
+    convert: Convert,
+    boundary: str,
+    limits: tuple[float, float | None],
 ) -> Call[Any]:
     method = _method(given)
     if not isinstance(response_type, str) or response_type not in RESPONSE_TYPES:
@@ -88,7 +94,8 @@ def _invoke_call(
         headers=headers,
         body=body,
         retry=Retry.SAFE if method in _SAFE else Retry.PLATFORM,
-        timeout=timeout,
+        timeout=limits[0],
+        idle=limits[1],
         secrets=tuple(_secrets(headers)),
         complete_error=function_error,
     )

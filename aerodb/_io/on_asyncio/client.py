@@ -50,12 +50,16 @@ class HttpClient:
         self._running_loop: Callable[[], AbstractEventLoop] | None = None
         forks.watch(self)
 
-    async def send(self, request: Request, deadline: float) -> RawResponse:
+    async def send(
+        self, request: Request, deadline: float | None, idle_timeout: float | None = None
+    ) -> RawResponse:
         """Send a request and read its response, all before `deadline` on `monotonic()`.
+
+        `idle_timeout` ends it when no byte has moved for so long, either way.
 
         Raises `TransportError`, and what may strike anywhere (CancelledError), nothing else.
         """
-        return await self._ready().send(request, deadline)
+        return await self._ready().send(request, deadline, idle_timeout)
 
     async def stream(
         self, request: Request, deadline: float | None, idle_timeout: float | None

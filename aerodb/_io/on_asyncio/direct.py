@@ -10,7 +10,7 @@ import httpcore
 
 from aerodb._core.http import Origin, Request, TransportError
 from aerodb._core.http_settings import HttpSettings
-from aerodb._io.exchange import core_origin, core_request, explain, is_reusable
+from aerodb._io.exchange import LongBody, core_origin, core_request, explain, is_reusable, long_body
 from aerodb._io.failures import client_closed
 from aerodb._io.on_asyncio.dial import dial
 from aerodb._io.on_asyncio.progress import Progress
@@ -60,7 +60,10 @@ class DirectAnswer:
         self._connection: Connection | None = connection
         self._pool = pool
         self._response = response
-        self.chunks: AsyncGenerator[bytes, None] = response.stream.__aiter__()
+        body = long_body(connection.http)
+        self.chunks: AsyncGenerator[bytes, None] = (
+            response.stream.__aiter__() if body is None else _past_h11(body, connection.wire)
+        )
 
     async def finish(self) -> None:
         """The body has been read to its end: give the connection back."""
@@ -79,6 +82,14 @@ class DirectAnswer:
         """What went wrong while reading the body."""
         gone = self._connection is None or self._connection.wire.peer_gone
         return explain(error, sent=True, peer_gone=gone)
+
+
+async def _past_h11(body: LongBody, wire: Wire) -> AsyncGenerator[bytes, None]:
+    for data in body.buffered():
+        yield data
+    while body.left:
+        yield body.take(await wire.read(0))
+    body.finish()
 
 
 class DirectPool:

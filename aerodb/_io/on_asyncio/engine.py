@@ -20,7 +20,7 @@ from aerodb._io.heads import has_body, refuse_upgrade
 from aerodb._io.on_asyncio.direct import DirectPool
 from aerodb._io.on_asyncio.gate import Gate
 from aerodb._io.on_asyncio.lifetime import start
-from aerodb._io.on_asyncio.progress import Progress
+from aerodb._io.on_asyncio.progress import Limits, Progress
 from aerodb._io.on_asyncio.stream import ByteStream
 from aerodb._io.proxies import proxy_for
 
@@ -48,19 +48,17 @@ class Engine:
         self._end = _close_with_the_loop(self._direct, self._proxied)
         start(self._end)
 
-    async def send(self, request: Request, deadline: float) -> RawResponse:
+    async def send(
+        self, request: Request, deadline: float | None, idle_timeout: float | None = None
+    ) -> RawResponse:
         """One exchange, body and all."""
-        progress = Progress()
-        timer = asyncio.timeout(_left(deadline))
-        try:
-            async with timer:
-                return await self._send(request, deadline, progress)
-        except TimeoutError:
-            if not timer.expired():
-                raise
-            raise timed_out(progress.stage, sent=progress.sent) from None
+        progress = Progress(request)
+        async with Limits(progress, _left(deadline), idle_timeout):
+            return await self._send(request, deadline, progress)
 
-    async def _send(self, request: Request, deadline: float, progress: Progress) -> RawResponse:
+    async def _send(
+        self, request: Request, deadline: float | None, progress: Progress
+    ) -> RawResponse:
         gate = self.gate
         if not gate.try_enter():
             await gate.enter()
@@ -83,17 +81,9 @@ class Engine:
         self, request: Request, deadline: float | None, idle_timeout: float | None
     ) -> ByteStream:
         """One exchange whose body the caller reads."""
-        progress = Progress()
-        limits = [_left(deadline)] if deadline is not None else []
-        limits += [idle_timeout] if idle_timeout is not None else []
-        timer = asyncio.timeout(min(limits, default=None))
-        try:
-            async with timer:
-                return await self._stream(request, deadline, idle_timeout, progress)
-        except TimeoutError:
-            if not timer.expired():
-                raise
-            raise timed_out(progress.stage, sent=progress.sent) from None
+        progress = Progress(request)
+        async with Limits(progress, _left(deadline), idle_timeout):
+            return await self._stream(request, deadline, idle_timeout, progress)
 
     async def _stream(
         self,
@@ -172,7 +162,9 @@ class Engine:
         forks.graveyard.append((self, self._direct.abandon()))
 
 
-def _left(deadline: float) -> float:
+def _left(deadline: float | None) -> float | None:
+    if deadline is None:
+        return None
     left = deadline - monotonic()
     if left <= 0:
         raise timed_out("queue", sent=False)

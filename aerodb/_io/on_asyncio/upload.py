@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
-from aerodb._core.http import OneShotBody
+from aerodb._core.http import AnyBody, OneShotBody
 from aerodb._io.on_asyncio.aside import apart
 from aerodb._io.pieces import ENOUGH, PIECE, checked
 
 _END = object()
 
 
-def content_of(body: bytes | OneShotBody | None) -> Any:
+def content_of(body: AnyBody) -> Any:
     """The body in the form that httpcore and httpx take."""
-    return Upload(body) if isinstance(body, OneShotBody) else body
+    if isinstance(body, OneShotBody):
+        return Upload(body)
+    return body if body is None or isinstance(body, bytes) else body.chunks()
 
 
 class Upload:
@@ -34,6 +36,7 @@ class Upload:
         async for piece in _read(self._body.source):
             held.append(checked(piece))
             size += len(held[-1])
+            self._body.handed += len(held[-1])
             if size >= ENOUGH:
                 yield b"".join(held)
                 held, size = [], 0

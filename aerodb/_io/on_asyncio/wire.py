@@ -11,6 +11,8 @@ import asyncio
 import socket
 from typing import Any
 
+import httpcore
+
 from aerodb._io.failures import broken
 
 _HOLD = 64 * 1024
@@ -22,6 +24,7 @@ class Wire(asyncio.Protocol):
     """One connected socket.
 
     Small writes are held until the first read, so that head and body leave in one packet.
+    `moved` counts the bytes that have gone to the peer or come from it.
     `sent` is True from the moment when a byte of the current request may have left. `ended` says
     that the connection is of no more use, `peer_gone` that this was not our doing.
     """
@@ -36,6 +39,7 @@ class Wire(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._inbox: list[bytes] = []
         self._inbox_size = 0
+        self._counted = 0
         self._outbox: list[bytes] = []
         self._reader: asyncio.Future[None] | None = None
         self._writer: asyncio.Future[None] | None = None
@@ -54,6 +58,7 @@ class Wire(asyncio.Protocol):
         """Part of asyncio's interface."""
         self._inbox.append(data)
         self._inbox_size += len(data)
+        self._counted += len(data)
         if self._inbox_size > _ENOUGH and self._reading and self._transport is not None:
             self._reading = False
             self._transport.pause_reading()
@@ -114,9 +119,15 @@ class Wire(asyncio.Protocol):
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Take bytes to send; at the latest, the next read sends them."""
         if buffer:
+            if self.sent and self._is_answered():
+                raise httpcore.WriteError  # no use in sending the rest; httpcore reads the answer
             self._outbox.append(buffer)
             if len(buffer) > _HOLD:
                 await self._flush()
+
+    def _is_answered(self) -> bool:
+        """Whether the peer has had enough before it got all (413, 401), or is gone."""
+        return self.ended or (bool(self._inbox) and not self._inbox[-1].startswith(b"HTTP/1.1 1"))
 
     async def _flush(self) -> None:
         """Send. A peer that stops reading may have answered already (413): so only the read
@@ -147,6 +158,7 @@ class Wire(asyncio.Protocol):
             return
         first = not self.sent
         self.sent = True
+        self._counted += len(data)
         transport.write(data)
         # A plain socket that refuses its first bytes closes the transport at once.
         if first and not self._secure and transport.is_closing():
@@ -175,6 +187,12 @@ class Wire(asyncio.Protocol):
     def begin(self) -> None:
         """Start a request."""
         self.sent = False
+
+    @property
+    def moved(self) -> int:
+        """How many bytes have passed the socket, either way; those that wait in here have not."""
+        waiting = 0 if self._transport is None else self._transport.get_write_buffer_size()
+        return self._counted - waiting
 
     def is_quiet(self) -> bool:
         """Whether an idle connection can be used: the peer is there and has said nothing."""

@@ -42,12 +42,16 @@ class HttpClient:
         check_extras(settings)
         forks.watch(self)
 
-    def send(self, request: Request, deadline: float) -> RawResponse:
+    def send(
+        self, request: Request, deadline: float | None, idle_timeout: float | None = None
+    ) -> RawResponse:
         """Send a request and read its response, all before `deadline` on `monotonic()`.
+
+        `idle_timeout` ends it when no byte has moved for so long, either way.
 
         Raises `TransportError`, and what may strike anywhere (KeyboardInterrupt), nothing else.
         """
-        return self._ready().send(request, deadline)
+        return self._ready().send(request, deadline, idle_timeout)
 
     def stream(
         self, request: Request, deadline: float | None, idle_timeout: float | None

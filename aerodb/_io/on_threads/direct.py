@@ -11,7 +11,7 @@ import httpcore
 
 from aerodb._core.http import Origin, Request, TransportError
 from aerodb._core.http_settings import HttpSettings
-from aerodb._io.exchange import core_origin, core_request, explain, is_reusable
+from aerodb._io.exchange import LongBody, core_origin, core_request, explain, is_reusable, long_body
 from aerodb._io.failures import client_closed
 from aerodb._io.on_threads.dial import dial
 from aerodb._io.on_threads.upload import content_of
@@ -43,7 +43,10 @@ class DirectAnswer:
         self._connection: Connection | None = connection
         self._pool = pool
         self._response = response
-        self.chunks: Iterator[bytes] = iter(response.stream)
+        body = long_body(connection.http)
+        self.chunks: Iterator[bytes] = (
+            iter(response.stream) if body is None else _past_h11(body, connection.wire)
+        )
 
     @property
     def sent(self) -> bool:
@@ -67,6 +70,13 @@ class DirectAnswer:
         """What went wrong while reading the body."""
         gone = self._connection is None or self._connection.wire.peer_gone
         return explain(error, sent=True, peer_gone=gone)
+
+
+def _past_h11(body: LongBody, wire: Wire) -> Iterator[bytes]:
+    yield from body.buffered()
+    while body.left:
+        yield body.take(wire.read(0))
+    body.finish()
 
 
 class DirectPool:

@@ -41,13 +41,15 @@ class Engine:
 
             self._user = UserRoute(settings, client, library)
 
-    def send(self, request: Request, deadline: float) -> RawResponse:
+    def send(
+        self, request: Request, deadline: float | None, idle_timeout: float | None = None
+    ) -> RawResponse:
         """One exchange, body and all."""
         permit = self._gate.permit()
         answer: Answer = None
         try:
-            self._gate.enter(permit, deadline)
-            answer = self._route(request.origin).open(request, deadline, None)
+            self._gate.enter(permit, earliest(deadline, idle_timeout))
+            answer = self._route(request.origin).open(request, deadline, idle_timeout)
             refuse_upgrade(answer.status)
             limit = self._settings.max_response_bytes
             body = Collector(answer.raw_headers, limit, has_body(request, answer.status))

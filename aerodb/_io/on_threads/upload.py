@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from aerodb._core.http import OneShotBody, TransportError
+from aerodb._core.http import AnyBody, OneShotBody, TransportError
 from aerodb._io.pieces import ENOUGH, PIECE, checked
 
 
-def content_of(body: bytes | OneShotBody | None) -> Any:
+def content_of(body: AnyBody) -> Any:
     """The body in the form that httpcore and httpx take."""
-    return Upload(body) if isinstance(body, OneShotBody) else body
+    if isinstance(body, OneShotBody):
+        return Upload(body)
+    return body if body is None or isinstance(body, bytes) else body.chunks()
 
 
 class Upload:
@@ -33,6 +35,7 @@ class Upload:
         for piece in _read(self._body.source):
             held.append(checked(piece))
             size += len(held[-1])
+            self._body.handed += len(held[-1])
             if size >= ENOUGH:
                 yield b"".join(held)
                 held, size = [], 0

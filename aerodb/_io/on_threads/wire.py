@@ -9,6 +9,8 @@ import ssl
 from time import monotonic
 from typing import Any
 
+import httpcore
+
 from aerodb._io.failures import broken, timed_out
 
 _READ = 256 * 1024
@@ -70,9 +72,25 @@ class Wire:
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Take bytes to send; at the latest, the next read sends them."""
         if buffer:
+            if self.sent and self._is_answered():
+                raise httpcore.WriteError  # no use in sending the rest; httpcore reads the answer
             self._outbox.append(buffer)
             if len(buffer) > _HOLD:
                 self._flush()
+
+    def _is_answered(self) -> bool:
+        """Whether the peer has had enough before it got all (413, 401), or is gone.
+
+        Over TLS, bytes that lie ready may be the protocol's own: there, only the end is seen.
+        """
+        if self.ended:
+            return True
+        if isinstance(self.sock, ssl.SSLSocket) or not self._poll():
+            return False
+        try:
+            return not self.sock.recv(10, socket.MSG_PEEK).startswith(b"HTTP/1.1 1")
+        except OSError:
+            return True
 
     def _flush(self) -> None:
         """Send. A peer that stops reading may have answered already (413): so only the read

@@ -1,0 +1,72 @@
+"""Reading what is uploaded, without holding up the event loop."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from os import PathLike
+from typing import Any, BinaryIO
+
+from aerodb._io.sources import (
+    SMALL_BLOCK,
+    FileSource,
+    IteratorSource,
+    MemorySource,
+    Source,
+    checked_piece,
+    is_async,
+    open_blocking,
+    pieces_of,
+)
+
+__all__ = ["FileInput", "open_source", "read_block"]
+
+FileInput = (
+    bytes
+    | bytearray
+    | memoryview
+    | PathLike[str]
+    | BinaryIO
+    | Iterable[bytes]
+    | AsyncIterable[bytes]
+)
+"""What can be uploaded."""
+
+
+class _AsyncSource(IteratorSource):
+    """An async iterator of bytes. Read once."""
+
+    def __init__(self, pieces: AsyncIterator[Any]) -> None:
+        super().__init__(iter(()))
+        self._waited_for = pieces
+
+    async def pull(self, size: int) -> bytes:
+        found: list[bytes] = []
+        have = 0
+        async for piece in self._waited_for:
+            found.append(checked_piece(piece))
+            have += len(found[-1])
+            if have >= size:
+                break
+        return found[0] if len(found) == 1 else b"".join(found)
+
+
+async def open_source(file: Any) -> Source:
+    """Make a source of whatever an upload may be given. Raises SourceError."""
+    import asyncio
+
+    if is_async(file) and not hasattr(file, "read"):
+        return _AsyncSource(pieces_of(file))
+    return await asyncio.to_thread(open_blocking, file)
+
+
+async def read_block(source: Source, size: int) -> bytes | memoryview:
+    """The next bytes, about so many; none after the last."""
+    import asyncio
+
+    if isinstance(source, MemorySource):
+        return source.read(size)
+    if isinstance(source, _AsyncSource):
+        return await source.pull(min(size, SMALL_BLOCK))
+    if isinstance(source, FileSource) and (block := source.read_now(size)) is not None:
+        return block
+    return await asyncio.to_thread(source.read, size)

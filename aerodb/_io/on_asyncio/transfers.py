@@ -1,0 +1,34 @@
+"""The async side of transfers: files, iterators, several at once. Loaded with storage."""
+
+from __future__ import annotations
+
+from aerodb._io.files import (
+    drop_state,
+    open_target,
+    place_below,
+    read_state,
+    write_state,
+)
+from aerodb._io.media_types import media_type
+from aerodb._io.on_asyncio.sources import FileInput, open_source, read_block
+from aerodb._io.on_asyncio.together import together
+from aerodb._io.progress_bars import progress_bar
+from aerodb._io.sources import BLOCK, Source, changed, sha256_of
+
+__all__ = [
+    "BLOCK",
+    "FileInput",
+    "Source",
+    "changed",
+    "drop_state",
+    "media_type",
+    "open_source",
+    "open_target",
+    "place_below",
+    "progress_bar",
+    "read_block",
+    "read_state",
+    "sha256_of",
+    "together",
+    "write_state",
+]

@@ -1,0 +1,310 @@
+"""What is uploaded, read block by block: memory, files, iterators. Blocking, for both twins.
+
+A file may change while it is read, and the object would then be neither the one nor the other: so
+size, time and inode are compared before the end goes out (reliability S6).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import stat
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, NoReturn, Protocol
+
+from aerodb._core.http import SourceError
+
+BLOCK = 1024 * 1024
+SMALL_BLOCK = 256 * 1024  # of iterators: they may be slow, and somebody may wait for what they give
+
+# Linux: fail rather than wait for a disk. Asked for by name: other systems have neither.
+_NOWAIT: int = getattr(os, "RWF_NOWAIT", 0) if hasattr(os, "preadv") else 0
+
+Identity = tuple[int, int, int]
+
+
+class Source(Protocol):
+    """Bytes from the beginning, as often as `replayable` allows.
+
+    `size` is None if only reading will tell. `name` is a file's, for guessing its type;
+    `fingerprint` tells one state of a file from another.
+    """
+
+    size: int | None
+    replayable: bool
+    name: str | None
+
+    def seek(self, offset: int) -> None: ...
+    def read(self, size: int) -> bytes | memoryview: ...
+    def check(self) -> None: ...
+    def close(self) -> None: ...
+    @property
+    def fingerprint(self) -> str: ...
+
+
+class MemorySource:
+    """Bytes that are there already."""
+
+    replayable = True
+    name: str | None = None
+
+    def __init__(self, data: bytes | bytearray | memoryview) -> None:
+        self._view = memoryview(data).cast("B")
+        self.size: int | None = len(self._view)
+        self._at = 0
+
+    def seek(self, offset: int) -> None:
+        self._at = offset
+
+    def read(self, size: int) -> memoryview:
+        block = self._view[self._at : self._at + size]
+        self._at += len(block)
+        return block
+
+    def check(self) -> None:
+        """Nobody else can reach it."""
+
+    def close(self) -> None:
+        self._view.release()
+
+    @property
+    def fingerprint(self) -> str:
+        return hashlib.sha256(self._view).hexdigest()
+
+
+class FileSource:
+    """A file: ours if it was given by its path, else the caller's, which is never closed here.
+
+    A caller's file is read from where it stands.
+    """
+
+    replayable = True
+
+    def __init__(self, file: Any, path: str | None) -> None:
+        self._at = 0
+        self._cache: bytearray | None = bytearray(SMALL_BLOCK) if path and _NOWAIT else None
+        self._file = file
+        self._path = path
+        name = path if path is not None else getattr(file, "name", None)
+        self.name: str | None = name if isinstance(name, str) else None
+        self._start = 0 if path is not None else file.tell()
+        self._identity = self._look()
+        self.size: int | None = max(0, self._end() - self._start)
+
+    def _end(self) -> int:
+        if self._identity is not None:
+            return self._identity[0]
+        end: int = self._file.seek(0, io.SEEK_END)
+        self._file.seek(self._start)
+        return end
+
+    def _look(self) -> Identity | None:
+        """Size, time and inode; None for what is no file of the system (BytesIO)."""
+        try:
+            found = os.fstat(self._file.fileno())
+        except (OSError, AttributeError, ValueError):
+            return None
+        return (found.st_size, found.st_mtime_ns, found.st_ino) if _regular(found) else None
+
+    def read_now(self, size: int) -> bytes | None:
+        """The next bytes if the system has them in memory; None if they are to be waited for.
+
+        So an event loop reads what is cached without a thread, which would cost more than that.
+        """
+        if self._cache is None:
+            return None
+        view = memoryview(self._cache)[:size]
+        try:
+            found = os.preadv(self._file.fileno(), [view], self._at, _NOWAIT)
+        except BlockingIOError:
+            return None
+        except OSError:  # not on this file system
+            self._cache = None
+            return None
+        self._at += found
+        return bytes(view[:found])
+
+    def seek(self, offset: int) -> None:
+        self._at = self._start + offset
+        try:
+            self._file.seek(self._at)
+        except OSError as error:
+            raise file_error("read", self.name, error) from None
+
+    def read(self, size: int) -> bytes:
+        try:
+            if self._cache is not None:
+                self._file.seek(self._at)
+            data = self._file.read(size)
+            self._at += len(data)
+        except OSError as error:
+            raise file_error("read", self.name, error) from None
+        if not isinstance(data, bytes):
+            _refuse_piece(data)
+        return data
+
+    def check(self) -> None:
+        """Raise if it is not as it was when it was opened."""
+        if self._look() != self._identity or not self._is_in_place():
+            raise changed(self.name)
+
+    def _is_in_place(self) -> bool:
+        """Whether the path still names the file that was opened."""
+        if self._path is None or self._identity is None:
+            return True
+        try:
+            return os.stat(self._path).st_ino == self._identity[2]
+        except OSError:
+            return False
+
+    def close(self) -> None:
+        if self._path is not None:
+            self._file.close()
+
+    @property
+    def fingerprint(self) -> str:
+        return "-".join(map(str, (*(self._identity or (self.size,)), self._start)))
+
+
+class IteratorSource:
+    """An iterator of bytes, or a file that cannot go back. Read once."""
+
+    replayable = False
+    name: str | None = None
+    size: int | None = None
+    fingerprint = ""
+
+    def __init__(self, pieces: Iterator[Any]) -> None:
+        self._pieces = pieces
+
+    def seek(self, offset: int) -> None:
+        """There is only one way: forward."""
+
+    def read(self, size: int) -> bytes:
+        return gather(self._pieces, min(size, SMALL_BLOCK))
+
+    def check(self) -> None:
+        """It has no size that it could differ from."""
+
+    def close(self) -> None:
+        """It is the caller's."""
+
+
+def gather(pieces: Iterator[Any], size: int) -> bytes:
+    """The next pieces together, at least `size` bytes of them; b"" after the last."""
+    found: list[bytes] = []
+    have = 0
+    for piece in pieces:
+        block = checked_piece(piece)
+        found.append(block)
+        have += len(block)
+        if have >= size:
+            break
+    return found[0] if len(found) == 1 else b"".join(found)
+
+
+def checked_piece(piece: Any) -> bytes:
+    """A piece of an iterator's as bytes."""
+    if isinstance(piece, bytes):
+        return piece
+    return bytes(piece) if isinstance(piece, bytearray | memoryview) else _refuse_piece(piece)
+
+
+def _refuse_piece(piece: object) -> NoReturn:
+    message = f"the source of an upload must give bytes, not {type(piece).__name__}"
+    raise SourceError(
+        "INVALID_ARGUMENT", message, hint="open files in binary mode: open(path, 'rb')"
+    )
+
+
+def open_blocking(file: Any) -> Source:
+    """Make a source of whatever an upload may be given. Raises SourceError."""
+    if isinstance(file, str):
+        hint = "for a file, pass pathlib.Path(...); for the text itself, text.encode()"
+        raise SourceError(
+            "INVALID_ARGUMENT", "a str may mean a path or the content itself", hint=hint
+        )
+    if isinstance(file, bytes | bytearray | memoryview):
+        return MemorySource(file)
+    if isinstance(file, os.PathLike):
+        return _open_path(os.fspath(file))
+    if isinstance(file, io.TextIOBase):
+        _refuse_piece("")
+    if hasattr(file, "read"):
+        return _opened(file)
+    if hasattr(file, "__iter__") and not isinstance(file, dict | list | tuple | set | range):
+        return IteratorSource(iter(file))
+    if isinstance(file, list | tuple):
+        return IteratorSource(iter(file))
+    message = (
+        f"cannot upload a {type(file).__name__}: give bytes, a path, a file opened in binary mode, "
+        "or an iterator of bytes"
+    )
+    raise SourceError("INVALID_ARGUMENT", message)
+
+
+def _open_path(path: Any) -> Source:
+    name = os.fsdecode(path)
+    try:
+        file = open(path, "rb", buffering=0)  # noqa: SIM115  # the source closes it
+    except OSError as error:
+        raise file_error("read", name, error) from None
+    if not _regular(os.fstat(file.fileno())):
+        file.close()
+        raise SourceError("FILE_ERROR", f"{name} is not a file")
+    return FileSource(file, name)
+
+
+def _opened(file: Any) -> Source:
+    """A file of the caller's: from the start again if it can seek, else once."""
+    seekable = getattr(file, "seekable", None)
+    if seekable is not None and seekable():
+        return FileSource(file, None)
+    return IteratorSource(iter(lambda: file.read(SMALL_BLOCK), b""))
+
+
+def is_async(file: Any) -> bool:
+    """Whether it is an async iterator, which only the async twin can read."""
+    return hasattr(file, "__aiter__")
+
+
+def pieces_of(file: Any) -> AsyncIterator[Any]:
+    """Its iterator."""
+    found: AsyncIterator[Any] = file.__aiter__()
+    return found
+
+
+def sha256_of(source: Source, start: int, size: int | None) -> bytes:
+    """The digest of a part of the source, or of all of it."""
+    digest = hashlib.sha256()
+    source.seek(start)
+    left = size
+    while left is None or left > 0:
+        block = source.read(BLOCK if left is None else min(BLOCK, left))
+        if not block:
+            break
+        digest.update(block)
+        left = None if left is None else left - len(block)
+    return digest.digest()
+
+
+def _regular(found: os.stat_result) -> bool:
+    return stat.S_ISREG(found.st_mode)
+
+
+def changed(name: str | None) -> SourceError:
+    """The file is not the one that was opened any more."""
+    what = "the file" if name is None else name
+    hint = "upload it again, from a copy that nobody writes to"
+    return SourceError("SOURCE_CHANGED", f"{what} changed while it was uploaded", hint=hint)
+
+
+def file_error(verb: str, name: str | None, error: OSError) -> SourceError:
+    """A file of this machine that does not work."""
+    what = "the file" if name is None else name
+    reason = os.strerror(error.errno) if error.errno else type(error).__name__
+    return SourceError("FILE_ERROR", f"{what} cannot be {_PARTICIPLES[verb]}: {reason}")
+
+
+_PARTICIPLES = {"read": "read", "write": "written"}

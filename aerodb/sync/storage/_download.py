@@ -1,0 +1,255 @@
+# GENERATED from aerodb_async_src/storage/_download.py by scripts/generate.py [a9d39c7d419a]: do not edit
+"""One object's bytes, over as many responses as it takes."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import Any, Self
+
+from aerodb._core.answer import placed
+from aerodb._core.errors import error_from_transport
+from aerodb._core.http import SourceError, TransportError
+from aerodb._core.storage.decode import object_from_headers
+from aerodb._core.storage.models import FileObject
+from aerodb._core.storage.ranges import Fetch, wrong_digest
+from aerodb._io.on_threads import ByteStream, apart, jitter, pause
+from aerodb._io.on_threads.transfers import BLOCK, open_target
+from aerodb.types import AeroDBAPIError, AeroDBError, AeroDBResponse
+
+from .._transport import Transport  # noqa: TID252  # of the same twin, whichever it is
+from ._meter import Meter
+from ._upload import source_problem
+
+
+class Arrival:
+    """The pieces of an object in their order. Where the line breaks, the rest is asked for.
+
+    `begins_anew` is True when the piece just given is the first of all, although others were given
+    before. A failure is raised as `AeroDBAPIError`.
+    """
+
+    __slots__ = ("_body", "_call", "_ended", "_fetch", "_transport",
+                 "begins_anew", "heads", "response")  # fmt: skip
+
+    def __init__(self, transport: Transport, fetch: Fetch) -> None:
+        self._transport = transport
+        self._fetch = fetch
+        self._call: Any = None
+        self._body: ByteStream | None = None
+        self._ended = False
+        self.begins_anew = False
+        self.heads: list[tuple[bytes, bytes]] = []
+        self.response: AeroDBResponse[Any] = AeroDBResponse()
+
+    def open(self) -> None:
+        """Ask for what is missing, up to the response's head."""
+        self._call = self._fetch.call()
+        self.response = opened = self._transport.stream(self._call)
+        if opened.error is not None:
+            raise AeroDBAPIError(opened.error)
+        assert opened.data is not None
+        self._body = opened.data
+        self.heads = self._body.raw_headers
+        verdict = self._fetch.answered(opened.meta.status, self._body.raw_headers)
+        self._check(verdict if isinstance(verdict, AeroDBError) else None)
+        self.begins_anew = self.begins_anew or verdict == "anew"
+
+    def next(self) -> bytes | None:
+        """The next piece; None after the last, once it is sure that nothing is missing."""
+        while not self._ended:
+            try:
+                if self._body is None:
+                    self.open()
+                assert self._body is not None
+                for piece in self._body:
+                    self._check(self._fetch.received(len(piece)))
+                    return piece
+            except TransportError as failure:
+                self.close()
+                self._ended = self._fetch.is_complete
+                if not self._ended:
+                    self._recover(failure)
+            else:
+                self._check(self._fetch.ended())
+                self._ended = True
+        return None
+
+    def _recover(self, failure: TransportError) -> None:
+        exchange = self._transport.exchange_of(self._call, self.response.meta)
+        error = error_from_transport(failure, exchange)
+        again = self._fetch.broken(error, jitter())
+        if isinstance(again, AeroDBError):
+            raise AeroDBAPIError(again) from None
+        self.begins_anew = self.begins_anew or self._fetch.begins_anew
+        pause(again.seconds)
+
+    def _check(self, problem: AeroDBError | None) -> None:
+        if problem is not None:
+            exchange = self._transport.exchange_of(self._call, self.response.meta)
+            raise AeroDBAPIError(placed(problem, exchange, self.response.meta.status))
+
+    def close(self) -> None:
+        """Close the response, read or not."""
+        body, self._body = self._body, None
+        if body is not None:
+            body.close()
+
+
+def fetch_bytes(
+    transport: Transport, fetch: Fetch, meter: Meter
+) -> AeroDBResponse[bytes]:
+    """The whole content. The buffer becomes the result: it is never there twice."""
+    arrival, buffer = Arrival(transport, fetch), BytesIO()
+    try:
+        while (piece := arrival.next()) is not None:
+            if arrival.begins_anew:
+                arrival.begins_anew = False
+                buffer.seek(0)
+                buffer.truncate()
+            buffer.write(piece)
+            meter.total = fetch.size
+            meter.at(fetch.got)
+    except AeroDBAPIError as failure:
+        return AeroDBResponse(None, failure.error, None, arrival.response.meta)
+    finally:
+        arrival.close()
+    if arrival.begins_anew:
+        buffer = BytesIO()
+    return AeroDBResponse(buffer.getvalue(), meta=arrival.response.meta)
+
+
+def fetch_to(
+    transport: Transport,
+    fetch: Fetch,
+    meter: Meter,
+    target: Any,
+    *,
+    bucket: str,
+    path: str,
+    verify: bool,
+) -> AeroDBResponse[FileObject]:
+    """The content in a file, which appears when it is whole, and right."""
+    arrival = Arrival(transport, fetch)
+    try:
+        arrival.open()  # before a file is made: most failures show here
+        out = apart(open_target, target, verify and fetch.digest is not None)
+        try:
+            _pour(arrival, fetch, meter, out)
+            if verify and fetch.digest is not None and out.sha256() != fetch.digest:
+                raise AeroDBAPIError(wrong_digest(fetch.digest, out.sha256()))
+            apart(out.commit)
+        finally:
+            out.discard()
+    except AeroDBAPIError as failure:
+        return AeroDBResponse(None, failure.error, None, arrival.response.meta)
+    except SourceError as problem:
+        return AeroDBResponse(None, source_problem(problem), None, arrival.response.meta)
+    finally:
+        arrival.close()
+    found = object_from_headers(bucket, path, fetch.size, arrival.heads)
+    return AeroDBResponse(found, meta=arrival.response.meta)
+
+
+def _pour(arrival: Arrival, fetch: Fetch, meter: Meter, out: Any) -> None:
+    """Write in blocks: going to the disk for every piece would cost more than the pieces."""
+    blocks: list[bytes] = []
+    held = 0
+    while (piece := arrival.next()) is not None:
+        if arrival.begins_anew:
+            arrival.begins_anew = False
+            blocks, held = [], 0
+            apart(out.restart)
+        blocks.append(piece)
+        held += len(piece)
+        if held >= BLOCK // 2:
+            apart(out.write, blocks)
+            blocks, held = [], 0
+            meter.total = fetch.size
+            meter.at(fetch.got)
+    if arrival.begins_anew:
+        blocks = []
+        apart(out.restart)
+    apart(out.write, blocks)
+    meter.total = fetch.size
+    meter.at(fetch.got)
+
+
+class DownloadStream:
+    """An open download. `with` closes it; iterating gives its bytes in pieces, once.
+
+    A broken line is taken up where it broke. Iterating is the one place with no response to put an
+    error into: it raises `AeroDBAPIError`, as `unwrap()` does. `error` holds the same afterwards.
+
+    Attributes:
+        info: What the headers say of the object; None before it is opened.
+        error: What went wrong.
+        response: Status and headers.
+    """
+
+    __slots__ = ("_arrival", "_bucket", "_fetch", "_opened", "_path", "_problem",
+                 "error", "info", "response")  # fmt: skip
+
+    def __init__(
+        self,
+        transport: Transport,
+        fetch: Fetch | AeroDBError,
+        bucket: str,
+        path: str,
+    ) -> None:
+        self._fetch = fetch if isinstance(fetch, Fetch) else None
+        self._problem = fetch if isinstance(fetch, AeroDBError) else None
+        self._arrival = None if self._fetch is None else Arrival(transport, self._fetch)
+        self._bucket = bucket
+        self._path = path
+        self._opened = False
+        self.error: AeroDBError | None = None
+        self.info: FileObject | None = None
+        self.response: AeroDBResponse[None] = AeroDBResponse()
+
+    def __enter__(self) -> Self:
+        self._opened = True
+        arrival, fetch = self._arrival, self._fetch
+        if arrival is None or fetch is None:
+            self.error = self._problem
+            self.response = AeroDBResponse(error=self._problem)
+            return self
+        try:
+            arrival.open()
+        except AeroDBAPIError as failure:
+            self.error = failure.error
+            arrival.close()
+        meta = arrival.response.meta
+        self.response = AeroDBResponse(None, self.error, None, meta)
+        if self.error is None:
+            self.info = object_from_headers(self._bucket, self._path, fetch.size, arrival.heads)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the response, read or not."""
+        if self._arrival is not None:
+            self._arrival.close()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> bytes:
+        if not self._opened:
+            raise TypeError("open the stream first: it is a context manager")
+        if self.error is not None:
+            raise AeroDBAPIError(self.error)
+        assert self._arrival is not None
+        try:
+            piece = self._arrival.next()
+        except AeroDBAPIError as failure:
+            self.error = failure.error
+            self.close()
+            raise
+        if piece is None:
+            raise StopIteration
+        return piece
+
+
+DownloadStream.__module__ = "aerodb"

@@ -1,0 +1,66 @@
+# GENERATED from aerodb_async_src/storage/_listing.py by scripts/generate.py [0fc65362ba54]: do not edit
+"""All objects of a bucket, page after page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Self
+
+from aerodb._core.storage.calls import list_v2_call
+from aerodb._core.storage.models import FileObject
+from aerodb.types import AeroDBAPIError
+
+from .._transport import Transport  # noqa: TID252  # of the same twin, whichever it is
+
+
+class Files:
+    """Iterates over objects; a page is asked for when it is needed. Once through."""
+
+    __slots__ = ("_bucket", "_cursor", "_more", "_page", "_page_size", "_prefix", "_recursive",
+                 "_transport")  # fmt: skip
+
+    def __init__(
+        self,
+        transport: Transport,
+        bucket: str,
+        prefix: str,
+        page_size: int,
+        *,
+        recursive: bool,
+    ) -> None:
+        self._transport = transport
+        self._bucket = bucket
+        self._prefix = prefix
+        self._page_size = page_size
+        self._recursive = recursive
+        self._cursor: str | None = None
+        self._more = True
+        self._page: Iterator[FileObject] = iter(())
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> FileObject:
+        while True:
+            found = next(self._page, None)
+            if found is not None:
+                return found
+            if not self._more:
+                raise StopIteration
+            self._turn()
+
+    def _turn(self) -> None:
+        """Get the next page."""
+        call = list_v2_call(self._bucket, self._prefix, self._cursor, self._page_size,
+                            with_delimiter=not self._recursive, sort=None)  # fmt: skip
+        response = self._transport.execute(call)
+        if response.error is not None:
+            raise AeroDBAPIError(response.error)
+        assert response.data is not None
+        page = response.data
+        self._page = iter(page.objects)
+        self._more = page.has_next and page.next_cursor != self._cursor
+        self._cursor = page.next_cursor
+
+
+Files.__module__ = "aerodb"

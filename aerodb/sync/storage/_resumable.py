@@ -1,0 +1,175 @@
+# GENERATED from aerodb_async_src/storage/_resumable.py by scripts/generate.py [6f055c3396dd]: do not edit
+"""Carries out a resumable upload: does what the machine of `_core/storage/tus.py` says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from aerodb._core.errors import client_error
+from aerodb._core.http import SourceError
+from aerodb._core.storage.calls import info_call
+from aerodb._core.storage.models import FileObject
+from aerodb._core.storage.paths import last_segment
+from aerodb._core.storage.state import Saved, dump_state, load_state
+from aerodb._core.storage.tus import Pause, Resumable, upload_path
+from aerodb._core.storage.upload import Upload
+from aerodb._io.on_threads import apart, jitter, pause
+from aerodb._io.on_threads.transfers import (
+    Source,
+    drop_state,
+    media_type,
+    open_source,
+    read_state,
+    sha256_of,
+    write_state,
+)
+from aerodb.types import AeroDBError, AeroDBResponse
+
+from .._transport import Transport  # noqa: TID252  # of the same twin, whichever it is
+from ._body import UploadBody
+from ._meter import Meter
+from ._upload import send_file, source_problem
+
+
+class ResumableUpload:
+    """One file on its way, in chunks."""
+
+    __slots__ = ("_bucket", "_chunk", "_meter", "_path", "_state_file", "_transport", "_upload")
+
+    def __init__(
+        self,
+        transport: Transport,
+        bucket: str,
+        path: str,
+        upload: Upload,
+        meter: Meter,
+        *,
+        chunk: int,
+        state_file: Any,
+    ) -> None:
+        self._transport = transport
+        self._bucket = bucket
+        self._path = path
+        self._upload = upload
+        self._meter = meter
+        self._chunk = chunk
+        self._state_file = state_file
+
+    def run(self, file: Any, upload_url: str | None) -> AeroDBResponse[FileObject]:
+        """Send it, from where it was left if that is known."""
+        try:
+            source = open_source(file)
+        except SourceError as problem:
+            return AeroDBResponse(error=source_problem(problem))
+        try:
+            if source.size == 0:  # tus has no chunk of nothing, and there is nothing to resume
+                return send_file(
+                    self._transport, self._bucket, self._path, b"", self._upload, self._meter
+                )
+            return self._run(source, upload_url)
+        except SourceError as problem:
+            return AeroDBResponse(error=source_problem(problem))
+        finally:
+            source.close()
+
+    def _run(self, source: Source, upload_url: str | None) -> AeroDBResponse[FileObject]:
+        if not source.replayable or source.size is None:
+            message = "a resumable upload needs a source that can be read again: a file, or bytes"
+            return AeroDBResponse(error=client_error("INVALID_ARGUMENT", message))
+        location = None if upload_url is None else upload_path(self._transport.base, upload_url)
+        if upload_url is not None and location is None:
+            message = "upload_url is no upload of this server: nothing was sent there"
+            return AeroDBResponse(error=client_error("UNSAFE_LOCATION", message))
+        if location is None:
+            location = self._saved(source)
+        self._meter.total = source.size
+        machine = Resumable(
+            self._transport.base,
+            source.size,
+            chunk=self._chunk,
+            retries=self._transport.options.retries,
+            location=location,
+        )
+        error = self._drive(machine, source)
+        if error is not None:
+            return AeroDBResponse(error=self._told_where(error, machine))
+        self._forget()
+        return self._described(source.size)
+
+    def _drive(self, machine: Resumable, source: Source) -> AeroDBError | None:
+        """Step by step to the end; what ended it before that, if anything."""
+        while machine.step != "done":
+            created = machine.step == "create"
+            response = self._step(machine, source)
+            if response.error is None:
+                heads = [(name.encode(), text.encode("latin-1"))
+                         for name, text in response.meta.headers.items()]  # fmt: skip
+                problem = machine.answered(heads)
+                if problem is not None:
+                    return problem
+                if created:
+                    self._save(machine, source)
+                continue
+            verdict = machine.failed(response.error, jitter())
+            if not isinstance(verdict, Pause):
+                return verdict
+            pause(verdict.seconds)
+        return None
+
+    def _step(self, machine: Resumable, source: Source) -> AeroDBResponse[Any]:
+        if machine.step == "create":
+            guessed = media_type(self._path, source.name)
+            call = machine.create_call(self._bucket, self._path, self._upload, guessed)
+            return self._transport.execute(call)
+        if machine.step == "ask":
+            return self._transport.execute(machine.ask_call())
+        offset, size = machine.offset, machine.part
+        digest: bytes | None = None
+        if self._upload.checksum:
+            digest = apart(sha256_of, source, offset, size)
+        body = UploadBody(source, self._meter, start=offset, size=size)
+        return self._transport.execute(machine.send_call(body, digest))
+
+    def _described(self, size: int) -> AeroDBResponse[FileObject]:
+        """The object as the server has it; who may write but not read gets what is known here."""
+        response = self._transport.execute(info_call(self._bucket, self._path))
+        if response.error is None:
+            return response
+        known = FileObject(self._path, last_segment(self._path), self._bucket, size=size)
+        return AeroDBResponse(known, meta=response.meta)
+
+    def _told_where(self, error: AeroDBError, machine: Resumable) -> AeroDBError:
+        """The error, with what it takes to go on later."""
+        if machine.doubtful and error.code == "object_already_exists":
+            error = replace(error, maybe_applied=True)  # by this very upload, perhaps
+        if machine.location is None:
+            return error
+        known = {"upload_url": self._transport.base.url(machine.location),
+                 "offset": machine.offset}  # fmt: skip
+        if error.details is not None:
+            known["server"] = error.details
+        return replace(error, details=known)
+
+    # --- the state file -------------------------------------------------------------------
+
+    def _saved(self, source: Source) -> str | None:
+        """Where an earlier process left this very upload of this very file, if it did."""
+        if self._state_file is None:
+            return None
+        data = apart(read_state, self._state_file)
+        saved = None if data is None else load_state(data)
+        mine = (self._bucket, self._path, source.fingerprint)
+        if saved is None or (saved.bucket, saved.path, saved.fingerprint) != mine:
+            return None
+        return upload_path(self._transport.base, saved.url)
+
+    def _save(self, machine: Resumable, source: Source) -> None:
+        if self._state_file is not None and machine.location is not None:
+            url = self._transport.base.url(machine.location)
+            saved = Saved(url, self._bucket, self._path, source.fingerprint)
+            apart(write_state, self._state_file, dump_state(saved))
+
+    def _forget(self) -> None:
+        if self._state_file is not None:
+            apart(drop_state, self._state_file)

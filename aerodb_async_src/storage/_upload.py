@@ -1,0 +1,70 @@
+# SOURCE OF TRUTH of both twins: edit here, then run scripts/generate.py
+"""One upload: the source opened, the form around it, the call carried out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aerodb._core.http import SourceError
+from aerodb._core.storage.models import FileObject
+from aerodb._core.storage.upload import Upload, upload_call, upload_form
+from aerodb._io.on_asyncio import apart, new_id
+from aerodb._io.on_asyncio.transfers import Source, media_type, open_source, sha256_of
+from aerodb.types import AeroDBError, AeroDBResponse
+
+from .._transport import AsyncTransport  # noqa: TID252  # of the same twin, whichever it is
+from ._body import AsyncUploadBody
+from ._meter import AsyncMeter
+
+
+async def send_file(
+    transport: AsyncTransport,
+    bucket: str,
+    path: str,
+    file: Any,
+    upload: Upload,
+    meter: AsyncMeter,
+    *,
+    replace: bool = False,
+    token: str | None = None,
+    timeout: float | None = None,
+) -> AeroDBResponse[FileObject]:
+    """Upload what `file` is. Arguments have been checked, but for the file."""
+    try:
+        source = await open_source(file)
+    except SourceError as problem:
+        return AeroDBResponse(error=source_problem(problem))
+    try:
+        meter.total = source.size
+        carrier = upload_form(
+            upload, new_id().replace("-", ""), path, media_type(path, source.name)
+        )
+        body = AsyncUploadBody(
+            source, meter, head=carrier.head, tail=carrier.tail, size=source.size
+        )
+        checksum = await checksum_of(source, upload)
+        call = upload_call(bucket, path, upload, carrier, body, replace=replace, token=token,
+                           checksum=checksum, timeout=timeout)  # fmt: skip
+        return await transport.execute(call)
+    except SourceError as problem:
+        return AeroDBResponse(error=source_problem(problem))
+    finally:
+        source.close()
+
+
+async def checksum_of(source: Source, upload: Upload) -> str | None:
+    """The SHA-256 that goes along: as given, or by reading the source once more."""
+    if isinstance(upload.checksum, str):
+        return upload.checksum
+    if not upload.checksum:
+        return None
+    if not source.replayable:
+        message = "checksum=True needs a source that can be read twice"
+        raise SourceError("INVALID_ARGUMENT", message, hint="give the SHA-256 itself, in hex")
+    digest: bytes = await apart(sha256_of, source, 0, source.size)
+    return digest.hex()
+
+
+def source_problem(problem: SourceError) -> AeroDBError:
+    """What kept the file from being read, as an error; nothing was sent."""
+    return AeroDBError(problem.message, code=problem.code, hint=problem.hint)
