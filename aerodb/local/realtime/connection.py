@@ -7,7 +7,6 @@ import json
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
 
@@ -383,7 +382,7 @@ def _user_of(identity: Identity) -> str | None:
 
 
 def _not_admitted(problem: RestError) -> FrameError:
-    if problem.status == HTTPStatus.SERVICEUNAVAILABLE:
+    if problem.status == 503:
         return UNAVAILABLE
     if problem.message == "JWT expired":
         return FrameError("token_expired", problem.message)
