@@ -7,7 +7,6 @@ import json
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
 
@@ -16,7 +15,7 @@ from psycopg_pool import PoolTimeout
 
 from aerodb._version import __version__
 from aerodb.local.credentials import Identity
-from aerodb.local.realtime.errors import FrameError
+from aerodb.local.realtime.errors import BROKEN, UNAVAILABLE, FrameError
 from aerodb.local.realtime.frames import (
     MAXIMUM_FRAME_BYTES,
     Incoming,
@@ -179,7 +178,7 @@ class Connection:
         except FrameError as problem:
             self._refuse(problem, channel, ref)
         except Trouble:
-            self._refuse(_UNAVAILABLE, channel, ref)
+            self._refuse(UNAVAILABLE, channel, ref)
 
     def _taken(self, text: str | None) -> Incoming:
         """Look at a frame for the first time (wire contract §4.9)."""
@@ -234,11 +233,11 @@ class Connection:
             self._refuse(problem, asked.channel, asked.ref)
         except (*Trouble, Pruned):
             self.drop(asked.channel)
-            self._refuse(_UNAVAILABLE, asked.channel, asked.ref)
+            self._refuse(UNAVAILABLE, asked.channel, asked.ref)
         except Exception:
             log.exception("a subscription failed")
             self.drop(asked.channel)
-            self._refuse(_BROKEN, asked.channel, asked.ref)
+            self._refuse(BROKEN, asked.channel, asked.ref)
         finally:
             if self._joins.get(asked.channel) is task:
                 del self._joins[asked.channel]
@@ -327,7 +326,7 @@ class Connection:
             await self._parts.feed.join(subscription)
         except (*Trouble, Pruned):
             self.drop(subscription.channel)
-            self._refuse(_UNAVAILABLE, subscription.channel, None)
+            self._refuse(UNAVAILABLE, subscription.channel, None)
         finally:
             if self._joins.get(subscription.channel) is task:
                 del self._joins[subscription.channel]
@@ -383,15 +382,13 @@ def _user_of(identity: Identity) -> str | None:
 
 
 def _not_admitted(problem: RestError) -> FrameError:
-    if problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
-        return _UNAVAILABLE
+    if problem.status == 503:
+        return UNAVAILABLE
     if problem.message == "JWT expired":
         return FrameError("token_expired", problem.message)
     return FrameError("auth_failed", problem.message)
 
 
-_UNAVAILABLE = FrameError("service_unavailable", "The database does not answer.", retry_after=1)
-_BROKEN = FrameError("internal_error", "The server has failed.")
 _ANSWERS: dict[str, Answer] = {
     "subscribe": Connection.subscribe,
     "unsubscribe": Connection.unsubscribe,

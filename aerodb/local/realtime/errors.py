@@ -31,3 +31,7 @@ class FrameError(Exception):
 def invalid(message: str) -> FrameError:
     """Return the error of a frame that is not as wire contract §4.2 has it."""
     return FrameError("invalid_message", message)
+
+
+UNAVAILABLE = FrameError("service_unavailable", "The database does not answer.", retry_after=1)
+BROKEN = FrameError("internal_error", "The server has failed.")

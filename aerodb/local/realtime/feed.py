@@ -288,7 +288,9 @@ class Feed:
     async def _skip(self) -> None:
         """Nobody is served: go to the end. Who joins meanwhile reads what it wants by itself."""
         state = await self._log.state()
-        if state.epoch == self.epoch and state.last_seq > self.settled:
+        # Somebody may have come while that was asked: what they wait for must not be passed over.
+        still_nobody = self.index.is_empty and state.epoch == self.epoch
+        if still_nobody and state.last_seq > self.settled:
             self._begin(state)
             self._moved.set()
 

@@ -10,7 +10,7 @@ from psycopg_pool import PoolTimeout
 
 from aerodb.local.credentials import SERVICE_ROLE, Identity
 from aerodb.local.realtime.channels import Topic
-from aerodb.local.realtime.errors import FrameError, invalid
+from aerodb.local.realtime.errors import UNAVAILABLE, FrameError, invalid
 from aerodb.local.realtime.frames import (
     MAXIMUM_FRAME_BYTES,
     Incoming,
@@ -30,7 +30,6 @@ STATUS = {
     "rate_limit_exceeded": 429,
     "service_unavailable": 503,
 }
-_UNAVAILABLE = FrameError("service_unavailable", "The database does not answer.", retry_after=1)
 Trouble = (psycopg.Error, PoolTimeout, OSError)
 
 
@@ -82,7 +81,7 @@ class HttpSide:
         try:
             told = await self._parts.send(identity, Topic(channel, private), event, payload)
         except Trouble:
-            raise _UNAVAILABLE from None
+            raise UNAVAILABLE from None
         await send_json(send, 200, {"subscribers_notified": told})
 
     async def _stats(self, scope: Scope, send: Send) -> None:
