@@ -240,7 +240,7 @@ def _question(
         )
         parameters.append(list(rights.columns))
     for conditions in filters:
-        terms = []
+        terms: list[sql.Composed] = []
         for condition in conditions:
             term, more = condition.render(table.columns)
             terms.append(sql.SQL("({})").format(term))
