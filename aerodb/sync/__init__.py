@@ -1,29 +1,29 @@
-# GENERATED from aerodb_async_src/__init__.py by scripts/generate.py [00a3b0ae28dd]: do not edit
+# GENERATED from aerodb_async_src/__init__.py by scripts/generate.py [157a69c3e3f1]: do not edit
 """Everything of one colour: the names are the same in both, the module path tells which it is."""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from aerodb.types import AeroDBAPIError, AeroDBError, AeroDBResponse, ResponseMeta
-
-from ._changes import AuthSubscription
-from .auth import AuthAdmin as AuthAdmin
-from .auth import AuthAdmin as AuthAdmin
-from .auth import AuthClient as AuthClient
-from .auth import AuthClient as AuthClient
-from .auth import AuthEvents as AuthEvents
-from .auth import AuthEvents as AuthEvents
-from .client import AeroDBClient as AeroDBClient
-from .client import AeroDBClient as AeroDBClient
-from .database import DatabaseClient as DatabaseClient
-from .database import DatabaseClient as DatabaseClient
-from .database import QueryBuilder as QueryBuilder
-from .database import QueryBuilder as QueryBuilder
-from .database import RowStream as RowStream
-from .database import RowStream as RowStream
-
 if TYPE_CHECKING:
+    from aerodb.types import AeroDBAPIError, AeroDBError, AeroDBResponse, ResponseMeta
+
+    from ._changes import AuthSubscription
+    from .auth import AuthAdmin as AuthAdmin
+    from .auth import AuthAdmin as AuthAdmin
+    from .auth import AuthClient as AuthClient
+    from .auth import AuthClient as AuthClient
+    from .auth import AuthEvents as AuthEvents
+    from .auth import AuthEvents as AuthEvents
+    from .client import AeroDBClient as AeroDBClient
+    from .client import AeroDBClient as AeroDBClient
+    from .database import DatabaseClient as DatabaseClient
+    from .database import DatabaseClient as DatabaseClient
+    from .database import QueryBuilder as QueryBuilder
+    from .database import QueryBuilder as QueryBuilder
+    from .database import RowStream as RowStream
+    from .database import RowStream as RowStream
     from .functions import FunctionsClient as FunctionsClient
     from .functions import FunctionStream as FunctionStream
 
@@ -45,16 +45,33 @@ __all__ = [
 ]
 
 
+_HOMES = {
+    "AeroDBAPIError": "aerodb.types",
+    "AeroDBClient": ".client",
+    "AeroDBError": "aerodb.types",
+    "AeroDBResponse": "aerodb.types",
+    "AuthAdmin": ".auth",
+    "AuthClient": ".auth",
+    "AuthEvents": ".auth",
+    "AuthSubscription": "._changes",
+    "DatabaseClient": ".database",
+    "FunctionStream": ".functions",
+    "FunctionsClient": ".functions",
+    "QueryBuilder": ".database",
+    "ResponseMeta": "aerodb.types",
+    "RowStream": ".database",
+}
+
+
 def __getattr__(name: str) -> Any:
-    """What many programs never use is loaded when it is asked for."""
-    if name == "FunctionsClient":
-        from .functions import FunctionsClient
-
-        return FunctionsClient
-    if name == "FunctionStream":
-        from .functions import FunctionStream
-
-        return FunctionStream
+    """Every name is loaded when it is asked for, by this or by the class's own name."""
+    home = _HOMES.get(name.removeprefix("Async"))
+    if home is not None:
+        module = import_module(home, __name__)
+        for known in (name, "Async" + name):
+            if hasattr(module, known):
+                value = globals()[name] = getattr(module, known)
+                return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
