@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/__init__.py by scripts/generate.py [56544fe754c4]: do not edit
+# GENERATED from aerodb_async_src/__init__.py by scripts/generate.py [4a66209f10c7]: do not edit
 """Everything of one colour: the names are the same in both, the module path tells which it is."""
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from .client import AsyncAeroDBClient as AsyncAeroDBClient
     from .database import AsyncDatabaseClient as AsyncDatabaseClient
     from .database import AsyncDatabaseClient as DatabaseClient
-    from .database import AsyncQueryBuilder as AsyncQueryBuilder
-    from .database import AsyncQueryBuilder as QueryBuilder
-    from .database import AsyncRowStream as AsyncRowStream
-    from .database import AsyncRowStream as RowStream
+    from .database.query import AsyncQueryBuilder as AsyncQueryBuilder
+    from .database.query import AsyncQueryBuilder as QueryBuilder
+    from .database.rows import AsyncRowStream as AsyncRowStream
+    from .database.rows import AsyncRowStream as RowStream
     from .functions import AsyncFunctionsClient as FunctionsClient
     from .functions import AsyncFunctionStream as FunctionStream
 
@@ -57,9 +57,9 @@ _HOMES = {
     "DatabaseClient": ".database",
     "FunctionStream": ".functions",
     "FunctionsClient": ".functions",
-    "QueryBuilder": ".database",
+    "QueryBuilder": ".database.query",
     "ResponseMeta": "aerodb.types",
-    "RowStream": ".database",
+    "RowStream": ".database.rows",
 }
 
 

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/__init__.py by scripts/generate.py [157a69c3e3f1]: do not edit
+# GENERATED from aerodb_async_src/__init__.py by scripts/generate.py [70aaab4a1be1]: do not edit
 """Everything of one colour: the names are the same in both, the module path tells which it is."""
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from .client import AeroDBClient as AeroDBClient
     from .database import DatabaseClient as DatabaseClient
     from .database import DatabaseClient as DatabaseClient
-    from .database import QueryBuilder as QueryBuilder
-    from .database import QueryBuilder as QueryBuilder
-    from .database import RowStream as RowStream
-    from .database import RowStream as RowStream
+    from .database.query import QueryBuilder as QueryBuilder
+    from .database.query import QueryBuilder as QueryBuilder
+    from .database.rows import RowStream as RowStream
+    from .database.rows import RowStream as RowStream
     from .functions import FunctionsClient as FunctionsClient
     from .functions import FunctionStream as FunctionStream
 
@@ -57,9 +57,9 @@ _HOMES = {
     "DatabaseClient": ".database",
     "FunctionStream": ".functions",
     "FunctionsClient": ".functions",
-    "QueryBuilder": ".database",
+    "QueryBuilder": ".database.query",
     "ResponseMeta": "aerodb.types",
-    "RowStream": ".database",
+    "RowStream": ".database.rows",
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aerodb._io.forks import loading
 from aerodb._io.log import logger
 from aerodb._io.mutex import Mutex
 from aerodb._io.on_asyncio.aside import apart, soon
@@ -26,6 +27,7 @@ __all__ = [
     "apart",
     "call",
     "jitter",
+    "loading",
     "logger",
     "monotonic",
     "new_id",
