@@ -199,6 +199,13 @@ def test_using_a_part_loads_it(part: str, use: str) -> None:
     assert PARTS[part] & loaded(f"{made}; {use}")
 
 
+def test_help_of_the_command_loads_no_client_and_no_instance() -> None:
+    names = loaded("from aerodb.cli import main; main(['--help'])")
+    ours = {n for n in names if top(n) == "aerodb"}
+    assert ours == {"aerodb", "aerodb._version", "aerodb.cli", "aerodb.local", "aerodb.local.extra"}
+    assert not names & {"click", "httpx", "dataclasses", "inspect"}
+
+
 def test_the_local_instance_runs_without_the_client() -> None:
     names = loaded("import aerodb.local")
     assert not {n for n in names if n.startswith(("aerodb._core", "aerodb._io", "aerodb.sync"))}

@@ -1,4 +1,4 @@
-"""`aerodb._dataclass`: what comes out behaves as what `dataclasses` itself makes of the same class."""
+"""`aerodb._dataclass`: its classes behave as those of `dataclasses`, made from the same text."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def outcome(work: Callable[[], Any]) -> Any:
         lambda c: dataclasses.astuple(c("a", size=2)),
         lambda c: repr(dataclasses.replace(c("a"), size=3)),
         lambda c: dataclasses.replace(c("a"), nonsense=3),
-        lambda c: dataclasses.is_dataclass(c) and dataclasses.is_dataclass(c("a")),
+        lambda c: (dataclasses.is_dataclass(c("a")), dataclasses.is_dataclass(c)),
         lambda c: c("a").__getstate__(),
         lambda c: copy.copy(c("a", 1)) == c("a", 1),
         lambda c: copy.deepcopy(c("a", items={"x": 1})) == c("a", items={"x": 1}),
@@ -135,7 +135,9 @@ def test_own_methods_stay() -> None:
 
 def test_a_subclass_is_a_dataclass_with_all_fields() -> None:
     for base in (STANDARD, OURS):
-        made = dataclasses.make_dataclass("Sub", [("more", int, 5)], bases=(base,), frozen=True)
+        made: Any = dataclasses.make_dataclass(
+            "Sub", [("more", int, 5)], bases=(base,), frozen=True
+        )
         value = made("a", more=6)
         assert [f.name for f in dataclasses.fields(value)][-1] == "more"
         assert dataclasses.replace(value, name="b") == made("b", more=6)
