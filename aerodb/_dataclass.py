@@ -12,6 +12,7 @@ One form is known: `@dataclass(frozen=True, slots=True)` on a class whose bases 
 from __future__ import annotations
 
 import sys
+from operator import attrgetter
 from reprlib import recursive_repr
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -30,7 +31,7 @@ _put = object.__setattr__
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from dataclasses import dataclass, field, replace
 else:
 
@@ -158,10 +159,18 @@ def _init(cls: type, fields: Mapping[str, _Field], types: Mapping[str, str]) -> 
     return init
 
 
+def _reader(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
+    """A function that reads these attributes of a value."""
+    if len(names) > 1:
+        return attrgetter(*names)
+    return lambda value: tuple([getattr(value, name) for name in names])
+
+
 def _methods(fields: Mapping[str, _Field]) -> dict[str, Callable[..., Any]]:
     """What such a class can do, whatever its fields are; `dataclasses` says how."""
     names = tuple(fields)
-    compared = tuple(name for name, one in fields.items() if one.compare)
+    compared = _reader([name for name, one in fields.items() if one.compare])
+    everything = _reader(names)
     shown = tuple(name for name, one in fields.items() if one.repr)
 
     @recursive_repr()
@@ -172,21 +181,20 @@ def _methods(fields: Mapping[str, _Field]) -> dict[str, Callable[..., Any]]:
     def __eq__(self: Any, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented
-        mine = tuple([getattr(self, name) for name in compared])
-        return mine == tuple([getattr(other, name) for name in compared])
+        return compared(self) == compared(other)
 
     def __hash__(self: Any) -> int:
-        return hash(tuple([getattr(self, name) for name in compared]))
+        return hash(compared(self))
 
     def __getstate__(self: Any) -> list[Any]:
-        return [getattr(self, name) for name in names]
+        return list(everything(self))
 
     def __setstate__(self: Any, state: list[Any]) -> None:
         for name, value in zip(names, state, strict=True):
             _put(self, name, value)
 
     def __replace__(self: Any, /, **changes: Any) -> Any:
-        return type(self)(**{name: getattr(self, name) for name in names} | changes)
+        return type(self)(**dict(zip(names, everything(self), strict=True)) | changes)
 
     made = (__repr__, __eq__, __hash__, __getstate__, __setstate__, __replace__)
     return {one.__name__: one for one in made} | {

@@ -1,7 +1,7 @@
 """The values every operation of both twins answers with.
 
-Standard library only, and nothing of aerodb but how to show them: every other module may import
-this one.
+Standard library only, and nothing of aerodb but how to make and to show them: every other module
+may import this one.
 """
 
 from __future__ import annotations
