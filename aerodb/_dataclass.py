@@ -76,7 +76,7 @@ class _Field:
 def _made(plain: type) -> type:
     """The class with slots for its fields, and the methods that it does not have itself."""
     given = dict(vars(plain))
-    types: dict[str, str] = given.get("__annotations__", {})
+    types: dict[str, str] = plain.__annotations__
     fields: dict[str, _Field] = {}
     for name in types:
         default = given.pop(name, _UNSET)
