@@ -7,12 +7,12 @@ Names are loaded when first used, so that `import aerodb` costs next to nothing.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
 from aerodb._version import __version__
 
+TYPE_CHECKING = False  # as in `typing`, which would be most of what this import costs
 if TYPE_CHECKING:
+    from typing import Any
+
     from aerodb._core.database import Range, col, embed
     from aerodb._core.functions import FunctionInfo, ServerSentEvent
     from aerodb._core.health import ClientStatus, HealthStatus
@@ -142,10 +142,12 @@ def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'aerodb' has no attribute {name!r}")
+    from importlib import import_module
+
     value = getattr(import_module(home), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__} - {"TYPE_CHECKING"})

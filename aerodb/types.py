@@ -1,14 +1,15 @@
 """The values every operation of both twins answers with.
 
-Standard library only, and nothing of aerodb but how to show them: every other module may import
-this one.
+Standard library only, and nothing of aerodb but how to make and to show them: every other module
+may import this one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import FrozenInstanceError, dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, overload
+
+from aerodb._dataclass import dataclass, field
 
 __all__ = ["AeroDBAPIError", "AeroDBError", "AeroDBResponse", "ResponseMeta"]
 
@@ -181,12 +182,3 @@ class AeroDBResponse(Generic[T_co]):
             if name == "execute":
                 text += ": the query has run, and this is its answer; the rows are in .data"
             raise AttributeError(text, name=name, obj=self)
-
-
-def _refuse(self: object, name: str, value: object) -> NoReturn:
-    raise FrozenInstanceError(f"cannot assign to field {name!r}")
-
-
-# What dataclasses generates trips over `AeroDBResponse[list[Row]](...)`: typing sets an attribute
-# there, and expects an AttributeError where there can be none.
-AeroDBResponse.__setattr__ = _refuse  # type: ignore[method-assign]

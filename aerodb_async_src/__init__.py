@@ -6,31 +6,24 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from aerodb.types import AeroDBAPIError, AeroDBError, AeroDBResponse, ResponseMeta
-
-from ._changes import AuthSubscription
-from .auth import AsyncAuthAdmin as AsyncAuthAdmin
-from .auth import AsyncAuthAdmin as AuthAdmin
-from .auth import AsyncAuthClient as AsyncAuthClient
-from .auth import AsyncAuthClient as AuthClient
-from .auth import AsyncAuthEvents as AsyncAuthEvents
-from .auth import AsyncAuthEvents as AuthEvents
-from .client import AsyncAeroDBClient as AeroDBClient
-from .client import AsyncAeroDBClient as AsyncAeroDBClient
-from .database import AsyncDatabaseClient as AsyncDatabaseClient
-from .database import AsyncDatabaseClient as DatabaseClient
-from .database import AsyncQueryBuilder as AsyncQueryBuilder
-from .database import AsyncQueryBuilder as QueryBuilder
-from .database import AsyncRowStream as AsyncRowStream
-from .database import AsyncRowStream as RowStream
-from .storage import AsyncDownloadStream as AsyncDownloadStream
-from .storage import AsyncDownloadStream as DownloadStream
-from .storage import AsyncStorageBucket as AsyncStorageBucket
-from .storage import AsyncStorageBucket as StorageBucket
-from .storage import AsyncStorageClient as AsyncStorageClient
-from .storage import AsyncStorageClient as StorageClient
-
 if TYPE_CHECKING:
+    from aerodb.types import AeroDBAPIError, AeroDBError, AeroDBResponse, ResponseMeta
+
+    from ._changes import AuthSubscription
+    from .auth import AsyncAuthAdmin as AsyncAuthAdmin
+    from .auth import AsyncAuthAdmin as AuthAdmin
+    from .auth import AsyncAuthClient as AsyncAuthClient
+    from .auth import AsyncAuthClient as AuthClient
+    from .auth import AsyncAuthEvents as AsyncAuthEvents
+    from .auth import AsyncAuthEvents as AuthEvents
+    from .client import AsyncAeroDBClient as AeroDBClient
+    from .client import AsyncAeroDBClient as AsyncAeroDBClient
+    from .database import AsyncDatabaseClient as AsyncDatabaseClient
+    from .database import AsyncDatabaseClient as DatabaseClient
+    from .database.query import AsyncQueryBuilder as AsyncQueryBuilder
+    from .database.query import AsyncQueryBuilder as QueryBuilder
+    from .database.rows import AsyncRowStream as AsyncRowStream
+    from .database.rows import AsyncRowStream as RowStream
     from .functions import AsyncFunctionsClient as FunctionsClient
     from .functions import AsyncFunctionStream as FunctionStream
     from .realtime import AsyncEventStream as AsyncEventStream
@@ -39,6 +32,12 @@ if TYPE_CHECKING:
     from .realtime import AsyncRealtimeChannel as RealtimeChannel
     from .realtime import AsyncRealtimeClient as AsyncRealtimeClient
     from .realtime import AsyncRealtimeClient as RealtimeClient
+    from .storage import AsyncDownloadStream as AsyncDownloadStream
+    from .storage import AsyncDownloadStream as DownloadStream
+    from .storage import AsyncStorageBucket as AsyncStorageBucket
+    from .storage import AsyncStorageBucket as StorageBucket
+    from .storage import AsyncStorageClient as AsyncStorageClient
+    from .storage import AsyncStorageClient as StorageClient
 
 __all__ = [
     "AeroDBAPIError",
@@ -63,24 +62,40 @@ __all__ = [
     "StorageClient",
 ]
 
-_WHEN_ASKED_FOR = {
+_HOMES = {
+    "AeroDBAPIError": "aerodb.types",
+    "AeroDBClient": ".client",
+    "AeroDBError": "aerodb.types",
+    "AeroDBResponse": "aerodb.types",
+    "AuthAdmin": ".auth",
+    "AuthClient": ".auth",
+    "AuthEvents": ".auth",
+    "AuthSubscription": "._changes",
+    "DatabaseClient": ".database",
+    "DownloadStream": ".storage",
     "EventStream": ".realtime",
     "FunctionStream": ".functions",
     "FunctionsClient": ".functions",
+    "QueryBuilder": ".database.query",
     "RealtimeChannel": ".realtime",
     "RealtimeClient": ".realtime",
+    "ResponseMeta": "aerodb.types",
+    "RowStream": ".database.rows",
+    "StorageBucket": ".storage",
+    "StorageClient": ".storage",
 }
 
 
 def __getattr__(name: str) -> Any:
-    """What many programs never use is loaded when it is asked for."""
-    plain = name.removeprefix("Async")
-    home = _WHEN_ASKED_FOR.get(plain)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = import_module(home, __name__)
-    found = getattr(module, plain, None)
-    return getattr(module, "Async" + plain) if found is None else found
+    """Every name is loaded when it is asked for, by this or by the class's own name."""
+    home = _HOMES.get(name.removeprefix("Async"))
+    if home is not None:
+        module = import_module(home, __name__)
+        for known in (name, "Async" + name):
+            if hasattr(module, known):
+                value = globals()[name] = getattr(module, known)
+                return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, Self
 from weakref import ref
 
@@ -28,6 +27,7 @@ from aerodb._core.identity import (
 )
 from aerodb._core.options import seconds
 from aerodb._core.redact import Secret
+from aerodb._dataclass import replace
 from aerodb._io.on_asyncio import Queue, monotonic, soon, wall_clock
 from aerodb.types import AeroDBResponse
 

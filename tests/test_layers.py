@@ -58,18 +58,18 @@ def foreign(path: Path) -> set[str]:
 def test_types_needs_the_standard_library_only() -> None:
     path = ROOT / "aerodb" / "types.py"
     assert foreign(path) <= STDLIB
-    assert {n for n in ours(path) if n.count(".") == 1} == {"aerodb._display"}
-    display = ROOT / "aerodb" / "_display.py"
-    assert foreign(display) <= STDLIB
-    assert not ours(display)
+    assert {n for n in ours(path) if n.count(".") == 1} == {"aerodb._dataclass", "aerodb._display"}
+    for path in (ROOT / "aerodb" / "_dataclass.py", ROOT / "aerodb" / "_display.py"):
+        assert foreign(path) <= STDLIB
+        assert not ours(path)
 
 
 @pytest.mark.parametrize("path", modules("aerodb/_core"), ids=dotted)
 def test_the_core_decides_and_never_waits(path: Path) -> None:
     # msgspec is the optional JSON speed-up; it waits for nothing
     assert foreign(path) <= (STDLIB - WAITING) | {"msgspec"}
-    assert all(n.startswith(("aerodb._core", "aerodb.types", "aerodb._version")) or n == "aerodb"
-               for n in ours(path))  # fmt: skip
+    allowed = ("aerodb._core", "aerodb._dataclass", "aerodb.types", "aerodb._version")
+    assert all(n.startswith(allowed) or n == "aerodb" for n in ours(path))
 
 
 @pytest.mark.parametrize("path", modules("aerodb/_core"), ids=dotted)
@@ -92,7 +92,7 @@ def test_the_shim_knows_the_core_only_as_values(path: Path) -> None:
 def test_twin_source_imports_no_library_and_no_loop(path: Path) -> None:
     assert foreign(path) <= STDLIB - WAITING
     allowed = ("aerodb.types", "aerodb._core", "aerodb._io.on_asyncio", "aerodb_async_src",
-               "aerodb._version")  # fmt: skip
+               "aerodb._dataclass", "aerodb._version")  # fmt: skip
     assert all(n.startswith(allowed) or n in ("aerodb", "aerodb._io") for n in ours(path))
 
 
@@ -155,8 +155,56 @@ def loaded(statement: str) -> set[str]:
 )
 def test_importing_and_constructing_loads_nothing_heavy(statement: str) -> None:
     heavy = {"httpx", "httpcore", "h11", "ssl", "websockets", "websocket", "aerodb.local",
-             "pydantic", "msgspec", "psycopg"}  # fmt: skip
+             "pydantic", "msgspec", "psycopg", "asyncio", "dataclasses", "inspect", "logging",
+             "socket", "email", "decimal", "uuid", "datetime", "base64", "urllib.parse",
+             "html"}  # fmt: skip
     assert not heavy & loaded(statement)
+
+
+def test_importing_the_package_loads_next_to_nothing() -> None:
+    names = loaded("import aerodb") - loaded("pass")
+    assert names == {"aerodb", "aerodb._version", "__future__"}
+
+
+PARTS = {
+    "cli": {"aerodb.cli"},
+    "codegen": {"aerodb._codegen"},
+    "display": {"aerodb._display"},
+    "functions": {"aerodb._core.functions", "aerodb.sync.functions", "aerodb.aio.functions"},
+    "storage": {"aerodb._core.storage", "aerodb.sync.storage", "aerodb.aio.storage"},
+    "realtime": {"aerodb._core.realtime", "aerodb.sync.realtime", "aerodb.aio.realtime"},
+    "auth": {"aerodb._core.auth", "aerodb.sync.auth", "aerodb.aio.auth"},
+    "queries": {"aerodb._core.database", "aerodb.sync.database.query"},
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("name", ["AeroDBClient", "AsyncAeroDBClient"])
+def test_a_part_is_loaded_when_it_is_first_used(name: str, part: str) -> None:
+    names = loaded(f"from aerodb import {name}; {name}('http://localhost:1', 'key')")
+    assert not {n for n in names for home in PARTS[part] if n == home or n.startswith(home + ".")}
+
+
+@pytest.mark.parametrize(
+    ("part", "use"),
+    [
+        ("display", "from aerodb import AeroDBResponse; str(AeroDBResponse([{'a': 1}]))"),
+        ("functions", "client.functions"),
+        ("auth", "client.auth"),
+        ("queries", "client.from_('t')"),
+    ],
+)
+def test_using_a_part_loads_it(part: str, use: str) -> None:
+    """So that the test above looks for names that there are."""
+    made = "from aerodb import AeroDBClient; client = AeroDBClient('http://localhost:1', 'key')"
+    assert PARTS[part] & loaded(f"{made}; {use}")
+
+
+def test_help_of_the_command_loads_no_client_and_no_instance() -> None:
+    names = loaded("from aerodb.cli import main; main(['--help'])")
+    ours = {n for n in names if top(n) == "aerodb"}
+    assert ours == {"aerodb", "aerodb._version", "aerodb.cli", "aerodb.local", "aerodb.local.extra"}
+    assert not names & {"click", "httpx", "dataclasses", "inspect"}
 
 
 def test_the_local_instance_runs_without_the_client() -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, TypeVar
 
 from aerodb._core.errors import Exchange
 from aerodb._core.redact import redact_json, redact_text, redact_url
+from aerodb._dataclass import replace
 from aerodb.types import AeroDBError, AeroDBResponse, ResponseMeta
 
 T = TypeVar("T")

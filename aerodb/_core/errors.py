@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -15,6 +14,7 @@ from aerodb._core.error_body import Reading, clean_text, read_body, reason
 from aerodb._core.http import Retry, SourceError, TransportError, find_header
 from aerodb._core.redact import redact_json, redact_text, redact_url
 from aerodb._core.retry_after import retry_after_seconds
+from aerodb._dataclass import replace
 from aerodb.types import AeroDBError
 
 CODES: Mapping[str, str] = MappingProxyType(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -11,6 +10,7 @@ from aerodb._core.error_body import clean_text, load_json
 from aerodb._core.errors import Exchange, client_error, error_from_response
 from aerodb._core.http import Call, Prepared, RawResponse, Retry
 from aerodb._core.options import seconds
+from aerodb._dataclass import dataclass, replace
 from aerodb.types import AeroDBError, AeroDBResponse
 
 IDEMPOTENCY_KEYS = "idempotency-key"

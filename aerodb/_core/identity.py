@@ -7,14 +7,13 @@ no token in it (reliability C4). `dump()` and `Session.load()` are the one delib
 from __future__ import annotations
 
 import json
-from base64 import urlsafe_b64decode
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, NoReturn, TypeVar
 
 from aerodb._core.error_body import load_json
 from aerodb._core.headers import MAX_TOKEN, is_jwt_shaped, token_problem
 from aerodb._core.redact import Secret
+from aerodb._dataclass import dataclass, field
 
 __all__ = [
     "AuthChange",
@@ -304,6 +303,8 @@ def unverified_claims(token: str) -> dict[str, Any] | None:
     """What a JWT says, unverified: only the server can tell whether it is true."""
     if not is_jwt_shaped(token) or len(token) > MAX_TOKEN:
         return None
+    from base64 import urlsafe_b64decode  # when first needed: most programs sign nobody in
+
     part = token.split(".")[1]
     try:
         text = urlsafe_b64decode(part + "=" * (-len(part) % 4)).decode("utf-8")

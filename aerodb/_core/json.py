@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Callable
-from importlib.util import find_spec
 from json import JSONDecodeError, JSONDecoder, JSONEncoder
 from json.encoder import encode_basestring
 from typing import Any, NoReturn
@@ -378,6 +377,8 @@ def load_decoder() -> None:
 def _find_fast() -> Callable[[bytes | str], Any] | None:
     """msgspec's decoder if the extra `speedups` is installed. Looked for once, when needed."""
     global _fast, _fast_known
+    from importlib.util import find_spec
+
     if find_spec("msgspec") is not None:
         _fast = importlib.import_module("msgspec.json").Decoder().decode
     _fast_known = True

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from enum import Enum
 from types import MappingProxyType
 from typing import NamedTuple
@@ -16,6 +15,7 @@ from typing import NamedTuple
 from aerodb._core.errors import client_error
 from aerodb._core.http import find_header
 from aerodb._core.identity import Session, User
+from aerodb._dataclass import replace
 from aerodb.types import AeroDBError
 
 __all__ = [

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from aerodb._core.errors import client_error
 from aerodb._core.http import Call, Prepared, RawResponse, Retry
 from aerodb._core.json import loads
+from aerodb._dataclass import dataclass
 from aerodb.types import AeroDBResponse
 
 _PRIMARY = "<pk/>"

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from aerodb._dataclass import dataclass
 
 __all__ = ["BadValue", "Kind", "Range", "fields_of", "kind_of", "member_of", "plain", "text_of"]
 

@@ -6,8 +6,9 @@ Network failures while connecting are `aerodb._core.http.TransportError`, as eve
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from aerodb._dataclass import dataclass, field
 
 if TYPE_CHECKING:
     from aerodb._core.options import TlsContext

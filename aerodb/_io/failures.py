@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import socket
 from types import ModuleType
 
 from aerodb._core.http import FailureKind, TransportError
@@ -38,7 +37,9 @@ def queue_full(waiting: int) -> TransportError:
 
 def unreachable(host: str, port: int, error: OSError) -> TransportError:
     """No connection could be made."""
-    if isinstance(error, socket.gaierror):
+    from socket import gaierror  # loaded by whoever met this error
+
+    if isinstance(error, gaierror):
         return TransportError("connect", f"the name {host} cannot be resolved", sent=False)
     if error.errno == errno.ECONNREFUSED:
         message = f"{host}:{port} refused the connection"

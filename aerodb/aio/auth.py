@@ -1,10 +1,9 @@
-# GENERATED from aerodb_async_src/auth.py by scripts/generate.py [1aca0dea2e09]: do not edit
+# GENERATED from aerodb_async_src/auth.py by scripts/generate.py [238b652f6b4b]: do not edit
 """Signing up, in and out; the session; users, for who holds the service key."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, Self
 from weakref import ref
 
@@ -28,6 +27,7 @@ from aerodb._core.identity import (
 )
 from aerodb._core.options import seconds
 from aerodb._core.redact import Secret
+from aerodb._dataclass import replace
 from aerodb._io.on_asyncio import Queue, monotonic, soon, wall_clock
 from aerodb.types import AeroDBResponse
 

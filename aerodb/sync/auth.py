@@ -1,10 +1,9 @@
-# GENERATED from aerodb_async_src/auth.py by scripts/generate.py [3b3a7e064aff]: do not edit
+# GENERATED from aerodb_async_src/auth.py by scripts/generate.py [2860e2bb3b49]: do not edit
 """Signing up, in and out; the session; users, for who holds the service key."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, Self
 from weakref import ref
 
@@ -28,6 +27,7 @@ from aerodb._core.identity import (
 )
 from aerodb._core.options import seconds
 from aerodb._core.redact import Secret
+from aerodb._dataclass import replace
 from aerodb._io.on_threads import Queue, monotonic, soon, wall_clock
 from aerodb.types import AeroDBResponse
 

@@ -23,7 +23,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from aerodb import AeroDBClient, AsyncAeroDBClient
-from aerodb.sync.database import QueryBuilder
+from aerodb.sync import QueryBuilder
 from aerodb.types import AeroDBResponse
 
 PLACEHOLDERS = ("http://127.0.0.1:54321", "aero_pk_...", "aero_sk_...")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from aerodb._core.database.render import local_error
 from aerodb._core.values import BadValue, describe
+from aerodb._dataclass import dataclass
 from aerodb.types import AeroDBError, AeroDBResponse
 
 __all__ = ["BatchError", "BatchProgress", "BatchReport", "RowSource", "Tally", "batch_verb"]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from aerodb._core.database.chain import Chain
 from aerodb._core.database.render import prepare
 from aerodb._core.redact import redact_headers
+from aerodb._dataclass import dataclass
 from aerodb.types import AeroDBError, AeroDBResponse
 
 __all__ = ["PreparedRequest", "curl_command", "prepared_request"]

@@ -4,7 +4,6 @@ of completeness (wire-contract §1.6, §3.1, §3.2). Total: no body makes it rai
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Any
 
 from aerodb._core import json
@@ -12,6 +11,7 @@ from aerodb._core.database.plan import LastKey, Plan
 from aerodb._core.database.rows import Convert, DecodeFailure, converter, type_name
 from aerodb._core.errors import Exchange, error_from_response
 from aerodb._core.http import RawResponse
+from aerodb._dataclass import replace
 from aerodb.types import AeroDBError, AeroDBResponse, ResponseMeta
 
 __all__ = ["Decoder", "Heads"]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from aerodb._core.database.pages import Pager
+from aerodb._dataclass import replace
 from aerodb.types import AeroDBError, AeroDBResponse
 
 __all__ = ["all_rows", "counted", "existing", "first_row", "scalars_of"]

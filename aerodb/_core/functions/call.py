@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
 from aerodb._core import json
@@ -21,6 +20,7 @@ from aerodb._core.headers import headers_problem
 from aerodb._core.http import Call, Prepared, RawResponse, Retry
 from aerodb._core.options import seconds
 from aerodb._core.values import BadValue
+from aerodb._dataclass import dataclass
 from aerodb.types import AeroDBError, AeroDBResponse
 
 __all__ = ["DEFAULT_SECONDS", "FunctionInfo", "Invocation", "invoke_call", "list_call"]

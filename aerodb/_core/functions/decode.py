@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any, Literal
 
 from aerodb._core import json
 from aerodb._core.http import RawResponse
 from aerodb._core.redact import redact_json
+from aerodb._dataclass import replace
 from aerodb.types import AeroDBError, AeroDBResponse
 
 __all__ = ["RESPONSE_TYPES", "AnswerDecoder", "Convert", "ResponseType", "function_error"]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from aerodb._core import json
 from aerodb._core.functions.lines import LineSplitter, TooLong
+from aerodb._dataclass import dataclass
 
 __all__ = ["EventReader", "ServerSentEvent"]
 

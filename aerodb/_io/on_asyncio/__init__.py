@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aerodb._io.forks import loading
 from aerodb._io.forks import watch as watch_forks
 from aerodb._io.log import logger
 from aerodb._io.mutex import Mutex
@@ -31,6 +32,7 @@ __all__ = [
     "call",
     "check_handler",
     "jitter",
+    "loading",
     "logger",
     "monotonic",
     "new_id",

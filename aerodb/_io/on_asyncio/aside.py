@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -14,6 +13,7 @@ __all__ = ["apart", "soon"]
 async def apart(function: Callable[..., Any], *arguments: Any) -> Any:
     """Call a function that may block, on a thread of its own; await it if it can be awaited."""
     import asyncio
+    import inspect
 
     if inspect.iscoroutinefunction(function):
         return await function(*arguments)

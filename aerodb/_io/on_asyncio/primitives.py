@@ -6,7 +6,6 @@ one session is refreshed once for all of them. asyncio's own locks belong to one
 
 from __future__ import annotations
 
-import inspect
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -31,6 +30,8 @@ async def pause(seconds: float) -> None:
 
 async def call(handler: Callable[[Any], Any], value: Any) -> Any:
     """Call a user's handler, and await its result if that can be awaited."""
+    import inspect  # asyncio has it loaded
+
     result = handler(value)
     return await result if inspect.isawaitable(result) else result
 

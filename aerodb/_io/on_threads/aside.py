@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
+from types import CoroutineType
 from typing import Any
 
 __all__ = ["apart", "soon"]
@@ -12,7 +12,7 @@ __all__ = ["apart", "soon"]
 def apart(function: Callable[..., Any], *arguments: Any) -> Any:
     """Call a function that may block. A coroutine as result is a mistake, and said to be one."""
     result = function(*arguments)
-    if inspect.iscoroutine(result):
+    if isinstance(result, CoroutineType):
         result.close()  # or Python warns that it was never awaited
         raise TypeError(
             "the blocking AeroDBClient cannot run an async session store: use plain methods, "

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from types import TracebackType
+from collections.abc import Awaitable, Callable
+from types import CoroutineType, TracebackType
 from typing import Any, Generic, TypeVar
 
 from aerodb._io import forks
@@ -31,8 +30,8 @@ def call(handler: Callable[[Any], Any], value: Any) -> Any:
 
 def settled(result: Any) -> None:
     """See to what a user's handler returned: a coroutine is refused."""
-    if inspect.isawaitable(result):
-        if inspect.iscoroutine(result):
+    if isinstance(result, Awaitable):
+        if isinstance(result, CoroutineType):
             result.close()  # or Python warns that it was never awaited
         raise TypeError(
             "the blocking AeroDBClient cannot run async handlers: use def, or AsyncAeroDBClient"

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/database/client.py by scripts/generate.py [013deabd4a27]: do not edit
+# GENERATED from aerodb_async_src/database/client.py by scripts/generate.py [6373b3647651]: do not edit
 """Where queries begin."""
 
 from __future__ import annotations
@@ -6,20 +6,34 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from aerodb._core.database import verbs
-from aerodb._core.database.modifiers import CountMode
-from aerodb.types import AeroDBResponse
-
-from .._transport import Transport  # noqa: TID252  # of the same twin, whichever it is
-from .query import QueryBuilder
+from aerodb._io.on_threads import loading
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
+    from aerodb._core.database.modifiers import CountMode
     from aerodb._core.tables import Table
+    from aerodb.types import AeroDBResponse
+
+    from .._transport import Transport  # noqa: TID252  # of the same twin
+    from .query import QueryBuilder
 
 RowT = TypeVar("RowT")
 T = TypeVar("T")
 
 _new = object.__new__
+_language: tuple[type[QueryBuilder[Any, Any]], ModuleType] | None = None
+
+
+def _load() -> tuple[type[QueryBuilder[Any, Any]], ModuleType]:
+    """What queries are made of: loaded when the first one begins, as half of all of the client."""
+    global _language
+    with loading():
+        from aerodb._core.database import verbs
+
+        from .query import QueryBuilder
+    _language = QueryBuilder, verbs
+    return _language
 
 
 class QuerySource:
@@ -48,7 +62,8 @@ class QuerySource:
             row_type: What a row becomes: a TypedDict (checked by type checkers only), a dataclass,
                 NamedTuple, attrs, msgspec or pydantic class, or a function of the row.
         """
-        query: Any = _new(QueryBuilder)
+        builder, verbs = _language or _load()
+        query: Any = _new(builder)
         query._source = self._source
         query._steps = (None, verbs.open_table, table, row_type)
         return query
@@ -100,7 +115,8 @@ class QuerySource:
             returns: What the answer is: `int`, `list[Row]`, a dataclass, ...; unsaid, the JSON
                 value stays as it is.
         """
-        query: Any = _new(QueryBuilder)
+        builder, verbs = _language or _load()
+        query: Any = _new(builder)
         query._source = self._source
         query._steps = (None, verbs.call_function, fn, params, get, head, count, returns)
         return query
