@@ -38,7 +38,7 @@ async def call(handler: Callable[[Any], Any], value: Any) -> Any:
 
 async def settled(result: Any) -> None:
     """See to what a user's handler returned: await it, if that can be done."""
-    if inspect.isawaitable(result):
+    if isinstance(result, Awaitable):
         await result
 
 
