@@ -22,6 +22,12 @@ class Observer:
 
     def observe(self, operation: Any) -> Any: ...
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Observer)
+
+    def __hash__(self) -> int:
+        return 1
+
 
 DEFAULTS: dict[str, Any] = {
     "timeout": 30.0,
