@@ -7,6 +7,7 @@ Sets itself up on any machine with Python 3.11. A link that leads nowhere fails 
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 
@@ -22,6 +23,7 @@ def main() -> int:
         done = subprocess.run([sys.executable, *command], cwd=ROOT, check=False)
         if done.returncode != 0:
             return 1
+    shutil.copy(ROOT / "docs" / "llms.txt", ROOT / "site" / "llms.txt")
     return 0
 
 

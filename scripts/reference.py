@@ -143,7 +143,7 @@ def _fenced(sign: str, text: str | None) -> str:
 
 def main() -> int:
     """Write or check; the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description="Write docs/reference.md.")
     parser.add_argument("--check", action="store_true", help="write nothing")
     check = parser.parse_args().check
     text = render()

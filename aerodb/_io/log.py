@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -72,7 +72,7 @@ class CallLog:
         self._logger = to
 
     @contextmanager
-    def observe(self, operation: Operation) -> Iterator[None]:
+    def observe(self, operation: Operation) -> Generator[None, None, None]:
         """Around one call, as `Telemetry.observe`."""
         try:
             yield

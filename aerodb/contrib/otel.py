@@ -8,7 +8,7 @@ go is set up by the program. Needs `pip install aerodb[otel]`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -63,7 +63,7 @@ class OpenTelemetry:
         self._propagator = TraceContextTextMapPropagator() if propagate else None
 
     @contextmanager
-    def observe(self, operation: Operation) -> Iterator[None]:
+    def observe(self, operation: Operation) -> Generator[None, None, None]:
         """Around one call of a client, which is who calls this."""
         with self._tracer.start_as_current_span(
             operation.name,
