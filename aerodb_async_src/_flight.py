@@ -7,13 +7,15 @@ from math import inf
 
 from aerodb._core.errors import Exchange
 from aerodb._core.headers import ClientHeaders
-from aerodb._core.http import AnyCall
+from aerodb._core.http import AnyCall, HeaderList, RawResponse
 from aerodb._core.session import Grant
 from aerodb._core.url import BaseUrl
-from aerodb._io.on_asyncio import monotonic, new_id
+from aerodb._io.on_asyncio import ByteStream, monotonic, new_id
 from aerodb.types import AeroDBError
 
 from ._session import AsyncSessionKeeper
+
+MAX_ERROR_BYTES = 64 * 1024
 
 
 class Flight:
@@ -33,6 +35,7 @@ class Flight:
         "retry",
         "started",
         "timeout",
+        "trace",
     )
 
     def __init__(self, call: AnyCall, timeout: float) -> None:
@@ -50,6 +53,7 @@ class Flight:
         self.grant: Grant | None = None
         self.replayed = False
         self.ended: AeroDBError | None = None
+        self.trace: HeaderList = []  # what an observer has the request carry
         self.key = new_id().encode("ascii") if call.keyed == "made" else None
 
     def exchange(
@@ -86,3 +90,16 @@ class Flight:
     def token(self) -> str | None:
         """The session's token that the next attempt carries."""
         return None if self.grant is None else self.grant.token
+
+
+async def beginning(answer: ByteStream) -> RawResponse:
+    """The beginning of a streamed error's body is enough to read it."""
+    body = bytearray()
+    try:
+        async for chunk in answer:
+            body += chunk
+            if len(body) >= MAX_ERROR_BYTES:
+                break
+    finally:
+        await answer.close()
+    return RawResponse(answer.status, answer.raw_headers, bytes(body))

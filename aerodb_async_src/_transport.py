@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from aerodb._core.answer import answered, failed, placed
 from aerodb._core.errors import Exchange, client_error, error_from_response, error_from_transport
-from aerodb._core.headers import ClientHeaders
+from aerodb._core.headers import ClientHeaders, override
 from aerodb._core.health import IDEMPOTENCY_KEYS, HealthStatus, health_call
 from aerodb._core.http import (
     AnyCall,
@@ -23,6 +23,7 @@ from aerodb._core.http import (
     Retry,
     TransportError,
 )
+from aerodb._core.operation import Telemetry
 from aerodb._core.options import ClientOptions
 from aerodb._core.retry import (
     GiveUp,
@@ -45,13 +46,13 @@ from aerodb._io.on_asyncio import (
 )
 from aerodb.types import AeroDBError, AeroDBResponse, ResponseMeta
 
-from ._flight import Flight
+from ._flight import Flight, beginning
+from ._observing import Observed, observers_of
 from ._session import AsyncSessionKeeper
 
 T = TypeVar("T")
 
 MAX_REDIRECTS = 3  # wire-contract S2
-MAX_ERROR_BYTES = 64 * 1024
 Outcome = RawResponse | ByteStream | TransportError
 _NOT_REPEATABLE = GiveUp("not_repeatable")
 _HANDSHAKE: AnyCall = Call("GET", "/realtime", lambda answer: AeroDBResponse())
@@ -60,8 +61,8 @@ _HANDSHAKE: AnyCall = Call("GET", "/realtime", lambda answer: AeroDBResponse())
 class AsyncTransport:
     """Carries out calls over one pool of connections, as one identity."""
 
-    __slots__ = ("_base", "_budget", "_headers", "_http", "_keys_honoured", "_options",
-                 "_view_closed", "session")  # fmt: skip
+    __slots__ = ("_base", "_budget", "_headers", "_http", "_keys_honoured", "_observers",
+                 "_options", "_view_closed", "session")  # fmt: skip
 
     def __init__(
         self,
@@ -72,6 +73,7 @@ class AsyncTransport:
         *,
         session: AsyncSessionKeeper | None = None,
         budget: RetryBudget | None = None,
+        observers: tuple[Telemetry, ...] | None = None,
     ) -> None:
         self._base = base
         self._headers = headers
@@ -79,6 +81,7 @@ class AsyncTransport:
         self._http = http
         self._budget = RetryBudget(options.retry_budget) if budget is None else budget
         self._keys_honoured = options.idempotency_keys
+        self._observers = observers_of(options) if observers is None else observers
         self._view_closed: bool | None = None  # None: this one owns the connections
         self.session = AsyncSessionKeeper() if session is None else session
 
@@ -97,6 +100,7 @@ class AsyncTransport:
             self._http,
             session=self.session if session is None else session,
             budget=self._budget,
+            observers=self._observers,
         )
         if made._keys_honoured is None:
             made._keys_honoured = self._keys_honoured
@@ -132,23 +136,31 @@ class AsyncTransport:
         """Carry out a call; an answer that needs none comes back as it is."""
         if isinstance(prepared, AeroDBResponse):
             return prepared
-        flight = Flight(prepared, self._options.timeout)
-        final = await self._fly(flight, stream=False)
-        if isinstance(final, RawResponse):
-            return self._answered(prepared.decode(final), flight, final)
-        assert isinstance(final, AeroDBResponse)
-        return final
+        return await self._carry_out(Flight(prepared, self._options.timeout), stream=False)
 
     async def stream(self, prepared: Prepared[Any]) -> AeroDBResponse[ByteStream]:
         """Carry out a call up to the response's head; the caller reads and closes the body."""
         if isinstance(prepared, AeroDBResponse):
             return prepared
-        flight = Flight(prepared, self._options.timeout)
-        final = await self._fly(flight, stream=True)
-        if isinstance(final, ByteStream):
-            return self._answered(AeroDBResponse(final), flight, final)
-        assert isinstance(final, AeroDBResponse)
-        return final
+        return await self._carry_out(Flight(prepared, self._options.timeout), stream=True)
+
+    async def _carry_out(self, flight: Flight, *, stream: bool) -> AeroDBResponse[Any]:
+        """Carry out a call, before the eyes of whoever observes."""
+        if not self._observers:
+            return self._read(await self._fly(flight, stream=stream), flight)
+        secrets = (*self.secrets(), *flight.call.secrets)
+        with Observed(self._observers, flight, self._base.origin, secrets) as observed:
+            response = self._read(await self._fly(flight, stream=stream), flight)
+            observed.ended(response)
+        return response
+
+    def _read(
+        self, final: RawResponse | ByteStream | AeroDBResponse[Any], flight: Flight
+    ) -> AeroDBResponse[Any]:
+        if isinstance(final, AeroDBResponse):
+            return final
+        read = flight.call.decode(final) if isinstance(final, RawResponse) else None
+        return self._answered(AeroDBResponse(final) if read is None else read, flight, final)
 
     def _answered(
         self, decoded: AeroDBResponse[T], flight: Flight, answer: RawResponse | ByteStream
@@ -333,6 +345,8 @@ class AsyncTransport:
             headers.append((b"Accept-Encoding", b"identity"))
         if flight.key is not None:
             headers.append((b"Idempotency-Key", flight.key))
+        if flight.trace:
+            headers = override(headers, flight.trace)
         return Request(call.method, self._base.origin, target, headers, call.body)
 
     def _redirected(
@@ -351,19 +365,7 @@ class AsyncTransport:
         answer = await self._http.stream(request, flight.end, flight.call.idle)
         if 200 <= answer.status < 300:
             return answer
-        return await self._collect(answer)
-
-    async def _collect(self, answer: ByteStream) -> RawResponse:
-        """The beginning of a streamed error's body is enough to read it."""
-        body = bytearray()
-        try:
-            async for chunk in answer:
-                body += chunk
-                if len(body) >= MAX_ERROR_BYTES:
-                    break
-        finally:
-            await answer.close()
-        return RawResponse(answer.status, answer.raw_headers, bytes(body))
+        return await beginning(answer)
 
     def _is_answer(self, call: AnyCall, response: RawResponse | ByteStream) -> bool:
         return 200 <= response.status < 300 or response.status in call.answers

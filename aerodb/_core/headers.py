@@ -137,8 +137,8 @@ class ClientHeaders:
         own = _encode(tuple((headers or {}).items()))
         self._user_bearer = next((v for n, v in own if n.lower() == b"authorization"), None)
         own = [pair for pair in own if pair[0].lower() != b"authorization"]
-        self._plain = _override(base, own)
-        self._json = _override([(b"Content-Type", b"application/json"), *base], own)
+        self._plain = override(base, own)
+        self._json = override([(b"Content-Type", b"application/json"), *base], own)
         self._names = frozenset(name.lower() for name, _ in self._json) | {b"x-request-id"}
 
     @property
@@ -197,7 +197,7 @@ class ClientHeaders:
             elif bearer is not None:
                 extra = [pair for pair in extra if pair[0].lower() != b"authorization"]
             names = {name.lower() for name, _ in extra}
-            found = found + extra if names.isdisjoint(self._names) else _override(found, extra)
+            found = found + extra if names.isdisjoint(self._names) else override(found, extra)
         if not credentials:
             return [pair for pair in found if pair[0].lower() not in _CREDENTIALS]
         if bearer is not None:
@@ -223,6 +223,7 @@ def _encode(headers: tuple[tuple[str, str], ...]) -> HeaderList:
     return [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers]
 
 
-def _override(base: HeaderList, own: HeaderList) -> HeaderList:
+def override(base: HeaderList, own: HeaderList) -> HeaderList:
+    """A new list in which what is in `own` stands in place of what `base` has by that name."""
     names = {name.lower() for name, _ in own}
     return [pair for pair in base if pair[0].lower() not in names] + own

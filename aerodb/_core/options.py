@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import os
     from typing import Protocol
 
+    from aerodb._core.operation import Telemetry
     from aerodb._core.realtime_options import RealtimeOptions
 
     class TlsContext(Protocol):
@@ -52,6 +53,8 @@ class ClientOptions:
         realtime: How the realtime connection behaves: a `RealtimeOptions`. None: its defaults.
         session_store: Where the session is kept beyond this client: a `FileSessionStore`, or
             anything with its methods `load`, `save` and `clear`. None: in memory only.
+        telemetry: Who observes each call: an `aerodb.contrib.otel.OpenTelemetry`, or anything
+            with its method `observe`. None: nobody.
     """
 
     __slots__ = (
@@ -68,6 +71,7 @@ class ClientOptions:
         "retries",
         "retry_budget",
         "session_store",
+        "telemetry",
         "timeout",
         "trust_env",
         "verify",
@@ -89,6 +93,7 @@ class ClientOptions:
     idempotency_keys: bool | None
     session_store: Any
     realtime: RealtimeOptions | None
+    telemetry: Telemetry | None
 
     def __init__(
         self,
@@ -109,6 +114,7 @@ class ClientOptions:
         idempotency_keys: bool | None = None,
         session_store: Any = None,
         realtime: RealtimeOptions | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         budget = None if retry_budget is None else _count("retry_budget", retry_budget, 0, 10**6)
         keys = None if idempotency_keys is None else _flag("idempotency_keys", idempotency_keys)
@@ -129,6 +135,7 @@ class ClientOptions:
             ("idempotency_keys", keys),
             ("session_store", _store(session_store)),
             ("realtime", _realtime(realtime)),
+            ("telemetry", _telemetry(telemetry)),
         ):
             object.__setattr__(self, name, value)
 
@@ -229,6 +236,12 @@ def _realtime(value: Any) -> Any:
     if value is None or type(value).__name__ == "RealtimeOptions":  # without importing it
         return value
     raise TypeError(f"realtime must be RealtimeOptions(...) or None, not {_kind(value)}")
+
+
+def _telemetry(value: Any) -> Any:
+    if value is None or (callable(getattr(value, "observe", None)) and not isinstance(value, type)):
+        return value
+    raise TypeError(f"telemetry must have a method observe(), not be {_kind(value)}")
 
 
 def _proxy(value: object) -> str | None:

@@ -16,6 +16,19 @@ from aerodb._core.options import ClientOptions
 from aerodb._core.realtime_options import RealtimeOptions
 from aerodb._io.session_file import FileSessionStore
 
+
+class Observer:
+    """Enough to be taken for telemetry."""
+
+    def observe(self, operation: Any) -> Any: ...
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Observer)
+
+    def __hash__(self) -> int:
+        return 1
+
+
 DEFAULTS: dict[str, Any] = {
     "timeout": 30.0,
     "connect_timeout": 10.0,
@@ -33,6 +46,7 @@ DEFAULTS: dict[str, Any] = {
     "idempotency_keys": None,
     "session_store": None,
     "realtime": None,
+    "telemetry": None,
 }
 OTHERS: dict[str, Any] = {
     "timeout": 1.5,
@@ -51,8 +65,10 @@ OTHERS: dict[str, Any] = {
     "idempotency_keys": True,
     "session_store": FileSessionStore("/session"),
     "realtime": RealtimeOptions(heartbeat=5),
+    "telemetry": Observer(),
 }
-NONE_WILL_DO = {"proxy", "retry_budget", "idempotency_keys", "session_store", "realtime"}
+NONE_WILL_DO = {"proxy", "retry_budget", "idempotency_keys", "session_store", "realtime",
+                "telemetry"}  # fmt: skip
 
 
 def test_the_defaults() -> None:
@@ -127,12 +143,7 @@ def test_wrong_values(name: str, value: Any) -> None:
     ("name", "value"),
     [
         *((name, "5") for name in DEFAULTS if name not in ("verify", "proxy")),
-        *(
-            (name, None)
-            for name in DEFAULTS
-            if name
-            not in ("proxy", "retry_budget", "idempotency_keys", "session_store", "realtime")
-        ),
+        *((name, None) for name in DEFAULTS if name not in NONE_WILL_DO),
         *((name, True) for name in ("timeout", "retries", "max_connections", "retry_budget")),
         *((name, 1) for name in ("allow_insecure", "trust_env", "http2", "verify", "proxy")),
         ("idempotency_keys", 1),
@@ -175,3 +186,9 @@ def test_options_travel() -> None:
 def test_a_client_says_what_options_are(given: Any) -> None:
     with pytest.raises(TypeError, match="options must be ClientOptions"):
         AeroDBClient("http://localhost", options=given)
+
+
+@pytest.mark.parametrize("value", [1, "otel", object(), Observer])
+def test_telemetry_must_observe(value: Any) -> None:
+    with pytest.raises(TypeError, match="telemetry must have a method observe"):
+        ClientOptions(telemetry=value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aerodb._io.forks import loading
 from aerodb._io.forks import watch as watch_forks
-from aerodb._io.log import logger
+from aerodb._io.log import call_log, logger
 from aerodb._io.mutex import Mutex
 from aerodb._io.on_threads.aside import apart, soon
 from aerodb._io.on_threads.client import HttpClient
@@ -30,6 +30,7 @@ __all__ = [
     "apart",
     "at_exit",
     "call",
+    "call_log",
     "check_handler",
     "jitter",
     "loading",

@@ -1,0 +1,48 @@
+"""The site and the index for language models list every document; the reference is fresh."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+DOCUMENTS = Counter(path.name for path in DOCS.glob("*.md"))
+
+
+def pages(nav: list[Any]) -> Iterator[str]:
+    for entry in nav:
+        for below in entry.values():
+            if isinstance(below, str):
+                yield below
+            else:
+                yield from pages(below)
+
+
+def test_the_site_has_every_document_once() -> None:
+    config = tomllib.loads((ROOT / "zensical.toml").read_text(encoding="utf-8"))["project"]
+    assert config["docs_dir"] == DOCS.name
+    assert Counter(pages(config["nav"])) == DOCUMENTS
+
+
+def test_the_index_for_language_models_has_every_document_once() -> None:
+    text = (DOCS / "llms.txt").read_text(encoding="utf-8")
+    assert Counter(re.findall(r"^- \[[^]]+\]\(([^)]+)\): \S", text, re.MULTILINE)) == DOCUMENTS
+
+
+def test_the_readme_has_every_document_but_the_index_once() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| \[docs/([\w-]+\.md)\]\(docs/\1\) \|", text, re.MULTILINE)
+    assert Counter(rows) == DOCUMENTS - Counter(["index.md"])
+
+
+def test_the_reference_is_what_the_docstrings_say() -> None:
+    command = [sys.executable, "scripts/reference.py", "--check"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
