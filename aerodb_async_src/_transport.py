@@ -61,7 +61,7 @@ class AsyncTransport:
     """Carries out calls over one pool of connections, as one identity."""
 
     __slots__ = ("_base", "_budget", "_headers", "_http", "_keys_honoured", "_options",
-                 "_view_closed", "session")  # fmt: skip
+                 "_view_closed", "described", "session")  # fmt: skip
 
     def __init__(
         self,
@@ -80,6 +80,7 @@ class AsyncTransport:
         self._budget = RetryBudget(options.retry_budget) if budget is None else budget
         self._keys_honoured = options.idempotency_keys
         self._view_closed: bool | None = None  # None: this one owns the connections
+        self.described: dict[str, Any] = {}  # by schema; what one caller may see, so no view's
         self.session = AsyncSessionKeeper() if session is None else session
 
     def view(

@@ -58,7 +58,7 @@ def foreign(path: Path) -> set[str]:
 def test_types_needs_the_standard_library_only() -> None:
     path = ROOT / "aerodb" / "types.py"
     assert foreign(path) <= STDLIB
-    assert {n for n in ours(path) if n.count(".") == 1} == {"aerodb._display"}
+    assert {n for n in ours(path) if n.count(".") == 1} == {"aerodb._display", "aerodb._frames"}
     display = ROOT / "aerodb" / "_display.py"
     assert foreign(display) <= STDLIB
     assert not ours(display)
@@ -92,7 +92,7 @@ def test_the_shim_knows_the_core_only_as_values(path: Path) -> None:
 def test_twin_source_imports_no_library_and_no_loop(path: Path) -> None:
     assert foreign(path) <= STDLIB - WAITING
     allowed = ("aerodb.types", "aerodb._core", "aerodb._io.on_asyncio", "aerodb_async_src",
-               "aerodb._version")  # fmt: skip
+               "aerodb._version", "aerodb._frames")  # fmt: skip
     assert all(n.startswith(allowed) or n in ("aerodb", "aerodb._io") for n in ours(path))
 
 
@@ -138,6 +138,15 @@ def test_adapters_use_the_client_from_outside(path: Path) -> None:
     assert all(n.startswith(allowed) for n in inside)
 
 
+def test_data_frames_know_the_core_only_as_values() -> None:
+    path = ROOT / "aerodb" / "_frames.py"
+    assert foreign(path) <= STDLIB - WAITING  # the libraries are imported by name, when asked for
+    assert all(
+        n.startswith(("aerodb._core.frames", "aerodb._core.errors", "aerodb.types"))
+        for n in ours(path)
+    )
+
+
 def loaded(statement: str) -> set[str]:
     code = f"import sys; {statement}; print(' '.join(sys.modules))"
     command = [sys.executable, "-c", code]
@@ -155,7 +164,7 @@ def loaded(statement: str) -> set[str]:
 )
 def test_importing_and_constructing_loads_nothing_heavy(statement: str) -> None:
     heavy = {"httpx", "httpcore", "h11", "ssl", "websockets", "websocket", "aerodb.local",
-             "pydantic", "msgspec", "psycopg"}  # fmt: skip
+             "pydantic", "msgspec", "psycopg", "pandas", "polars", "pyarrow", "numpy"}  # fmt: skip
     assert not heavy & loaded(statement)
 
 
