@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from aerodb._core.database.chain import Chain
 from aerodb._core.database.columns import select_list

@@ -42,23 +42,23 @@ def kinds_of_select(select: str, table: str, tables: Mapping[str, Columns]) -> C
 
 
 def items_of(select: str) -> list[list[str]]:
-    """The items of a select list as tokens; commas inside parentheses and quotes part nothing."""
+    """The items of a select list as words; commas inside parentheses and quotes part nothing."""
     items: list[list[str]] = [[]]
     depth = 0
-    for token in _TOKEN.findall(select):
-        depth += (token == "(") - (token == ")")
-        if token == "," and depth == 0:
+    for word in _TOKEN.findall(select):
+        depth += (word == "(") - (word == ")")
+        if word == "," and depth == 0:
             items.append([])
-        elif depth or token.strip():
-            items[-1].append(token if token[0] == '"' else token.strip())
+        elif depth or word.strip():
+            items[-1].append(word if word[0] == '"' else word.strip())
     return [item for item in items if item]
 
 
-def _columns_of_item(tokens: Sequence[str], own: Columns, tables: Mapping[str, Columns]) -> Columns:
-    if list(tokens) == ["*"]:
+def _columns_of_item(words: Sequence[str], own: Columns, tables: Mapping[str, Columns]) -> Columns:
+    if list(words) == ["*"]:
         return own
-    spread = tokens[0] == "..."
-    alias, rest = (None, tokens[1:]) if spread else _alias(tokens)
+    spread = words[0] == "..."
+    alias, rest = (None, words[1:]) if spread else _alias(words)
     if not rest:
         return {}
     if "(" in rest:
@@ -74,17 +74,17 @@ def _columns_of_item(tokens: Sequence[str], own: Columns, tables: Mapping[str, C
     return {} if spread else _column(alias, rest, own)
 
 
-def _alias(tokens: Sequence[str]) -> tuple[str | None, Sequence[str]]:
-    if len(tokens) > 2 and tokens[1] == ":":
-        return _plain(tokens[0]), tokens[2:]
-    return None, tokens
+def _alias(words: Sequence[str]) -> tuple[str | None, Sequence[str]]:
+    if len(words) > 2 and words[1] == ":":
+        return _plain(words[0]), words[2:]
+    return None, words
 
 
-def _column(alias: str | None, tokens: Sequence[str], own: Columns) -> Columns:
-    path, cast = _cast(tokens)
+def _column(alias: str | None, words: Sequence[str], own: Columns) -> Columns:
+    path, cast = _cast(words)
     name = _plain(path[0]) if path else ""
     kind = own.get(name, UNKNOWN)
-    arrows = [at for at, token in enumerate(path) if token in ("->", "->>")]
+    arrows = [at for at, word in enumerate(path) if word in ("->", "->>")]
     if arrows:
         kind = TEXT if path[arrows[-1]] == "->>" else JSON
         keys = [_plain("".join(path[at + 1 : at + 2])) for at in arrows]
@@ -95,24 +95,24 @@ def _column(alias: str | None, tokens: Sequence[str], own: Columns) -> Columns:
 
 
 def _aggregate(
-    alias: str | None, name: str, tokens: Sequence[str], at: int, own: Columns
+    alias: str | None, name: str, words: Sequence[str], at: int, own: Columns
 ) -> Columns:
-    path, _ = _cast(tokens[:at])
-    cast = _cast(tokens[at:])[1]
+    path, _ = _cast(words[:at])
+    cast = _cast(words[at:])[1]
     kind = Kind("int64") if name == "count" else UNKNOWN
     if name in ("max", "min") and len(path) == 3:
         kind = own.get(_plain(path[0]), UNKNOWN)
     return {alias or name: kind_of_type(cast) if cast else kind}
 
 
-def _cast(tokens: Sequence[str]) -> tuple[Sequence[str], str]:
-    if "::" not in tokens:
-        return tokens, ""
-    at = list(tokens).index("::")
-    return tokens[:at], "".join(tokens[at + 1 :])
+def _cast(words: Sequence[str]) -> tuple[Sequence[str], str]:
+    if "::" not in words:
+        return words, ""
+    at = list(words).index("::")
+    return words[:at], "".join(words[at + 1 :])
 
 
-def _plain(token: str) -> str:
-    if len(token) > 1 and token[0] == token[-1] == '"':
-        return re.sub(r"\\(.)", r"\1", token[1:-1], flags=re.DOTALL)
-    return token
+def _plain(word: str) -> str:
+    if len(word) > 1 and word[0] == word[-1] == '"':
+        return re.sub(r"\\(.)", r"\1", word[1:-1], flags=re.DOTALL)
+    return word
