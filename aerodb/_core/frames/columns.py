@@ -76,7 +76,7 @@ def _inferred(name: str, given: list[Any]) -> Series:
         return Series(name, Kind("bool"), values)
     if types == {int} and all(v is None or -(2**63) <= v < 2**63 for v in values):
         return Series(name, Kind("int64"), values)
-    if types and types <= {int, float}:
+    if float in types and types <= {int, float}:
         return Series(name, Kind("float64"), [None if v is None else float(v) for v in values])
     if types == {str}:
         return Series(name, TEXT, values)

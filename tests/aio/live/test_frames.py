@@ -65,7 +65,7 @@ async def test_every_value_is_exact(client: AeroDBClient, library: str) -> None:
 async def test_no_rows_have_the_same_columns_and_types(client: AeroDBClient, library: str) -> None:
     kept = client.from_("kept")
     empty = types_of(await frame_of(kept.select("*"), library))
-    await kept.insert(FULL | {"v_json": {"a": 1}, "v_decimal": 5, "v_between": "[1.5,2).execute()"})
+    await kept.insert(FULL | {"v_json": {"a": 1}, "v_decimal": 5, "v_between": "[1.5,2)"}).execute()
     full = types_of(await frame_of(kept.select("*"), library))
     assert empty == full
     assert list(empty)[:2] == ["id", "v_text"]

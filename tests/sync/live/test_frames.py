@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/live/test_frames.py by scripts/generate.py [cbdbd9cd4c21]: do not edit
+# GENERATED from tests/aio/live/test_frames.py by scripts/generate.py [37baba2d141f]: do not edit
 """Data frames: PostgreSQL's types in the columns of three libraries, and back into rows."""
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def test_every_value_is_exact(client: AeroDBClient, library: str) -> None:
 def test_no_rows_have_the_same_columns_and_types(client: AeroDBClient, library: str) -> None:
     kept = client.from_("kept")
     empty = types_of(frame_of(kept.select("*"), library))
-    kept.insert(FULL | {"v_json": {"a": 1}, "v_decimal": 5, "v_between": "[1.5,2).execute()"})
+    kept.insert(FULL | {"v_json": {"a": 1}, "v_decimal": 5, "v_between": "[1.5,2)"}).execute()
     full = types_of(frame_of(kept.select("*"), library))
     assert empty == full
     assert list(empty)[:2] == ["id", "v_text"]
