@@ -13,6 +13,7 @@ import pyarrow
 import pytest
 
 from aerodb.aio import AeroDBClient
+from aerodb.local import LocalServer
 
 pytestmark = pytest.mark.usefixtures("empty")
 
@@ -239,3 +240,19 @@ async def test_a_column_that_is_there_twice_is_refused(client: AeroDBClient) -> 
     ):
         assert response.error is not None
         assert "'label' is there twice" in response.error.message
+
+
+async def test_a_server_without_description() -> None:
+    with LocalServer(
+        schema=["create table prices (id int8 primary key, price numeric)"],
+        openapi_mode="disabled",
+    ) as server:
+        async with AeroDBClient(server.url, server.service_key) as client:
+            prices = client.from_("prices")
+            (await prices.insert({"id": BIG, "price": 1.5}).execute()).unwrap()
+            response = await prices.select("*").to_arrow()
+            assert types_of(response.unwrap()) == {"id": "int64", "price": "double"}
+            assert response.unwrap().to_pylist() == [{"id": BIG, "price": 1.5}]
+            (warning,) = response.meta.warnings
+            assert "inferred" in warning
+            assert client._transport.described == {"public": []}  # it is not asked again

@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/live/test_frames.py by scripts/generate.py [37baba2d141f]: do not edit
+# GENERATED from tests/aio/live/test_frames.py by scripts/generate.py [6ba5e4277922]: do not edit
 """Data frames: PostgreSQL's types in the columns of three libraries, and back into rows."""
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import pyarrow
 import pytest
 
 from aerodb.sync import AeroDBClient
+from aerodb.local import LocalServer
 
 pytestmark = pytest.mark.usefixtures("empty")
 
@@ -239,3 +240,19 @@ def test_a_column_that_is_there_twice_is_refused(client: AeroDBClient) -> None:
     ):
         assert response.error is not None
         assert "'label' is there twice" in response.error.message
+
+
+def test_a_server_without_description() -> None:
+    with LocalServer(
+        schema=["create table prices (id int8 primary key, price numeric)"],
+        openapi_mode="disabled",
+    ) as server:
+        with AeroDBClient(server.url, server.service_key) as client:
+            prices = client.from_("prices")
+            (prices.insert({"id": BIG, "price": 1.5}).execute()).unwrap()
+            response = prices.select("*").to_arrow()
+            assert types_of(response.unwrap()) == {"id": "int64", "price": "double"}
+            assert response.unwrap().to_pylist() == [{"id": BIG, "price": 1.5}]
+            (warning,) = response.meta.warnings
+            assert "inferred" in warning
+            assert client._transport.described == {"public": []}  # it is not asked again
