@@ -39,7 +39,10 @@ def text_table(
 
 
 def html_table(data: Any) -> str:
-    """The same as HTML; every value is escaped."""
+    """The same as HTML; every value is escaped. A data frame shows itself."""
+    own: Any = getattr(data, "_repr_html_", None)
+    if hasattr(data, "columns") and callable(own):
+        return str(own())
     grid = _grid(data, MOST_ROWS, MOST_COLUMNS)
     if grid is None:
         return f"<pre>{html.escape(cell(data, limit=1000))}</pre>"

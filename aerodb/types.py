@@ -175,6 +175,42 @@ class AeroDBResponse(Generic[T_co]):
         total = "" if self.count is None else f"<p>{self.count:,} rows in all</p>"
         return html_table(self.data) + total
 
+    def to_pandas(self, types: Mapping[str, str] | None = None) -> AeroDBResponse[Any]:
+        """The rows as a `pandas.DataFrame`; an error stays what it is.
+
+        Args:
+            types: PostgreSQL's names of columns' types, `{"price": "numeric"}`; what is not named
+                is inferred from the JSON values. A query's own `to_pandas()` knows them all, and
+                keeps every digit of a numeric, which here has been a float already.
+
+        Raises:
+            ImportError: The library is not installed: `pip install "aerodb[pandas]"`.
+        """
+        from aerodb._frames import framed
+
+        return framed("pandas", self, types)
+
+    def to_polars(self, types: Mapping[str, str] | None = None) -> AeroDBResponse[Any]:
+        """The rows as a `polars.DataFrame`; as `to_pandas`."""
+        from aerodb._frames import framed
+
+        return framed("polars", self, types)
+
+    def to_arrow(self, types: Mapping[str, str] | None = None) -> AeroDBResponse[Any]:
+        """The rows as a `pyarrow.Table`; as `to_pandas`."""
+        from aerodb._frames import framed
+
+        return framed("arrow", self, types)
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        """What lets other libraries take the rows: `duckdb`, `polars.DataFrame(response)`.
+
+        Raises:
+            AeroDBAPIError: The response is an error, or holds no rows.
+            ImportError: pyarrow is not installed.
+        """
+        return self.to_arrow().unwrap().__arrow_c_stream__(requested_schema)
+
     if not TYPE_CHECKING:  # type checkers know that there is nothing else
 
         def __getattr__(self, name: str) -> NoReturn:

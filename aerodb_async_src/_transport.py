@@ -62,7 +62,7 @@ class AsyncTransport:
     """Carries out calls over one pool of connections, as one identity."""
 
     __slots__ = ("_base", "_budget", "_headers", "_http", "_keys_honoured", "_observers",
-                 "_options", "_view_closed", "session")  # fmt: skip
+                 "_options", "_view_closed", "described", "session")  # fmt: skip
 
     def __init__(
         self,
@@ -83,6 +83,7 @@ class AsyncTransport:
         self._keys_honoured = options.idempotency_keys
         self._observers = observers_of(options) if observers is None else observers
         self._view_closed: bool | None = None  # None: this one owns the connections
+        self.described: dict[str, Any] = {}  # by schema; what one caller may see, so no view's
         self.session = AsyncSessionKeeper() if session is None else session
 
     def view(

@@ -58,7 +58,9 @@ def foreign(path: Path) -> set[str]:
 def test_types_needs_the_standard_library_only() -> None:
     path = ROOT / "aerodb" / "types.py"
     assert foreign(path) <= STDLIB
-    assert {n for n in ours(path) if n.count(".") == 1} == {"aerodb._dataclass", "aerodb._display"}
+    assert {n for n in ours(path) if n.count(".") == 1} == {
+        "aerodb._dataclass", "aerodb._display", "aerodb._frames"
+    }
     for path in (ROOT / "aerodb" / "_dataclass.py", ROOT / "aerodb" / "_display.py"):
         assert foreign(path) <= STDLIB
         assert not ours(path)
@@ -92,7 +94,7 @@ def test_the_shim_knows_the_core_only_as_values(path: Path) -> None:
 def test_twin_source_imports_no_library_and_no_loop(path: Path) -> None:
     assert foreign(path) <= STDLIB - WAITING
     allowed = ("aerodb.types", "aerodb._core", "aerodb._io.on_asyncio", "aerodb_async_src",
-               "aerodb._dataclass", "aerodb._version")  # fmt: skip
+               "aerodb._dataclass", "aerodb._frames", "aerodb._version")  # fmt: skip
     assert all(n.startswith(allowed) or n in ("aerodb", "aerodb._io") for n in ours(path))
 
 
@@ -138,6 +140,15 @@ def test_adapters_use_the_client_from_outside(path: Path) -> None:
     assert all(n.startswith(allowed) for n in inside)
 
 
+def test_data_frames_know_the_core_only_as_values() -> None:
+    path = ROOT / "aerodb" / "_frames.py"
+    assert foreign(path) <= STDLIB - WAITING  # the libraries are imported by name, when asked for
+    assert all(
+        n.startswith(("aerodb._core.frames", "aerodb._core.errors", "aerodb.types"))
+        for n in ours(path)
+    )
+
+
 def loaded(statement: str) -> set[str]:
     code = f"import sys; {statement}; print(' '.join(sys.modules))"
     command = [sys.executable, "-c", code]
@@ -157,7 +168,7 @@ def test_importing_and_constructing_loads_nothing_heavy(statement: str) -> None:
     heavy = {"httpx", "httpcore", "h11", "ssl", "websockets", "websocket", "aerodb.local",
              "pydantic", "msgspec", "psycopg", "asyncio", "dataclasses", "inspect", "logging",
              "socket", "email", "decimal", "uuid", "datetime", "base64", "urllib.parse",
-             "html", "opentelemetry"}  # fmt: skip
+             "html", "opentelemetry", "pandas", "polars", "pyarrow", "numpy"}  # fmt: skip
     assert not heavy & loaded(statement)
 
 

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/_transport.py by scripts/generate.py [9963bbfee7b4]: do not edit
+# GENERATED from aerodb_async_src/_transport.py by scripts/generate.py [d51cb6114b35]: do not edit
 """The one loop over HTTP: authorise, gate, send, decode, retry.
 
 Every operation of every service is a `Call` carried out here. What to do next is decided by
@@ -62,7 +62,7 @@ class Transport:
     """Carries out calls over one pool of connections, as one identity."""
 
     __slots__ = ("_base", "_budget", "_headers", "_http", "_keys_honoured", "_observers",
-                 "_options", "_view_closed", "session")  # fmt: skip
+                 "_options", "_view_closed", "described", "session")  # fmt: skip
 
     def __init__(
         self,
@@ -83,6 +83,7 @@ class Transport:
         self._keys_honoured = options.idempotency_keys
         self._observers = observers_of(options) if observers is None else observers
         self._view_closed: bool | None = None  # None: this one owns the connections
+        self.described: dict[str, Any] = {}  # by schema; what one caller may see, so no view's
         self.session = SessionKeeper() if session is None else session
 
     def view(

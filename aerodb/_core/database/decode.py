@@ -95,7 +95,7 @@ class Decoder:
             return AeroDBResponse(json.loads(raw.body), count=self._count(heads))
         if self._plan.head or not raw.body:
             return self._bodiless(raw, heads)
-        value = json.loads(raw.body)
+        value = json.loads_exact(raw.body) if self._plan.exact else json.loads(raw.body)
         if self._plan.mode == "list":
             return self._list(value, raw, heads)
         if self._plan.mode == "value":

@@ -90,6 +90,7 @@ class Plan:
     offset: int | None = None
     all_rows = False
     strip_nulls = False
+    exact = False
     rollback = False
     accept: str | None = None
     explain: tuple[str, str] | None = None

@@ -266,6 +266,8 @@ def _mapping(value: Any, what: str) -> dict[str, Any]:
 def _rows(plan: Plan) -> Any:
     """One row or a list of them; lists with unequal keys name all their columns."""
     values = plan.values
+    if isinstance(values, BadValue):  # what could not be said when the table was taken apart
+        raise BadValue(f"{plan.verb}: {values.message}")
     if kind_of(values) in ("mapping", "model"):
         return _mapping(values, plan.verb)
     if not isinstance(values, list):

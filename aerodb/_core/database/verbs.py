@@ -10,6 +10,7 @@ from typing import Any
 from aerodb._core.database.columns import name_text
 from aerodb._core.database.modifiers import choice, counted, max_affected, returning
 from aerodb._core.database.plan import Plan, Step
+from aerodb._core.frames.rows import frame_rows
 from aerodb._core.values import BadValue, describe, kind_of
 from aerodb.types import AeroDBResponse
 
@@ -136,6 +137,7 @@ def snapshot(values: Any) -> Any:
         return dict(values)
     if isinstance(values, (str, bytes, AeroDBResponse)) or kind_of(values) == "model":
         return values
+    values = frame_rows(values)
     if isinstance(values, Iterable) and not isinstance(values, Mapping):
         return [dict(row) if type(row) is dict else row for row in values]
     return values

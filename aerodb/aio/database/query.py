@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/database/query.py by scripts/generate.py [ccce92ed6c11]: do not edit
+# GENERATED from aerodb_async_src/database/query.py by scripts/generate.py [0e5550bc5d04]: do not edit
 """The query: verbs that say what comes back, and methods that run it.
 
 Filters, modifiers and everything else that needs no waiting are in `aerodb._core.database`.
@@ -14,12 +14,15 @@ from aerodb._core.database.batches import BatchProgress, BatchReport, RowSource,
 from aerodb._core.database.modifiers import CountMode, Returning
 from aerodb._core.database.pages import Pager
 from aerodb._core.database.query import QueryBase
-from aerodb._core.database.render import prepare
+from aerodb._core.database.render import local_error, prepare
 from aerodb._core.database.results import all_rows, counted, existing, first_row, scalars_of
+from aerodb._core.frames.rows import frame_rows
+from aerodb._core.values import BadValue
 from aerodb._io.on_asyncio import Executable
 from aerodb.types import AeroDBResponse
 
 from .batches import execute_together, waves
+from .frames import AsyncFrames
 from .rows import AsyncRowStream
 
 RowT = TypeVar("RowT")
@@ -27,7 +30,9 @@ ResultT = TypeVar("ResultT")
 NewT = TypeVar("NewT")
 
 
-class AsyncQueryBuilder(QueryBase, Executable[AeroDBResponse[ResultT]], Generic[RowT, ResultT]):
+class AsyncQueryBuilder(
+    QueryBase, AsyncFrames, Executable[AeroDBResponse[ResultT]], Generic[RowT, ResultT]
+):
     """A query: an immutable value. Every method gives a new one; `execute()` runs it.
 
     Running it twice sends it twice. What is wrong with a value is in the response's `error`.
@@ -62,7 +67,8 @@ class AsyncQueryBuilder(QueryBase, Executable[AeroDBResponse[ResultT]], Generic[
         default_to_null: bool = True,
         upsert: bool = False,
     ) -> AsyncQueryBuilder[RowT, list[RowT]]:
-        """Insert a row or a list of rows: mappings or models. All or nothing.
+        """Insert a row or rows: mappings, models, or a table of pandas, polars or pyarrow. All or
+        nothing.
 
         Args:
             values: The rows. Columns that only some rows have are filled as `default_to_null` says.
@@ -336,7 +342,8 @@ class AsyncQueryBuilder(QueryBase, Executable[AeroDBResponse[ResultT]], Generic[
         """Insert any number of rows, a batch at a time; each batch is all or nothing.
 
         Args:
-            rows: Rows, from a generator as well: only what is on its way is in memory.
+            rows: Rows, from a generator as well: only what is on its way is in memory; or a
+                pandas, polars or pyarrow table.
             batch_size: Rows in one request.
             concurrency: Requests at the same time. Above 1, batches that were on their way beside
                 one that failed may have been written.
@@ -353,7 +360,10 @@ class AsyncQueryBuilder(QueryBase, Executable[AeroDBResponse[ResultT]], Generic[
         if tally.problem is not None:
             return tally.problem
         verb, options = batch_verb(upsert, on_conflict, ignore_duplicates, default_to_null)
-        async for wave in waves(rows, batch_size, concurrency):
+        source = frame_rows(rows)
+        if isinstance(source, BadValue):
+            return local_error(source)
+        async for wave in waves(source, batch_size, concurrency):
             writes = [self._write(verb, batch, **options) for batch in wave]
             queries = [
                 write._turn((write._steps, verbs.batch_of, number))

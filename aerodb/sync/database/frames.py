@@ -1,0 +1,72 @@
+# GENERATED from aerodb_async_src/database/frames.py by scripts/generate.py [442bbc719acf]: do not edit
+"""Queries whose answer is a data frame, with the types that the server's columns have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aerodb._core.database.framing import as_rows, asked_of
+from aerodb._core.tables import tables_call
+from aerodb.types import AeroDBResponse
+
+if TYPE_CHECKING:
+    from aerodb._core.tables import Table
+    from aerodb._frames import Library
+
+_NEVER_THERE = frozenset({404, 405, 406, 501})
+
+
+class Frames:
+    """The methods of a query that run it and answer with a data frame."""
+
+    __slots__ = ()
+
+    def to_pandas(self, *, all_pages: bool = False) -> AeroDBResponse[Any]:
+        """Run the query: `data` is a `pandas.DataFrame` with the types of the columns.
+
+        The types come from the server's description of its tables, which is asked for once.
+        What it does not know (a function's answer, a server without description) is inferred
+        from the values; `meta.warnings` says so. No rows: the columns and types are still there.
+
+        Args:
+            all_pages: Get every row, as `all()` does, not only what one answer holds.
+
+        Raises:
+            ImportError: The library is not installed: `pip install "aerodb[pandas]"`.
+        """
+        return self._frame("pandas", all_pages)
+
+    def to_polars(self, *, all_pages: bool = False) -> AeroDBResponse[Any]:
+        """Run the query: `data` is a `polars.DataFrame`; as `to_pandas`."""
+        return self._frame("polars", all_pages)
+
+    def to_arrow(self, *, all_pages: bool = False) -> AeroDBResponse[Any]:
+        """Run the query: `data` is a `pyarrow.Table`; as `to_pandas`."""
+        return self._frame("arrow", all_pages)
+
+    def _frame(self, library: Library, all_pages: bool) -> AeroDBResponse[Any]:
+        from aerodb._frames import built, check_installed, typing_of
+
+        check_installed(library)
+        query: Any = self
+        asked = asked_of(query)
+        tables = None if asked.table is None else _tables_of(query._source, asked.table)
+        typing = typing_of(asked.select, asked.table, tables)
+        plain = query._turn((query._steps, as_rows, typing.exact))
+        response = (plain.all() if all_pages else plain.execute())
+        return built(library, response, typing)
+
+
+def _tables_of(source: tuple[Any, str], table: str) -> list[Table] | None:
+    """The description of a schema, remembered for as long as it knows the table."""
+    transport, schema = source
+    known: list[Table] | None = transport.described.get(schema)
+    if known is not None and (not known or any(one.name == table for one in known)):
+        return known or None
+    response: AeroDBResponse[list[Table]] = transport.execute(tables_call(schema))
+    error = response.error
+    if error is None:
+        transport.described[schema] = response.data
+    elif error.status in _NEVER_THERE:
+        transport.described[schema] = []  # not asked again
+    return response.data or None

@@ -1,0 +1,258 @@
+# GENERATED from tests/aio/live/test_frames.py by scripts/generate.py [6ba5e4277922]: do not edit
+"""Data frames: PostgreSQL's types in the columns of three libraries, and back into rows."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from typing import Any
+
+import pandas
+import polars
+import pyarrow
+import pytest
+
+from aerodb.sync import AeroDBClient
+from aerodb.local import LocalServer
+
+pytestmark = pytest.mark.usefixtures("empty")
+
+LIBRARIES = ("pandas", "polars", "arrow")
+BIG = 2**53 + 1
+DIGITS = Decimal("12345678901234567890.123456789")
+MOMENT = datetime(2024, 1, 1, 10, 0, 0, 123456, tzinfo=UTC)
+FULL: dict[str, Any] = {
+    "v_text": "NULL", "v_bool": True, "v_int": BIG, "v_float": 0.1, "v_decimal": DIGITS,
+    "v_stamp": MOMENT, "v_date": date(2024, 2, 29), "v_time": time(13, 14, 15, 500000),
+    "v_uuid": "6f9619ff-8b86-d011-b42d-00cf4fc964ff", "v_mood": "sad", "v_bytes": b"\x00\xff",
+    "v_texts": ["a", None, "b,c"], "v_ints": [1, 2],
+}  # fmt: skip
+NAMES = list(FULL)
+
+
+def frame_of(query: Any, library: str) -> Any:
+    return (getattr(query, f"to_{library}")()).unwrap()
+
+
+def rows_of(frame: Any) -> list[dict[str, Any]]:
+    """The rows as Python values, missing ones as None."""
+    if isinstance(frame, pyarrow.Table):
+        return frame.to_pylist()  # type: ignore[no-any-return]
+    if isinstance(frame, polars.DataFrame):
+        return frame.to_dicts()
+    plain = frame.astype(object)
+    return plain.where(plain.notna(), None).to_dict("records")  # type: ignore[no-any-return]
+
+
+def types_of(frame: Any) -> dict[str, str]:
+    if isinstance(frame, pyarrow.Table):
+        return {field.name: str(field.type) for field in frame.schema}
+    if isinstance(frame, polars.DataFrame):
+        return {name: str(dtype) for name, dtype in frame.schema.items()}
+    return {name: str(dtype) for name, dtype in frame.dtypes.items()}
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_every_value_is_exact(client: AeroDBClient, library: str) -> None:
+    kept = client.from_("kept")
+    (kept.insert([FULL, dict.fromkeys(NAMES)]).execute()).unwrap()
+    rows = rows_of(frame_of(kept.select(*NAMES).order("id"), library))
+    assert rows == [FULL, dict.fromkeys(NAMES)]
+    assert isinstance(rows[0]["v_decimal"], Decimal)
+    assert rows[0]["v_stamp"].utcoffset().total_seconds() == 0
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_no_rows_have_the_same_columns_and_types(client: AeroDBClient, library: str) -> None:
+    kept = client.from_("kept")
+    empty = types_of(frame_of(kept.select("*"), library))
+    kept.insert(FULL | {"v_json": {"a": 1}, "v_decimal": 5, "v_between": "[1.5,2)"}).execute()
+    full = types_of(frame_of(kept.select("*"), library))
+    assert empty == full
+    assert list(empty)[:2] == ["id", "v_text"]
+    assert len(set(empty.values())) > 5
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_frame_goes_in_as_it_came_out(client: AeroDBClient, library: str) -> None:
+    kept = client.from_("kept")
+    kept.insert([FULL, dict.fromkeys(NAMES)]).execute()
+    frame = frame_of(kept.select(*NAMES).order("id"), library)
+    (kept.insert(frame).execute()).unwrap()
+    rows = rows_of(frame_of(kept.select(*NAMES).order("id"), library))
+    assert rows == [FULL, dict.fromkeys(NAMES)] * 2
+
+
+def test_types_follow_aliases_casts_paths_and_embedding(client: AeroDBClient) -> None:
+    users = client.from_("users")
+    for part, types in (
+        (
+            "years:age, score, word:score::text, whole:score::int8",
+            {"years": "int32", "score": "decimal128(38, 2)", "word": "string", "whole": "int64"},
+        ),
+        (
+            "data->seats, plan:data->>plan, data->address->>city",
+            {"seats": "string", "plan": "string", "city": "string"},
+        ),
+        ("teams(name)", {"teams": "string"}),
+        ("id, ...teams(team:name, number:id)", {"id": "int32", "team": "string",
+                                                "number": "int32"}),
+        ("*", None),
+    ):  # fmt: skip
+        table = frame_of(users.select(part).lt("age", 40).gt("score", 8), "arrow")
+        found = types_of(table)
+        assert found == types or (types is None and found["marks"] == "list<item: int32>")
+        none = types_of(frame_of(users.select(part).eq("id", -1), "arrow"))
+        assert list(none) == list(found)
+    table = frame_of(users.select("n:name", "teams(name)").eq("id", 1), "pandas")
+    assert rows_of(table) == [{"n": "Ada", "teams": {"name": "Red"}}]
+
+
+def test_numerics_stay_exact_in_json_columns_only_as_json(client: AeroDBClient) -> None:
+    kept = client.from_("kept")
+    kept.insert({"v_json": {"a": [1, 0.5]}, "v_decimal": DIGITS}).execute()
+    (row,) = rows_of(frame_of(kept.select("v_json", "v_decimal"), "pandas"))
+    assert row == {"v_json": {"a": [1, 0.5]}, "v_decimal": DIGITS}
+    assert type(row["v_json"]["a"][1]) is float
+
+
+def test_what_a_type_cannot_hold_is_said(client: AeroDBClient) -> None:
+    kept = client.from_("kept")
+    kept.insert(
+        [{"v_stamp": "infinity", "v_int": 1}, {"v_stamp": MOMENT, "v_int": 2}]
+    ).execute()
+    response = kept.select("v_stamp", "v_int").order("id").to_polars()
+    assert types_of(response.unwrap()) == {"v_stamp": "String", "v_int": "Int64"}
+    (warning,) = response.meta.warnings
+    assert "v_stamp" in warning
+    assert response.unwrap()["v_stamp"][0] == "infinity"
+
+
+def test_nan_is_a_number_where_the_column_has_it(client: AeroDBClient) -> None:
+    kept = client.from_("kept")
+    kept.insert([{"v_float": "NaN"}, {"v_float": None}, {"v_float": "Infinity"}]).execute()
+    frame = frame_of(kept.select("v_float").order("id"), "polars")
+    assert frame["v_float"].is_nan().to_list() == [True, None, False]
+
+
+def test_functions_and_errors(client: AeroDBClient) -> None:
+    frame = frame_of(client.rpc("team_sizes"), "pandas")
+    assert types_of(frame) == {"team": "string", "size": "Int64"}
+    scalar = client.rpc("add", {"a": 1, "b": 2}).to_pandas()
+    assert scalar.error is not None
+    assert scalar.error.code == "INVALID_ARGUMENT"
+    missing = client.from_("nowhere").select("id").to_polars()
+    assert missing.error is not None
+    assert missing.error.code == "PGRST205"
+    one = frame_of(client.from_("teams").select("name").eq("id", 1).single(), "arrow")
+    assert one.to_pylist() == [{"name": "Red"}]
+
+
+def test_all_pages(client: AeroDBClient) -> None:
+    numbers = client.from_("numbers").select("n").order("n")
+    cut = numbers.to_arrow()
+    assert cut.meta.truncated
+    whole = numbers.to_arrow(all_pages=True)
+    assert whole.unwrap()["n"].to_pylist() == list(range(1, 2501))
+
+
+def test_the_description_is_asked_for_once(client: AeroDBClient) -> None:
+    asked = client._transport.described
+    assert asked == {}
+    frame_of(client.from_("teams").select("id"), "arrow")
+    first = asked["public"]
+    frame_of(client.from_("users").select("id"), "arrow")
+    assert asked["public"] is first
+    assert client.with_options(timeout=9)._transport.described == {}
+
+
+def test_rows_that_are_there_already(client: AeroDBClient) -> None:
+    response = (
+        client.from_("users")
+        .select("id, score, created_at")
+        .lt("id", 3)
+        .order("id")
+        .execute()
+    )
+    inferred = types_of(response.to_arrow().unwrap())
+    assert inferred == {"id": "int64", "score": "double", "created_at": "string"}
+    said = {"score": "numeric", "created_at": "timestamptz", "id": "int4"}
+    table = response.to_arrow(said).unwrap()
+    assert table.to_pylist()[1]["score"] == Decimal("7.25")
+    assert polars.DataFrame(response).schema == {
+        "id": polars.Int64, "score": polars.Float64, "created_at": polars.String,
+    }  # fmt: skip
+    failed = client.from_("nowhere").select("id").execute()
+    assert failed.to_pandas().error is failed.error
+
+
+# --- data frames as rows -------------------------------------------------------------------------
+
+
+def stored(client: AeroDBClient, *columns: str) -> list[dict[str, Any]]:
+    return (client.from_("kept").select(*columns).order("id").execute()).unwrap()
+
+
+def test_what_pandas_misses_is_null(client: AeroDBClient) -> None:
+    frame = pandas.DataFrame(
+        {
+            "v_float": [0.5, float("nan")],
+            "v_int": [7, None],  # pandas makes floats of it
+            "v_stamp": [pandas.Timestamp(MOMENT), pandas.NaT],
+            "v_text": pandas.Categorical(["a", None]),
+            "v_bool": pandas.array([True, None], dtype="boolean"),
+        }
+    )
+    assert str(frame["v_int"].dtype) == "float64"
+    (client.from_("kept").insert(frame).execute()).unwrap()
+    rows = stored(client, "v_float", "v_int", "v_stamp", "v_text", "v_bool")
+    assert rows[0] == {"v_float": 0.5, "v_int": 7, "v_stamp": MOMENT.isoformat(), "v_text": "a",
+                       "v_bool": True}  # fmt: skip
+    assert set(rows[1].values()) == {None}
+
+
+@pytest.mark.parametrize("make", [polars.DataFrame, pyarrow.table])
+def test_a_nan_that_is_no_null_is_refused(client: AeroDBClient, make: Any) -> None:
+    response = client.from_("kept").insert(make({"v_float": [None, float("nan")]})).execute()
+    assert response.error is not None
+    assert response.error.code == "INVALID_ARGUMENT"
+    assert "[1].v_float" in response.error.message
+    assert stored(client, "id") == []
+
+
+def test_tables_are_upserted_and_inserted_in_batches(client: AeroDBClient) -> None:
+    frame = polars.DataFrame({"n": range(1, 1201), "label": ["x"] * 1200})
+    report = (client.from_("bulk").insert_many(frame, batch_size=500)).unwrap()
+    assert (report.inserted, report.batches) == (1200, 3)
+    changed = pandas.DataFrame({"n": [1, 1201], "label": ["y", "z"]})
+    (client.from_("bulk").upsert(changed, on_conflict="n").execute()).unwrap()
+    rows = (
+        client.from_("bulk").select().in_("n", [1, 2, 1201]).order("n").execute()
+    ).unwrap()
+    assert [row["label"] for row in rows] == ["y", "x", "z"]
+
+
+def test_a_column_that_is_there_twice_is_refused(client: AeroDBClient) -> None:
+    doubled = pandas.DataFrame([[1, "a", "b"]], columns=["n", "label", "label"])
+    for response in (
+        client.from_("bulk").insert(doubled).execute(),
+        client.from_("bulk").insert_many(doubled),
+    ):
+        assert response.error is not None
+        assert "'label' is there twice" in response.error.message
+
+
+def test_a_server_without_description() -> None:
+    with LocalServer(
+        schema=["create table prices (id int8 primary key, price numeric)"],
+        openapi_mode="disabled",
+    ) as server:
+        with AeroDBClient(server.url, server.service_key) as client:
+            prices = client.from_("prices")
+            (prices.insert({"id": BIG, "price": 1.5}).execute()).unwrap()
+            response = prices.select("*").to_arrow()
+            assert types_of(response.unwrap()) == {"id": "int64", "price": "double"}
+            assert response.unwrap().to_pylist() == [{"id": BIG, "price": 1.5}]
+            (warning,) = response.meta.warnings
+            assert "inferred" in warning
+            assert client._transport.described == {"public": []}  # it is not asked again
