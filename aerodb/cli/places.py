@@ -54,37 +54,17 @@ class Local:
         return str(self.path)
 
 
-class RemoteType(click.ParamType):
-    """`aero://BUCKET/PATH` and nothing else."""
-
-    name = "place"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Remote:
-        """Read it, or end with what it has to look like."""
-        if isinstance(value, Remote):
-            return value
-        text = str(value)
-        bucket, _, path = text.removeprefix(SCHEME).partition("/")
-        if not text.startswith(SCHEME) or not bucket:
-            self.fail(f"{text!r} is not of the form {SCHEME}BUCKET/PATH", param, ctx)
-        return Remote(bucket, path)
+def remote(text: str) -> Remote:
+    """Read `aero://BUCKET/PATH`; a type for click, which names the argument if it is wrong."""
+    bucket, _, path = text.removeprefix(SCHEME).partition("/")
+    if not text.startswith(SCHEME) or not bucket:
+        raise click.BadParameter(f"{text!r} is not of the form {SCHEME}BUCKET/PATH")
+    return Remote(bucket, path)
 
 
-class PlaceType(click.ParamType):
-    """That, or a path on this machine."""
-
-    name = "place"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Remote | Local:
-        """Read what has the scheme as remote, and everything else as a path."""
-        if isinstance(value, Remote | Local):
-            return value
-        text = str(value)
-        if text.startswith(SCHEME):
-            return RemoteType().convert(text, param, ctx)
-        path = Path(text)
-        return Local(path, text.endswith("/") or path.is_dir())
+def place(text: str) -> Remote | Local:
+    """Read what has the scheme as remote, and everything else as a path."""
+    if text.startswith(SCHEME):
+        return remote(text)
+    path = Path(text)
+    return Local(path, text.endswith("/") or path.is_dir())

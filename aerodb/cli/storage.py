@@ -8,9 +8,10 @@ import click
 
 from aerodb import AeroDBClient
 from aerodb._display import printable
+from aerodb.cli import places as read
 from aerodb.cli.copying import How, copy, files_of
 from aerodb.cli.options import SETTINGS, client, data_of, server, show
-from aerodb.cli.places import Local, PlaceType, Remote, RemoteType
+from aerodb.cli.places import Local, Remote
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _RECURSIVE = click.option("-r", "--recursive", is_flag=True, help="With all that is below.")
@@ -22,7 +23,7 @@ def storage() -> None:
 
 
 @storage.command("ls")
-@click.argument("place", type=RemoteType(), required=False)
+@click.argument("place", type=read.remote, required=False)
 @_RECURSIVE
 @_JSON
 @server
@@ -30,18 +31,20 @@ def ls(place: Remote | None, recursive: bool, as_json: bool, **where: Any) -> No
     """List what is in the folder PLACE or begins so; the buckets without one."""
     with client(where["url"], where["schema"]) as asking:
         if place is None:
-            buckets = data_of(asking.storage.list_buckets())
-            rows = [
+            rows: list[dict[str, Any]] = [
                 {"name": one.name, "policy": one.policy, "created_at": one.created_at}
-                for one in buckets
+                for one in data_of(asking.storage.list_buckets())
             ]
         else:
             folders = [] if recursive else _folders(asking, place)
-            rows = [{"name": name, "size": None, "updated_at": None} for name in folders]
+            rows = [_row(name) for name in folders]
             for file in files_of(asking, place.bucket, place.path, recursive=recursive):
-                said = {"size": file.size, "updated_at": file.updated_at}
-                rows.append({"name": file.path, **said})
+                rows.append(_row(file.path, file.size, file.updated_at))
     show(rows, as_json=as_json)
+
+
+def _row(name: str, size: int | None = None, updated_at: str | None = None) -> dict[str, Any]:
+    return {"name": name, "size": size, "updated_at": updated_at}
 
 
 def _folders(asking: AeroDBClient, place: Remote) -> list[str]:
@@ -58,8 +61,8 @@ def _folders(asking: AeroDBClient, place: Remote) -> list[str]:
 
 
 @storage.command("cp")
-@click.argument("source", type=PlaceType())
-@click.argument("target", type=PlaceType())
+@click.argument("source", type=read.place)
+@click.argument("target", type=read.place)
 @_RECURSIVE
 @click.option("--no-overwrite", is_flag=True, help="Refuse to replace what is there.")
 @click.option("--content-type", default=None, help="MIME type; guessed by the name if unsaid.")
@@ -88,7 +91,7 @@ def cp(source: Remote | Local, target: Remote | Local, **options: Any) -> None:
 
 
 @storage.command("rm")
-@click.argument("places", type=RemoteType(), nargs=-1, required=True)
+@click.argument("places", type=read.remote, nargs=-1, required=True)
 @_RECURSIVE
 @click.option("--yes", is_flag=True, help="With -r: do not ask.")
 @_JSON

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any
 
 from starlette.datastructures import Headers
@@ -82,7 +82,7 @@ class ChannelAnswer(StreamingResponse):
         if heartbeat <= 0:
             raise ValueError(f"heartbeat must be above 0 seconds, not {heartbeat}")
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        super().__init__(_nothing(), headers=headers, media_type="text/event-stream")
+        super().__init__((), headers=headers, media_type="text/event-stream")
         self._channel = channel
         self._heartbeat = heartbeat
         self._prepare = prepare or dict
@@ -115,11 +115,6 @@ class ChannelAnswer(StreamingResponse):
         )
 
 
-async def _nothing() -> AsyncIterator[bytes]:
-    return
-    yield b""
-
-
 def sse(data: Any, *, event: str, id: str | None = None) -> bytes:
     """One event (HTML standard §9.2). JSON has no line breaks, so that it is one `data` line."""
     lines = [f"event: {event}", f"data: {json.dumps(data, ensure_ascii=False, default=str)}"]
@@ -135,7 +130,7 @@ class ObjectAnswer(StreamingResponse):
     """What `stream_object` returns."""
 
     def __init__(self, bucket: Any, path: str, headers: dict[str, str] | None) -> None:
-        super().__init__(_nothing(), headers={"X-Content-Type-Options": "nosniff"})
+        super().__init__((), headers={"X-Content-Type-Options": "nosniff"})
         self._bucket = bucket
         self._path = path
         self._own = headers or {}

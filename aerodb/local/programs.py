@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -62,13 +63,9 @@ def run_program(name: str, arguments: list[str], conninfo: str) -> int:
     """Run it on this terminal and return its status."""
     command = [find_program(name), *arguments]
     environment = environment_for(conninfo, os.environ)
-    # Ctrl-C is for the program: psql cancels a query by it
-    return _waited(os.spawnve(os.P_NOWAIT, command[0], command, environment))  # noqa: S606
-
-
-def _waited(pid: int) -> int:
-    while True:
-        try:
-            return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        except KeyboardInterrupt:
-            continue
+    with subprocess.Popen(command, env=environment) as process:  # noqa: S603 - a program found above
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:  # it is the program's: psql cancels a query by it
+                continue
