@@ -121,7 +121,7 @@ def run_by_pytest(snippet: Snippet, folder: Path) -> None:
     file = folder / "test_snippet.py"
     file.write_text(snippet.code, encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-q", "-W", "error"]
-    command += ["-p", "no:cacheprovider", "-p", "no:asyncio"]
+    command += ["-p", "no:cacheprovider", "-o", "asyncio_default_fixture_loop_scope=function"]
     done = subprocess.run(
         [*command, "--rootdir", str(folder), str(file)],
         cwd=folder,

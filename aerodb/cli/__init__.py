@@ -17,6 +17,10 @@ _COMMANDS = {
     "select": ("aerodb.cli.asking", "select", "Print rows of a table."),
     "rpc": ("aerodb.cli.asking", "rpc", "Call a function of the database."),
     "types": ("aerodb.cli.asking", "types", "Write Python classes for the rows of a database."),
+    "storage": ("aerodb.cli.storage", "storage", "List, copy and remove objects."),
+    "listen": ("aerodb.cli.listen", "listen", "Print the events of a realtime channel."),
+    "status": ("aerodb.local.status_command", "status", "Tell whether an AeroDB runs here."),
+    "db": ("aerodb.local.db_command", "db", "The database of an AeroDB on this machine."),
     "doctor": ("aerodb.cli.doctor", "doctor", "Look for what is wrong."),
 }
 _USAGE = f"""\

@@ -20,11 +20,12 @@ from typing import Annotated, Any
 from fastapi import Depends, FastAPI, HTTPException, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, StreamingResponse
 
 from aerodb import AeroDBAPIError, AsyncAeroDBClient, User
 from aerodb.contrib._callers import CallerCache, caller_cache
 from aerodb.contrib._statuses import answer_of
+from aerodb.contrib._streaming import ChannelAnswer, ObjectAnswer
 
 __all__ = [
     "DB",
@@ -33,11 +34,13 @@ __all__ = [
     "UserDB",
     "aerodb_bearer",
     "aerodb_lifespan",
+    "channel_events",
     "get_current_user",
     "get_db",
     "get_optional_user_db",
     "get_user_db",
     "install_error_handlers",
+    "stream_object",
 ]
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[dict[str, Any]]]
@@ -146,6 +149,54 @@ async def _answer(request: Request, problem: Exception) -> JSONResponse:
     assert isinstance(problem, AeroDBAPIError)
     status, body, headers = answer_of(problem.error)
     return JSONResponse(body, status, headers)
+
+
+def channel_events(
+    channel: Any, *, heartbeat: float = 15.0, prepare: Callable[[Any], Any] | None = None
+) -> StreamingResponse:
+    """The events of a realtime channel as server-sent events, until the caller leaves.
+
+        @app.get("/events")
+        async def events(db: UserDB) -> StreamingResponse:
+            return channel_events(db.channel("todos"))
+
+    `event` is the event's type (`INSERT`, `BROADCAST`, `GAP`, ...), `id` its position in the
+    server's log if it has one, `data` its members as JSON. A first comment says that the
+    subscription stands. Answers of one channel share its subscription, and the last to leave ends
+    it. If AeroDB refuses the channel, `AeroDBAPIError` is raised before the answer begins, and sent
+    as an event `error` later on.
+
+    Args:
+        channel: Of an `AsyncAeroDBClient`; row-level security sees whom that client acts as.
+        heartbeat: After so many seconds without an event a comment is sent.
+        prepare: Makes of an event what is sent as JSON; its members by default.
+
+    Raises:
+        ValueError: `heartbeat` is not above 0.
+    """
+    return ChannelAnswer(channel, heartbeat=heartbeat, prepare=prepare)
+
+
+def stream_object(
+    bucket: Any, path: str, *, headers: dict[str, str] | None = None
+) -> StreamingResponse:
+    """An object's bytes, passed on as they come: no more than a piece of it is held.
+
+        @app.get("/files/{path:path}")
+        async def file(db: UserDB, path: str) -> StreamingResponse:
+            return stream_object(db.storage.from_("files"), path)
+
+    It has the object's content type, length and ETag. One range that the caller asks for (`Range:
+    bytes=0-99`) is asked of AeroDB: 206. The download ends when the caller leaves. If AeroDB
+    refuses it, `AeroDBAPIError` is raised before the answer begins; what breaks later breaks off
+    the answer.
+
+    Args:
+        bucket: `client.storage.from_(name)` of an `AsyncAeroDBClient`.
+        path: The object's name.
+        headers: Further ones, such as `Cache-Control`; they win.
+    """
+    return ObjectAnswer(bucket, path, headers)
 
 
 def _as_caller(

@@ -191,7 +191,7 @@ def make_server(options: Mapping[str, Any], environment: Mapping[str, str]) -> L
         schema=options["schema"],
         data=None if options["temporary"] else options["data"],
         migrations=options["migrations"],
-        database_url=_database_url(options["database_url"], environment),
+        database_url=chosen_database(options["database_url"], environment),
         host=host,
         port=_port(options["port"], environment, host),
         allow_remote=options["allow_remote"],
@@ -231,7 +231,8 @@ def _db_config(text: str | None) -> bool:
     return text is None or text.strip().lower() not in ("false", "0", "no", "off")
 
 
-def _database_url(flag: str | None, environment: Mapping[str, str]) -> str | None:
+def chosen_database(flag: str | None, environment: Mapping[str, str]) -> str | None:
+    """Return the PostgreSQL that the flag or the environment names; None for an embedded one."""
     url = flag or environment.get("AERODB_DATABASE_URL") or environment.get("PGRST_DB_URI")
     try:
         return parse_secret(url).strip() if url else None

@@ -2,6 +2,7 @@
 
 .aerodb/.gitignore      `*`, so that nothing in here is ever committed
 .aerodb/instance.lock   locked by the instance that runs, holds its process id
+.aerodb/running.json    where it answers, see running.py
 .aerodb/secrets.json    see keys.py
 .aerodb/postgres/       the cluster
 .aerodb/postgres.log
@@ -19,6 +20,7 @@ from pathlib import Path
 
 from aerodb.local.errors import LocalError
 from aerodb.local.postgres.private import write_private
+from aerodb.local.running import LOCK, withdraw
 
 TAKEOVER_SECONDS = 15.0
 EXIT_SECONDS = 0.5  # a process that was killed needs a moment until its files are closed
@@ -73,7 +75,7 @@ class DataFolder:
         A living owner holds the first. The second may be held a little longer by the watchdog of
         an owner that was killed, until it has stopped PostgreSQL.
         """
-        owner, server = self._open("instance.lock"), self._open("postgres.lock")
+        owner, server = self._open(LOCK), self._open("postgres.lock")
         try:
             if not _try_lock(owner, EXIT_SECONDS):
                 holder = os.pread(owner, 32, 0).decode(errors="replace").strip()
@@ -83,6 +85,7 @@ class DataFolder:
                 )
             os.ftruncate(owner, 0)
             os.pwrite(owner, f"{os.getpid()}\n".encode(), 0)
+            withdraw(self.path, own=False)  # what an instance that was killed has left
             if not _try_lock(server, TAKEOVER_SECONDS):
                 raise LocalError(f"An old PostgreSQL on {self.path} does not come to its end.")
         except BaseException:

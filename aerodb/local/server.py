@@ -21,6 +21,7 @@ from aerodb.local.errors import LocalError
 from aerodb.local.hosts import is_loopback
 from aerodb.local.keys import Keys
 from aerodb.local.options import from_keywords
+from aerodb.local.running import announce, withdraw
 from aerodb.local.serving import HttpThread, preload
 from aerodb.local.settings import SERVICES, InstanceSettings
 from aerodb.local.storage.location import parse_location
@@ -104,6 +105,8 @@ class LocalServer:
             self._database = self._open_database()
             self._http = HttpThread(self._settings, self._database, listener)
             self._http.start()
+            if self._database.folder is not None:
+                announce(self._database.folder.path, self.url)
         except BaseException:
             listener.close()
             self.close()
@@ -114,6 +117,8 @@ class LocalServer:
         """Stop everything that was started; a second call does nothing."""
         http, self._http = self._http, None
         database, self._database = self._database, None
+        if database is not None and database.folder is not None:
+            withdraw(database.folder.path)
         try:
             if http is not None:
                 http.stop()

@@ -20,6 +20,7 @@ alter table notes enable row level security;
 create policy own on notes using (owner = auth.uid()) with check (owner = auth.uid());
 create table board (id int primary key, text text not null);
 insert into board values (1, 'Welcome');
+create table talk (id int generated always as identity primary key, text text not null);
 create function slow(seconds float) returns text language sql stable as
     $$ select pg_sleep(seconds)::text $$;
 """

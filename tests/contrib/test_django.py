@@ -228,3 +228,11 @@ def test_aerodb_check_asks_the_server(environment: dict[str, str]) -> None:
 
 def test_aerodb_local_passes_its_options_on(environment: dict[str, str]) -> None:
     assert "Keep nothing" in manage(environment, "aerodb_local", "--", "--help")
+
+
+def test_aerodb_types_writes_classes(environment: dict[str, str], tmp_path: Path) -> None:
+    file = tmp_path / "rows.py"
+    assert "tables" in manage(environment, "aerodb_types", "--output", str(file))
+    assert "class BoardRow(" in file.read_text(encoding="utf-8")
+    wrong = {**environment, "SITE_URL": "http://127.0.0.1:1"}
+    assert "NETWORK_ERROR" in manage(wrong, "aerodb_types", code=1)

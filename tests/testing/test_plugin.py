@@ -54,6 +54,20 @@ def test_the_server_is_at_hand(aerodb_server):
 async def test_async(async_aerodb):
     assert (await async_aerodb.from_("board").count()).unwrap() == 0
 """
+SETTINGS = """
+import pytest
+
+
+@pytest.fixture(scope="session")
+def aerodb_settings(aerodb_settings):
+    more = "create table t as select 1 as a from generate_series(1, 5)"
+    schema = [*aerodb_settings["schema"], more]
+    return {**aerodb_settings, "db_max_rows": 2, "schema": schema}
+
+
+def test_settings_can_be_overridden(aerodb):
+    assert len(aerodb.from_("t").select("*").execute().unwrap()) == 2
+"""
 
 
 def run(folder: Path, *words: str, tests: str = TESTS, code: int = 0) -> str:
@@ -97,16 +111,13 @@ def all_gone(folder: Path) -> bool:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for left-over processes in /proc")
-def test_every_test_has_a_database_of_its_own(tmp_path: Path) -> None:
-    assert "7 passed" in run(tmp_path, "-n", "0", "-p", "no:randomly")
-    assert all_gone(tmp_path), processes_below(tmp_path)
-
-
-def test_workers_share_one_postgresql(tmp_path: Path) -> None:
-    tests = TESTS.replace("def test_the_server_is_at_hand(aerodb_server)", textwrap.dedent('''
-    @pytest.mark.parametrize("number", range(6))
-    def test_the_server_is_at_hand(aerodb_server, number)'''))  # fmt: skip
-    assert "12 passed" in run(tmp_path, "-n", "3", tests=tests)
+def test_every_test_has_a_database_of_its_own_on_one_postgresql(tmp_path: Path) -> None:
+    """Three workers; a single process is what the guide's tests run in. Settings of the project
+    come on top of those of the ini file."""
+    asked_often = '@pytest.mark.parametrize("number", range(6))\n'
+    head = "def test_the_server_is_at_hand(aerodb_server"
+    tests = SETTINGS + TESTS.replace(f"{head})", f"{asked_often}{head}, number)")
+    assert "13 passed" in run(tmp_path, "-n", "3", tests=tests)
     assert len(set((tmp_path / "seen").read_text().split("\n")[:-1])) == 1
     assert all_gone(tmp_path), processes_below(tmp_path)
 
@@ -120,21 +131,6 @@ def test_a_killed_run_leaves_nothing_behind(tmp_path: Path) -> None:
     """
     run(tmp_path, "-n", "0", tests=tests, code=-9)
     assert all_gone(tmp_path), processes_below(tmp_path)
-
-
-def test_settings_can_be_overridden(tmp_path: Path) -> None:
-    tests = """
-    import pytest
-
-    @pytest.fixture(scope="session")
-    def aerodb_settings(aerodb_settings):
-        return {**aerodb_settings, "db_max_rows": 2, "schema": ["create table t as select 1 as a "
-                "from generate_series(1, 5)"]}
-
-    def test_it(aerodb):
-        assert len(aerodb.from_("t").select("*").execute().unwrap()) == 2
-    """
-    run(tmp_path, "-n", "0", tests=tests)
 
 
 def test_a_schema_that_fails_says_why(tmp_path: Path) -> None:

@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from aerodb.contrib.django.clients import aclient, client
     from aerodb.contrib.django.middleware import AeroDBMiddleware
     from aerodb.contrib.django.requests import AeroDBHttpRequest, RequestClient
+    from aerodb.contrib.django.storage import AeroDBStorage
 
 __all__ = [
     "AeroDBBackend",
     "AeroDBHttpRequest",
     "AeroDBMiddleware",
+    "AeroDBStorage",
     "RequestClient",
     "aclient",
     "client",
@@ -35,6 +37,7 @@ _HOMES = {
     "AeroDBBackend": "aerodb.contrib.django.backends",
     "AeroDBHttpRequest": "aerodb.contrib.django.requests",
     "AeroDBMiddleware": "aerodb.contrib.django.middleware",
+    "AeroDBStorage": "aerodb.contrib.django.storage",
     "RequestClient": "aerodb.contrib.django.requests",
     "aclient": "aerodb.contrib.django.clients",
     "client": "aerodb.contrib.django.clients",
