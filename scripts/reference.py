@@ -22,7 +22,7 @@ TARGET = ROOT / "docs" / "reference.md"
 sys.path.insert(0, str(ROOT))
 
 SERVICES = (
-    ("aerodb.sync.database", "QueryBuilder"),
+    ("aerodb.sync.database.query", "QueryBuilder"),
     ("aerodb.sync.auth", "AuthClient"),
     ("aerodb.sync.functions", "FunctionsClient"),
     ("aerodb.sync.functions", "FunctionStream"),

@@ -59,7 +59,9 @@ def test_types_needs_the_standard_library_only() -> None:
     path = ROOT / "aerodb" / "types.py"
     assert foreign(path) <= STDLIB
     assert {n for n in ours(path) if n.count(".") == 1} == {
-        "aerodb._dataclass", "aerodb._display", "aerodb._frames"
+        "aerodb._dataclass",
+        "aerodb._display",
+        "aerodb._frames",
     }
     for path in (ROOT / "aerodb" / "_dataclass.py", ROOT / "aerodb" / "_display.py"):
         assert foreign(path) <= STDLIB
