@@ -214,13 +214,13 @@ class AsyncTransport:
                 return outcome
             assert not isinstance(outcome, ByteStream)  # a stream that is no answer was read
             error = self._read_failure(flight, outcome)
-            if flight.spent:
-                return self._given_up(error, outcome, flight)
             if isinstance(outcome, RawResponse) and self._asks_renewal(flight, outcome, error):
                 if await self._renew(flight) and not flight.spent:
                     continue
                 if flight.ended is not None:
                     return failed(flight.ended, (), monotonic() - flight.started)
+            if flight.spent:
+                return self._given_up(error, outcome, flight)
             verdict = self._verdict(flight, error, outcome)
             if verdict == _NOT_REPEATABLE and await self._key_protects(flight):
                 flight.retry = effective_retry(flight.retry, keyed=True)

@@ -171,7 +171,7 @@ class HttpThread:
             gate=HostGate(settings.host, settings.allow_hosts),
             cors=CorsPolicy(
                 rules.server_cors_allowed_origins,
-                refuses=self._database.bootstrapped or self._auth is not None,
+                refuses=self._database.bootstrapped or len(mounts) > 1,  # more than PostgREST has
             ),
             health=self._health,
             features=features,

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/_transport.py by scripts/generate.py [d51cb6114b35]: do not edit
+# GENERATED from aerodb_async_src/_transport.py by scripts/generate.py [cd91296e6318]: do not edit
 """The one loop over HTTP: authorise, gate, send, decode, retry.
 
 Every operation of every service is a `Call` carried out here. What to do next is decided by
@@ -214,13 +214,13 @@ class Transport:
                 return outcome
             assert not isinstance(outcome, ByteStream)  # a stream that is no answer was read
             error = self._read_failure(flight, outcome)
-            if flight.spent:
-                return self._given_up(error, outcome, flight)
             if isinstance(outcome, RawResponse) and self._asks_renewal(flight, outcome, error):
                 if self._renew(flight) and not flight.spent:
                     continue
                 if flight.ended is not None:
                     return failed(flight.ended, (), monotonic() - flight.started)
+            if flight.spent:
+                return self._given_up(error, outcome, flight)
             verdict = self._verdict(flight, error, outcome)
             if verdict == _NOT_REPEATABLE and self._key_protects(flight):
                 flight.retry = effective_retry(flight.retry, keyed=True)

@@ -360,5 +360,5 @@ def test_the_roles_have_their_time_limits(owner: Connection) -> None:
 def test_no_password_is_stored_in_the_clear(owner: Connection, keys: Keys) -> None:
     rows = owner.execute("select rolpassword from pg_authid where rolpassword is not null")
     stored = [password for (password,) in rows.fetchall()]
-    assert len(stored) == 3  # the owner, and the logins of the REST part and of sign-in
+    assert len(stored) == 5  # the owner, and the logins of REST, auth, realtime and storage
     assert all(password.startswith("SCRAM-SHA-256$") for password in stored)
