@@ -9,7 +9,6 @@ import re
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
-from urllib.parse import unquote
 
 from aerodb._core.http import AnyCall, Origin
 from aerodb._core.redact import MASK, redact_text
@@ -57,6 +56,8 @@ class Operation:
         self.namespace: str | None = None
         self.operation, target = call.method, _target(self.path)
         if call.path.startswith(_REST) and len(call.path) > len(_REST):
+            from urllib.parse import unquote  # of use only to who watches
+
             target = unquote(self.path.partition("?")[0].removeprefix(_REST))
             self._name_in_database(call, target)
             target = self.procedure or target

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import inspect
 import threading
 import weakref
 from collections.abc import Callable
@@ -27,6 +26,8 @@ def check_handler(handler: object) -> None:
     """Raise TypeError for what cannot be called, or would only give a coroutine."""
     if not callable(handler):
         raise TypeError(f"a handler must be callable, not {type(handler).__name__}")
+    import inspect  # heavy, and of use only to who handles events
+
     function: Any = handler
     while isinstance(function, partial):
         function = function.func
