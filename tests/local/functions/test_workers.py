@@ -179,7 +179,7 @@ def test_a_crash_takes_nobody_along(instance: Instance, caplog: pytest.LogCaptur
                 os._exit(7)
             if request.path in ("noise", "no frame"):  # it finds the socket to the instance
                 noise = b"H\\0\\0\\0\\x02[]" if request.path == "noise" else b"\\xff" * 64
-                for fd in range(3, 50):
+                for fd in range(3, 4096):
                     try: os.write(fd, noise)
                     except OSError: pass
                 return 1
@@ -187,7 +187,7 @@ def test_a_crash_takes_nobody_along(instance: Instance, caplog: pytest.LogCaptur
                 return handler_again(request)
             if request.path == "shut":
                 import socket
-                for fd in range(3, 50):
+                for fd in range(3, 4096):
                     try: os.close(fd)
                     except OSError: pass
                 return 1
