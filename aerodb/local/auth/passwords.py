@@ -7,6 +7,7 @@ password, and whatever was typed: time tells nothing about who is registered (re
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -19,8 +20,12 @@ T = TypeVar("T")
 
 # OWASP, Password Storage Cheat Sheet: Argon2id with 19 MiB, two passes, one lane.
 _HASHER = argon2.PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
-# Of no password: `verify` against it does all the work and never agrees with 32 random bytes.
-_DUMMY = _HASHER.hash(os.urandom(32))
+
+
+@functools.cache
+def _dummy() -> str:
+    """The hash of no password: to verify against it is all the work, and never succeeds."""
+    return _HASHER.hash(os.urandom(32))
 
 
 def hash_password(password: bytes) -> str:
@@ -32,7 +37,7 @@ def verify_password(stored: str | None, password: str) -> bool:
     """Tell whether `password` is the one that `stored` was made of; None is never right."""
     encoded = password.encode()[: MAXIMUM_PASSWORD_BYTES + 1]
     try:
-        _HASHER.verify(_DUMMY if stored is None else stored, encoded)
+        _HASHER.verify(_dummy() if stored is None else stored, encoded)
     except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
         return False
     return stored is not None and len(encoded) <= MAXIMUM_PASSWORD_BYTES
@@ -45,6 +50,7 @@ class PasswordWorkers:
     def __init__(self) -> None:
         workers = max(2, min(4, os.cpu_count() or 2))
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="aerodb-local-password")
+        self._threads.submit(_dummy)  # before anybody is asked for a password, and beside the start
 
     async def hash(self, password: bytes) -> str:
         """`hash_password` in a thread."""
