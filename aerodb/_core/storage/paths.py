@@ -1,12 +1,14 @@
 """Names of buckets and objects, checked before they are sent, and put into URLs (S9, S10).
 
-Both ends refuse the same names, so that what one of them resolves (`a/../b`) or decodes twice is
-never a name at all. What is allowed goes out exactly as given: no Unicode normalisation.
+Both ends refuse the same names, so that what one of them resolves (`a/../b`) or decodes twice
+(`%2e%2e`) is never a name at all. What is allowed goes out exactly as given: no Unicode
+normalisation.
 """
 
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote_to_bytes
 
 from aerodb._core.url import quote_segment, segment_problem
 
@@ -19,6 +21,7 @@ _RESERVED = frozenset(
     {"public", "sign", "info", "list", "list-v2", "move", "copy", "upload"}
     | {"authenticated", "exists"}
 )
+_ESCAPE = re.compile(rb"%[0-9A-Fa-f]{2}")
 _BAD = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]")
 
 
@@ -32,7 +35,7 @@ def bucket_problem(bucket: object) -> str | None:
         return f"bucket {bucket[:80]!a} has a slash or a backslash: a bucket is one name"
     if bucket in _RESERVED:
         return f"bucket must not be {bucket!r}: that is a part of other URLs"
-    return None
+    return _segment_problem(bucket, bucket, "bucket")
 
 
 def new_bucket_problem(bucket: object) -> str | None:
@@ -58,19 +61,15 @@ def object_problem(path: object, what: str = "path") -> str | None:
     problem = _text_problem(path, what)
     if problem is not None:
         return problem
-    for segment in path.split("/"):
-        if not segment:
-            return f"{what} {path[:80]!a} has an empty segment: no leading, trailing or double '/'"
-        if segment in {".", ".."}:
-            return f"{what} {path[:80]!a} has the segment {segment!r}: it would name another path"
-    return None
+    return _segments_problem(path.split("/"), path, what)
 
 
 def prefix_problem(prefix: object, what: str = "prefix") -> str | None:
     """The same for the beginning of a name, which may be empty or end anywhere."""
     if not isinstance(prefix, str):
         return f"{what} must be a str, not {type(prefix).__name__}"
-    return _text_problem(prefix, what)
+    folders = prefix.split("/")[:-1]
+    return _text_problem(prefix, what) or _segments_problem(folders, prefix, what)
 
 
 def _text_problem(text: str, what: str) -> str | None:
@@ -79,6 +78,29 @@ def _text_problem(text: str, what: str) -> str | None:
     size = len(text.encode())
     if size > MAX_NAME_BYTES:
         return f"{what} has {size} bytes, more than {MAX_NAME_BYTES}"
+    return None
+
+
+def _segments_problem(segments: list[str], path: str, what: str) -> str | None:
+    for segment in segments:
+        problem = _segment_problem(segment, path, what)
+        if problem is not None:
+            return problem
+    return None
+
+
+def _segment_problem(segment: str, path: str, what: str) -> str | None:
+    """A segment must be harmless, however often a proxy or a program further on decodes it."""
+    if not segment:
+        return f"{what} {path[:80]!a} has an empty segment: no leading, trailing or double '/'"
+    if segment in {".", ".."}:
+        return f"{what} {path[:80]!a} has the segment {segment!r}: it would name another path"
+    raw = segment.encode()
+    while _ESCAPE.search(raw):
+        raw = unquote_to_bytes(raw)
+        text = raw.decode("utf-8", "replace")
+        if text in {".", ".."} or "/" in text or _BAD.search(text):
+            return f"{what} {path[:80]!a} would name another path to whoever decodes it once more"
     return None
 
 

@@ -10,8 +10,17 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from aerodb._core.storage.paths import bucket_problem, object_problem, prefix_problem
 from aerodb.local.storage.errors import StorageError
-from aerodb.local.storage.names import end_of, joined, object_key, prefix, segments
+from aerodb.local.storage.names import (
+    RESERVED,
+    bucket_segment,
+    end_of,
+    joined,
+    object_key,
+    prefix,
+    segments,
+)
 from tests.local.storage.conftest import PREFIX, Desk, Person
 
 REFUSED = [
@@ -170,6 +179,11 @@ def test_prefixes_that_are_refused(owner: Person, bucket: str, start: str) -> No
 
 SEGMENT = st.text(st.characters(codec="utf-8"), min_size=1, max_size=40)
 KEYS = st.lists(SEGMENT, min_size=1, max_size=4).map("/".join)
+TRICKS = st.sampled_from(
+    ["%", "2e", "%2e", "%252e", "%2f", "%25", "%5c", "%00", ".", "..", "/", "\\", "\x00", "\x7f",
+     "\x85", "é", "\ud800", "a", "0" * 400]
+)  # fmt: skip
+NAMES = st.lists(TRICKS | st.text(max_size=3), max_size=8).map("".join)
 
 
 def safe(key: str) -> bool:
@@ -206,6 +220,24 @@ def test_what_is_encoded_once_comes_back_as_it_was(key: str) -> None:
     expected = key if safe(key) else "invalid_path"
     assert outcome(lambda: joined(segments(encoded.encode()))) == expected
     assert outcome(lambda: object_key(key)) == expected
+
+
+@settings(max_examples=2000)
+@given(NAMES)
+def test_the_client_refuses_what_the_server_would(name: str) -> None:
+    """And nothing else: what is refused is never sent (S10)."""
+    assert (object_problem(name) is None) == (outcome(lambda: object_key(name)) == name)
+    assert (prefix_problem(name) is None) == (outcome(lambda: prefix(name)) == name)
+    refused = bucket_problem(name) is not None
+    if name not in RESERVED and not any("\x80" <= letter <= "\x9f" for letter in name):
+        assert refused == (outcome(lambda: bucket_segment(name)) != name or "/" in name)
+
+
+@pytest.mark.parametrize("path", REFUSED)
+def test_the_client_refuses_the_names_of_the_table(path: str) -> None:
+    name = unquote(path, errors="surrogateescape")
+    a_lone_percent = path.endswith(("%", "%zz"))  # malformed in a URL, and the client escapes it
+    assert (object_problem(name) is None) == a_lone_percent
 
 
 @given(st.binary(max_size=60))
