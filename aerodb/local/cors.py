@@ -23,7 +23,7 @@ _EXPOSED = (
     b"Transfer-Encoding, Range-Unit, Retry-After, X-Request-Id, X-Aerodb-Error, Proxy-Status, "
     b"Idempotency-Replayed, Accept-Ranges, Cache-Control, Content-Disposition, ETag, "
     b"Last-Modified, Tus-Resumable, Tus-Version, Tus-Extension, Tus-Max-Size, Upload-Offset, "
-    b"Upload-Length, Upload-Metadata, Upload-Expires"
+    b"Upload-Length, Upload-Metadata, Upload-Expires, X-Checksum-SHA256"
 )
 _EXPOSED_BY_POSTGREST = (
     b"Content-Encoding, Content-Location, Content-Range, Content-Type, Date, Location, Server, "

@@ -199,6 +199,31 @@ def test_where_the_digest_is_found(headers: Any, digest: str | None) -> None:
     assert fetch.digest == digest
 
 
+@pytest.mark.parametrize(
+    ("span", "says", "known"),
+    [
+        ((0, None), "bytes 0-9/10", True),
+        ((0, 9), "bytes 0-9/10", True),
+        ((0, 9), "bytes 0-8/9", True),
+        ((0, 8), "bytes 0-8/10", False),
+        ((1, None), "bytes 1-9/10", False),
+        ((0, 9), "bytes 0-9/*", False),
+    ],
+)
+def test_the_digest_of_the_whole_says_nothing_of_a_part(span: Any, says: str, known: bool) -> None:
+    fetch = Fetch("b", "p", span=span)
+    assert fetch.answered(206, heads(content_range=says, x_checksum_sha256="a" * 64)) == "go"
+    assert fetch.digest == ("a" * 64 if known else None)
+
+
+def test_what_is_joined_is_the_whole_again() -> None:
+    fetch = Fetch("b", "p")
+    fetch.answered(200, heads(content_length=10, etag='"v"', x_checksum_sha256="a" * 64))
+    fetch.received(4)
+    fetch.answered(206, heads(content_range="bytes 4-9/10", etag='"v"', x_checksum_sha256="a" * 64))
+    assert fetch.digest == "a" * 64
+
+
 @pytest.mark.parametrize("span", [(2, 1), (-1, 2), (1,), "1-2", (True, 2), (0, 2.5)])
 def test_spans_that_are_none(span: object) -> None:
     assert fetch_problem("b", "p", span, None)

@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/test_storage.py by scripts/generate.py [47ac403ae2dd]: do not edit
+# GENERATED from tests/aio/test_storage.py by scripts/generate.py [b5d75bf4e4e1]: do not edit
 """Uploads and downloads over a real socket, when everything goes well and when it does not."""
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ ABOUT = json.dumps({"id": "1", "name": "f.txt", "path": "f.txt", "size": 3}).enc
 STORED = answer(201, ABOUT, [("Content-Type", "application/json")])
 DATA = bytes(range(256)) * 2000
 TAG = ("ETag", '"v1"')
+SUM = ("X-Checksum-SHA256", hashlib.sha256(DATA).hexdigest())
 
 
 @pytest.fixture
@@ -164,7 +165,17 @@ def test_names_that_cannot_be_meant_are_not_sent(
     client: AeroDBClient, scripted: ScriptedServer, tmp_path: Path
 ) -> None:
     storage = client.storage
-    for path in ("", "a//b", "../x", "a/./b", "a\\b", "a\x00", "x" * 1025):
+    for path in (
+        "",
+        "a//b",
+        "../x",
+        "a/./b",
+        "a\\b",
+        "a\x00",
+        "x" * 1025,
+        "%252e%252e/x",
+        "a%252fb",
+    ):
         bucket = storage.from_("b")
         for response in (
             bucket.upload(path, b"x"),
@@ -188,7 +199,7 @@ def test_names_that_cannot_be_meant_are_not_sent(
             assert response.error.code == "INVALID_ARGUMENT"
         with pytest.raises(ValueError, match="path"):
             bucket.get_public_url(path)
-    for name in ("", "..", "a/b", "public"):
+    for name in ("", "..", "a/b", "public", "%2e%2e"):
         for response in (
             storage.from_(name).info("x"),
             storage.bucket(name).list(),
@@ -469,8 +480,7 @@ def test_bytes_that_are_not_the_servers_are_not_kept(
 ) -> None:
     target = tmp_path / "f"
     target.write_bytes(b"before")
-    digest = hashlib.sha256(DATA).hexdigest()
-    scripted.on(OBJECT, full(DATA[::-1], ("X-Checksum-SHA256", digest)))
+    scripted.on(OBJECT, full(DATA[::-1], SUM))
     bucket = client.storage.from_("b")
     error = (bucket.download_to("f.txt", target)).error
     assert error is not None
@@ -479,14 +489,53 @@ def test_bytes_that_are_not_the_servers_are_not_kept(
     assert names_in(tmp_path) == ["f"]
     (bucket.download_to("f.txt", target, verify_checksum=False)).unwrap()
     assert target.read_bytes() == DATA[::-1]
-    scripted.on(OBJECT, full(DATA, ("X-Checksum-SHA256", digest)))
+    scripted.on(OBJECT, full(DATA, SUM))
     (bucket.download_to("f.txt", target)).unwrap()
+
+
+@pytest.mark.parametrize("way", ["download", "download_stream"])
+def test_bytes_that_are_not_the_servers_are_no_content(
+    client: AeroDBClient, scripted: ScriptedServer, tmp_path: Path, way: str
+) -> None:
+    scripted.on(OBJECT, full(DATA[::-1], SUM))
+    with pytest.raises(AeroDBAPIError) as caught:
+        fetched(client, tmp_path, way)
+    assert caught.value.code == "INTEGRITY_ERROR"
+    assert caught.value.error.status == 200
+    assert fetched(client, tmp_path, way, verify_checksum=False) == DATA[::-1]
+    scripted.on(OBJECT, full(DATA, SUM))
+    assert fetched(client, tmp_path, way) == DATA
+
+
+@pytest.mark.parametrize("way", ["download", "download_to", "download_stream"])
+def test_the_sum_is_compared_once_it_is_whole(
+    client: AeroDBClient, scripted: ScriptedServer, tmp_path: Path, way: str
+) -> None:
+    """Over several answers, and after a beginning that was dropped."""
+    scripted.on(OBJECT, [serve_from(DATA, ['"v"'], [HALF], SUM)])
+    assert fetched(client, tmp_path, way) == DATA
+    wrong = DATA[:HALF] + DATA[HALF:][::-1]
+    scripted.on(OBJECT, [serve_from(wrong, ['"v"'], [HALF], SUM)])
+    with pytest.raises(AeroDBAPIError) as caught:
+        fetched(client, tmp_path, way)
+    assert caught.value.code == "INTEGRITY_ERROR"
+    if way != "download_stream":
+        scripted.on(OBJECT, [serve_from(DATA, ['"v1"', '"v2"'], [HALF], SUM)])
+        assert fetched(client, tmp_path, way) == DATA
+
+
+def test_a_part_is_not_held_against_the_sum_of_the_whole(
+    client: AeroDBClient, scripted: ScriptedServer
+) -> None:
+    scripted.on(OBJECT, part(DATA[:8], 3, SUM, says="bytes 3-7/100"))
+    bucket = client.storage.from_("b")
+    assert (bucket.download("f.txt", range=(3, 7))).unwrap() == DATA[3:8]
 
 
 # --- going on (reliability S4) --------------------------------------------------------------------
 
 
-def serve_from(data: bytes, tags: list[str], cuts: list[int]) -> Step:
+def serve_from(data: bytes, tags: list[str], cuts: list[int], *more: tuple[str, str]) -> Step:
     """A server of ranges that ends a body after so many bytes of it; the last is whole."""
 
     def step(sock: Any, seen: Any) -> None:
@@ -494,7 +543,7 @@ def serve_from(data: bytes, tags: list[str], cuts: list[int]) -> Step:
         wanted = seen.header("range")
         first = int(wanted[6:-1]) if wanted and seen.header("if-range") in (None, tag) else 0
         body = data[first:]
-        headers = [("ETag", tag), ("Content-Length", str(len(body)))]
+        headers = [("ETag", tag), ("Content-Length", str(len(body))), *more]
         if first:
             headers.append(("Content-Range", f"bytes {first}-{len(data) - 1}/{len(data)}"))
         if cuts:
@@ -519,15 +568,15 @@ def test_twenty_cuts_cost_nothing_but_time(
     assert {seen.header("if-range") for seen in scripted.seen[1:]} == {'"v1"'}
 
 
-def fetched(client: AeroDBClient, folder: Path, way: str) -> bytes:
+def fetched(client: AeroDBClient, folder: Path, way: str, **more: Any) -> bytes:
     bucket = client.storage.from_("b")
     if way == "download":
-        return (bucket.download("f.txt")).unwrap()
+        return (bucket.download("f.txt", **more)).unwrap()
     if way == "download_to":
-        (bucket.download_to("f.txt", folder / "f")).unwrap()
+        (bucket.download_to("f.txt", folder / "f", **more)).unwrap()
         return (folder / "f").read_bytes()
     found = b""
-    with bucket.download_stream("f.txt") as stream:
+    with bucket.download_stream("f.txt", **more) as stream:
         assert stream.error is None
         for piece in stream:
             found += piece

@@ -35,7 +35,7 @@ class Fetch:
     Attributes:
         got: Bytes that have arrived, from the beginning of what was asked for.
         size: How many there are in all; None as long as nobody has said.
-        digest: The SHA-256 of all of them as the server says it, if it does.
+        digest: The SHA-256 of all of them in hex, if the server says it and all are asked for.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class Fetch:
             return _bad("the server does not say how long the object is, so its end cannot be told")
         verdict: Literal["go", "anew"] = "anew" if self.got else "go"
         self.got, self.size = 0, length
-        self._note(etag, headers)
+        self._note(etag, headers, covered=True)
         return self._too_large() or verdict
 
     def _part(self, headers: Headers, etag: str | None) -> Literal["go", "anew"] | AeroDBError:
@@ -117,15 +117,18 @@ class Fetch:
         if self.size is not None and self.size != size:
             return _changed()
         self.size = size
-        self._note(etag, headers)
+        self._note(etag, headers, covered=self._whole or (self._first == 0 and size == total))
         return self._too_large() or "go"
 
-    def _note(self, etag: str | None, headers: Headers) -> None:
+    def _note(self, etag: str | None, headers: Headers, *, covered: bool) -> None:
+        """Keep what tells this version from others; `covered`: the parts make up the object."""
         strong = etag is not None and re.fullmatch(r'"[\x21\x23-\x7e]*"', etag)
         self._etag = etag if strong else None
         said = find_header(headers, b"x-checksum-sha256") or (etag or "").strip('"')
-        known = self._whole and re.fullmatch(r"[0-9A-Fa-f]{64}", said)
-        self.digest = said.lower() if known else None
+        if covered and re.fullmatch(r"[0-9A-Fa-f]{64}", said):
+            self.digest = said.lower()
+        elif not self.got:  # what continues a version need not say it again
+            self.digest = None
 
     def _too_large(self) -> AeroDBError | None:
         known = self.got if self.size is None else max(self.size, self.got)
@@ -158,6 +161,16 @@ class Fetch:
         if self.got == self.size:
             return None
         return _bad(f"the body ended after {self.got} of {self.size} bytes")
+
+    def compared(self, found: str) -> AeroDBError | None:
+        """Hold the SHA-256 of what has come, in hex, against what the server says."""
+        if self.digest is None or found == self.digest:
+            return None
+        return client_error(
+            "INTEGRITY_ERROR",
+            f"the content's SHA-256 is {found}, the server says {self.digest}",
+            hint="download it again; if it stays so, the stored object is damaged",
+        )
 
     def broken(self, error: AeroDBError, jitter: float) -> Again | AeroDBError:
         """The body broke off: ask for the rest, if something may come of that.
@@ -216,12 +229,3 @@ def _bad(message: str) -> AeroDBError:
 def _changed() -> AeroDBError:
     return client_error("SOURCE_CHANGED", "the object was replaced while it was downloaded",
                         hint="download it again")  # fmt: skip
-
-
-def wrong_digest(expected: str, found: str) -> AeroDBError:
-    """The bytes are all there, and not the right ones."""
-    return client_error(
-        "INTEGRITY_ERROR",
-        f"the content's SHA-256 is {found}, the server says {expected}",
-        hint="download it again; if it stays so, the stored object is damaged",
-    )

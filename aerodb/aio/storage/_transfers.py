@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/storage/_transfers.py by scripts/generate.py [cbd0a00a8991]: do not edit
+# GENERATED from aerodb_async_src/storage/_transfers.py by scripts/generate.py [e8e3cca370cc]: do not edit
 """A bucket's transfers: objects on their way up and down."""
 
 from __future__ import annotations
@@ -194,6 +194,7 @@ class AsyncBucketTransfers:
         *,
         range: tuple[int, int | None] | None = None,
         max_bytes: int | None = None,
+        verify_checksum: bool = True,
         progress: Progress = None,
         timeout: float | None = None,
     ) -> AeroDBResponse[bytes]:
@@ -203,26 +204,35 @@ class AsyncBucketTransfers:
             range: The first and last byte, counted from 0, the last one included; None for
                 the end.
             max_bytes: Answer `RESPONSE_TOO_LARGE` rather than hold more than that.
+            verify_checksum: Compare the SHA-256, if the server says the whole object's and all
+                of it is asked for.
             progress, timeout: As in `upload`.
 
         Where the line breaks, the rest is asked for, of the same version of the object.
+        `INTEGRITY_ERROR`: the content is not what the server says it is.
         """
         fetch = self._fetch(path, timeout, span=range, max_bytes=max_bytes)
         if isinstance(fetch, AeroDBError):
             return AeroDBResponse(error=fetch)
         meter = AsyncMeter(progress, path, "download")
-        return meter.ended(await fetch_bytes(self._transport, fetch, meter))
+        return meter.ended(await fetch_bytes(self._transport, fetch, meter, verify=verify_checksum))
 
     def download_stream(
         self,
         path: str,
         *,
         range: tuple[int, int | None] | None = None,
+        verify_checksum: bool = True,
         timeout: float | None = None,
     ) -> AsyncDownloadStream:
-        """The content piece by piece: `async with bucket.download_stream(path) as stream`."""
+        """The content piece by piece: `async with bucket.download_stream(path) as stream`.
+
+        Arguments are those of `download`. Whether the SHA-256 is right shows after the last piece:
+        if not, the iteration ends with `INTEGRITY_ERROR`.
+        """
         fetch = self._fetch(path, timeout, span=range, restartable=False)
-        return AsyncDownloadStream(self._transport, fetch, self._bucket, path)
+        return AsyncDownloadStream(self._transport, fetch, self._bucket, path,
+                                   verify=verify_checksum)  # fmt: skip
 
     async def download_to(
         self,

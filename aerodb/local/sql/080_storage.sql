@@ -203,12 +203,21 @@ as $$
         or (b.policy = 'authenticated' and action in ('read', 'write') and caller is not null)
 $$;
 
+-- The SHA-256 of a content, for who has been able to read its id.
+create or replace function storage.content_sum(content uuid) returns bytea
+    language sql stable security definer
+    set search_path = ''
+as $$
+    select c.sha256 from storage.contents c where c.id = content
+$$;
+
 revoke all on all tables in schema storage from public, anon, authenticated, service_role;
 revoke all on all functions in schema storage from public;
 grant usage on schema storage to public, aerodb_storage;
 grant execute on function
     storage.foldername(text), storage.filename(text), storage.extension(text),
-    storage.defaults_hold(regclass), storage.buckets_for(text, uuid)
+    storage.defaults_hold(regclass), storage.buckets_for(text, uuid),
+    storage.content_sum(uuid)
     to public;
 grant select, insert, delete on storage.buckets, storage.objects
     to anon, authenticated, service_role;

@@ -107,6 +107,8 @@ def _described(
         message = "None of the bytes that were asked for exists"
         raise StorageError("range_not_satisfiable", message, headers=(whole,)) from None
     headers += _shown(row, download)
+    if row["sha256"] is not None:  # of the whole, also with a part
+        headers.append((b"x-checksum-sha256", row["sha256"].hex().encode()))
     part = span or Span(0, size)
     headers.append((b"content-length", str(part.length).encode()))
     if span is not None:

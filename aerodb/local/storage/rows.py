@@ -45,9 +45,10 @@ def bucket(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-_FIND = sql.SQL("select {} from storage.objects where bucket_id = %s and name = %s").format(
-    OBJECT_COLUMNS
-)
+_FIND = sql.SQL(
+    "select {}, storage.content_sum(content_id) as sha256 from storage.objects "
+    "where bucket_id = %s and name = %s"
+).format(OBJECT_COLUMNS)
 _FIND_PUBLIC = _FIND + sql.SQL(
     " and exists (select from storage.buckets b where b.id = bucket_id and b.public)"
 )
@@ -58,7 +59,7 @@ async def find_object(
 ) -> dict[str, Any]:
     """Return the row of an object that the connection's role sees, or raise object_not_found.
 
-    `public` leaves out those in buckets that are not public.
+    It has the content's SHA-256 too. `public` leaves out those in buckets that are not public.
     """
     row = await one(connection, _FIND_PUBLIC if public else _FIND, bucket, key)
     if row is None:

@@ -1,8 +1,9 @@
-# GENERATED from aerodb_async_src/storage/_download.py by scripts/generate.py [a9d39c7d419a]: do not edit
+# GENERATED from aerodb_async_src/storage/_download.py by scripts/generate.py [e14e73a7d63e]: do not edit
 """One object's bytes, over as many responses as it takes."""
 
 from __future__ import annotations
 
+import hashlib
 from io import BytesIO
 from typing import Any, Self
 
@@ -11,7 +12,7 @@ from aerodb._core.errors import error_from_transport
 from aerodb._core.http import SourceError, TransportError
 from aerodb._core.storage.decode import object_from_headers
 from aerodb._core.storage.models import FileObject
-from aerodb._core.storage.ranges import Fetch, wrong_digest
+from aerodb._core.storage.ranges import Fetch
 from aerodb._io.on_threads import ByteStream, apart, jitter, pause
 from aerodb._io.on_threads.transfers import BLOCK, open_target
 from aerodb.types import AeroDBAPIError, AeroDBError, AeroDBResponse
@@ -24,19 +25,22 @@ from ._upload import source_problem
 class Arrival:
     """The pieces of an object in their order. Where the line breaks, the rest is asked for.
 
+    With `verify` their SHA-256 is held against the server's, if it says one, once all are there.
     `begins_anew` is True when the piece just given is the first of all, although others were given
     before. A failure is raised as `AeroDBAPIError`.
     """
 
-    __slots__ = ("_body", "_call", "_ended", "_fetch", "_transport",
+    __slots__ = ("_body", "_call", "_digest", "_ended", "_fetch", "_transport", "_verify",
                  "begins_anew", "heads", "response")  # fmt: skip
 
-    def __init__(self, transport: Transport, fetch: Fetch) -> None:
+    def __init__(self, transport: Transport, fetch: Fetch, *, verify: bool) -> None:
         self._transport = transport
         self._fetch = fetch
         self._call: Any = None
         self._body: ByteStream | None = None
         self._ended = False
+        self._verify = verify
+        self._digest: Any = None
         self.begins_anew = False
         self.heads: list[tuple[bytes, bytes]] = []
         self.response: AeroDBResponse[Any] = AeroDBResponse()
@@ -51,8 +55,10 @@ class Arrival:
         self._body = opened.data
         self.heads = self._body.raw_headers
         verdict = self._fetch.answered(opened.meta.status, self._body.raw_headers)
-        self._check(verdict if isinstance(verdict, AeroDBError) else None)
+        self.check(verdict if isinstance(verdict, AeroDBError) else None)
         self.begins_anew = self.begins_anew or verdict == "anew"
+        if self._fetch.got == 0:
+            self._digest = hashlib.sha256() if self._verify and self._fetch.digest else None
 
     def next(self) -> bytes | None:
         """The next piece; None after the last, once it is sure that nothing is missing."""
@@ -62,16 +68,20 @@ class Arrival:
                     self.open()
                 assert self._body is not None
                 for piece in self._body:
-                    self._check(self._fetch.received(len(piece)))
+                    self.check(self._fetch.received(len(piece)))
+                    if self._digest is not None:
+                        self._digest.update(piece)
                     return piece
             except TransportError as failure:
                 self.close()
-                self._ended = self._fetch.is_complete
-                if not self._ended:
+                if not self._fetch.is_complete:
                     self._recover(failure)
+                    continue
             else:
-                self._check(self._fetch.ended())
-                self._ended = True
+                self.check(self._fetch.ended())
+            self._ended = True
+            if self._digest is not None:
+                self.check(self._fetch.compared(self._digest.hexdigest()))
         return None
 
     def _recover(self, failure: TransportError) -> None:
@@ -83,7 +93,8 @@ class Arrival:
         self.begins_anew = self.begins_anew or self._fetch.begins_anew
         pause(again.seconds)
 
-    def _check(self, problem: AeroDBError | None) -> None:
+    def check(self, problem: AeroDBError | None) -> None:
+        """Raise what is wrong with what came, if anything."""
         if problem is not None:
             exchange = self._transport.exchange_of(self._call, self.response.meta)
             raise AeroDBAPIError(placed(problem, exchange, self.response.meta.status))
@@ -96,10 +107,10 @@ class Arrival:
 
 
 def fetch_bytes(
-    transport: Transport, fetch: Fetch, meter: Meter
+    transport: Transport, fetch: Fetch, meter: Meter, *, verify: bool
 ) -> AeroDBResponse[bytes]:
     """The whole content. The buffer becomes the result: it is never there twice."""
-    arrival, buffer = Arrival(transport, fetch), BytesIO()
+    arrival, buffer = Arrival(transport, fetch, verify=verify), BytesIO()
     try:
         while (piece := arrival.next()) is not None:
             if arrival.begins_anew:
@@ -129,14 +140,15 @@ def fetch_to(
     verify: bool,
 ) -> AeroDBResponse[FileObject]:
     """The content in a file, which appears when it is whole, and right."""
-    arrival = Arrival(transport, fetch)
+    arrival = Arrival(transport, fetch, verify=False)  # the file is, on its way to the disk
     try:
         arrival.open()  # before a file is made: most failures show here
-        out = apart(open_target, target, verify and fetch.digest is not None)
+        hashed = verify and fetch.digest is not None
+        out = apart(open_target, target, hashed)
         try:
             _pour(arrival, fetch, meter, out)
-            if verify and fetch.digest is not None and out.sha256() != fetch.digest:
-                raise AeroDBAPIError(wrong_digest(fetch.digest, out.sha256()))
+            if hashed:
+                arrival.check(fetch.compared(out.sha256()))
             apart(out.commit)
         finally:
             out.discard()
@@ -195,10 +207,14 @@ class DownloadStream:
         fetch: Fetch | AeroDBError,
         bucket: str,
         path: str,
+        *,
+        verify: bool,
     ) -> None:
         self._fetch = fetch if isinstance(fetch, Fetch) else None
         self._problem = fetch if isinstance(fetch, AeroDBError) else None
-        self._arrival = None if self._fetch is None else Arrival(transport, self._fetch)
+        self._arrival = (
+            None if self._fetch is None else Arrival(transport, self._fetch, verify=verify)
+        )
         self._bucket = bucket
         self._path = path
         self._opened = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -35,6 +36,35 @@ def url(owner: Person) -> str:
     owner.upload(bucket, "k", CONTENT)
     owner.upload(bucket, "empty", b"")
     return f"/object/{bucket}/k"
+
+
+def test_the_sum_of_the_whole_goes_along(desk: Desk, owner: Person, url: str) -> None:
+    """Whatever part of it is asked for, by whichever way in."""
+    digest = hashlib.sha256(CONTENT).hexdigest()
+    shared = owner.bucket("public")
+    owner.upload(shared, "k", CONTENT)
+    signed = owner.post(f"/object/sign/{url.removeprefix('/object/')}", {"expiresIn": 60}).json()
+    for answer in (
+        owner.get(url),
+        owner.get(url, headers={"range": "bytes=2-5"}),
+        owner.call("HEAD", url),
+        desk.nobody.get(f"/object/public/{shared}/k"),
+        desk.nobody.get(signed["signedURL"]),
+    ):
+        assert answer.headers["x-checksum-sha256"] == digest
+    empty = owner.get(url.removesuffix("k") + "empty")
+    assert empty.headers["x-checksum-sha256"] == hashlib.sha256(b"").hexdigest()
+
+
+def test_the_sum_is_that_of_what_is_there_now(owner: Person) -> None:
+    bucket = owner.bucket()
+    for content in (b"one", b"two"):
+        owner.upload(bucket, "k", content, headers={"x-upsert": "true"})
+        owner.post("/object/copy", {"bucketId": bucket, "sourceKey": "k", "destinationKey": "c"},
+                   headers={"x-upsert": "true"})  # fmt: skip
+        for key in "kc":
+            found = owner.get(f"/object/{bucket}/{key}").headers["x-checksum-sha256"]
+            assert found == hashlib.sha256(content).hexdigest()
 
 
 @pytest.mark.parametrize(
