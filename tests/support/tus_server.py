@@ -6,14 +6,21 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import tuspyserver.request
 import uvicorn
 from fastapi import FastAPI
 from tuspyserver import create_tus_router
+from tuspyserver.lock import acquire_upload_lock
 
 RESUMABLE = "storage/v1/upload/resumable"
+
+# This server waits for the lock of an upload on the very loop that would release it, for 30 s if
+# a dead connection holds it. Any time will do: it answers 503 then, and is asked again.
+tuspyserver.request.acquire_upload_lock = partial(acquire_upload_lock, timeout=0.2)
 
 
 def _named(app: Any) -> Any:
