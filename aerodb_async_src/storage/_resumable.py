@@ -35,7 +35,8 @@ from ._upload import send_file, source_problem
 class AsyncResumableUpload:
     """One file on its way, in chunks."""
 
-    __slots__ = ("_bucket", "_chunk", "_meter", "_path", "_state_file", "_transport", "_upload")
+    __slots__ = ("_bucket", "_chunk", "_meter", "_path", "_state_file", "_token", "_transport",
+                 "_upload")  # fmt: skip
 
     def __init__(
         self,
@@ -47,6 +48,7 @@ class AsyncResumableUpload:
         *,
         chunk: int,
         state_file: Any,
+        token: str | None,
     ) -> None:
         self._transport = transport
         self._bucket = bucket
@@ -55,6 +57,7 @@ class AsyncResumableUpload:
         self._meter = meter
         self._chunk = chunk
         self._state_file = state_file
+        self._token = token
 
     async def run(self, file: Any, upload_url: str | None) -> AeroDBResponse[FileObject]:
         """Send it, from where it was left if that is known."""
@@ -65,8 +68,9 @@ class AsyncResumableUpload:
         try:
             if source.size == 0:  # tus has no chunk of nothing, and there is nothing to resume
                 return await send_file(
-                    self._transport, self._bucket, self._path, b"", self._upload, self._meter
-                )
+                    self._transport, self._bucket, self._path, b"", self._upload, self._meter,
+                    token=self._token,
+                )  # fmt: skip
             return await self._run(source, upload_url)
         except SourceError as problem:
             return AeroDBResponse(error=source_problem(problem))
@@ -90,6 +94,7 @@ class AsyncResumableUpload:
             chunk=self._chunk,
             retries=self._transport.options.retries,
             location=location,
+            token=self._token,
         )
         error = await self._drive(machine, source)
         if error is not None:
@@ -133,10 +138,12 @@ class AsyncResumableUpload:
 
     async def _described(self, size: int) -> AeroDBResponse[FileObject]:
         """The object as the server has it; who may write but not read gets what is known here."""
+        known = FileObject(self._path, last_segment(self._path), self._bucket, size=size)
+        if self._token is not None:
+            return AeroDBResponse(known)
         response = await self._transport.execute(info_call(self._bucket, self._path))
         if response.error is None:
             return response
-        known = FileObject(self._path, last_segment(self._path), self._bucket, size=size)
         return AeroDBResponse(known, meta=response.meta)
 
     def _told_where(self, error: AeroDBError, machine: Resumable) -> AeroDBError:
@@ -159,7 +166,7 @@ class AsyncResumableUpload:
             return None
         data = await apart(read_state, self._state_file)
         saved = None if data is None else load_state(data)
-        mine = (self._bucket, self._path, source.fingerprint)
+        mine = (self._bucket, self._path, self._fingerprint(source))
         if saved is None or (saved.bucket, saved.path, saved.fingerprint) != mine:
             return None
         return upload_path(self._transport.base, saved.url)
@@ -167,8 +174,12 @@ class AsyncResumableUpload:
     async def _save(self, machine: Resumable, source: Source) -> None:
         if self._state_file is not None and machine.location is not None:
             url = self._transport.base.url(machine.location)
-            saved = Saved(url, self._bucket, self._path, source.fingerprint)
+            saved = Saved(url, self._bucket, self._path, self._fingerprint(source))
             await apart(write_state, self._state_file, dump_state(saved))
+
+    def _fingerprint(self, source: Source) -> str:
+        """The file's; an upload by a token can only be gone on with by one."""
+        return source.fingerprint if self._token is None else f"{source.fingerprint}-signed"
 
     async def _forget(self) -> None:
         if self._state_file is not None:

@@ -143,6 +143,7 @@ class AsyncBucketTransfers:
         chunk_size: int = CHUNK_BYTES,
         upload_url: str | None = None,
         state_file: str | PathLike[str] | None = None,
+        token: str | None = None,
         progress: Progress = None,
     ) -> AeroDBResponse[FileObject]:
         """Upload in chunks (tus 1.0.0), going on after whatever broke it off.
@@ -153,6 +154,9 @@ class AsyncBucketTransfers:
             upload_url: Go on with this upload: `error.details["upload_url"]` of an earlier call.
             state_file: Where to keep the upload's URL, so that another process goes on if this
                 one dies. It is removed at the end, and of no effect once the file has changed.
+            token: The token of `create_signed_upload_url`: upload by it, without any other
+                credential. It says whether an object may be replaced, so `upsert` cannot be
+                given; `data` has what is known here, as who has a token may not read.
 
         The file must be one that can be read again: a path, an open file, bytes. If it changes
         meanwhile, the answer is `SOURCE_CHANGED`. `NOT_SUPPORTED`: the server has no such
@@ -160,13 +164,14 @@ class AsyncBucketTransfers:
         """
         upload = checked_upload(content_type=content_type, upsert=upsert, checksum=checksum,
                                 cache_control=cache_control, metadata=metadata)  # fmt: skip
-        problem = resumable_problem(chunk_size, upload_url)
+        problem = resumable_problem(chunk_size, upload_url, token, upsert=upsert)
         refusal = upload if isinstance(upload, AeroDBError) else self._refused(path, None, problem)
         if isinstance(upload, AeroDBError) or refusal is not None:
             return AeroDBResponse(error=refusal)
         meter = AsyncMeter(progress, path, "upload")
         resumable = AsyncResumableUpload(self._transport, self._bucket, path, upload, meter,
-                                         chunk=chunk_size, state_file=state_file)  # fmt: skip
+                                         chunk=chunk_size, state_file=state_file,
+                                         token=token)  # fmt: skip
         return meter.ended(await resumable.run(file, upload_url))
 
     async def upload_many(

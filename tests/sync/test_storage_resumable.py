@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/test_storage_resumable.py by scripts/generate.py [7219cfa3a318]: do not edit
+# GENERATED from tests/aio/test_storage_resumable.py by scripts/generate.py [d687bd61ddf4]: do not edit
 """Resumable uploads, against a server that others wrote, over a line that breaks."""
 
 from __future__ import annotations
@@ -168,6 +168,56 @@ def test_a_state_file_of_something_else(
     )
     assert done.ok
     assert tus.completed["fresh"] == data
+
+
+def test_a_token_is_the_only_credential(tmp_path: Path) -> None:
+    """With every request, and in no error, state or URL; the process that goes on needs its own."""
+    data, token, state = os.urandom(3000), "secret-token-1234", tmp_path / "state"
+    made = answer(201, b"", [("Location", f"{ROOT}/sign/one")])
+    told = answer(200, b"", [("Upload-Offset", "1024")])
+    ok = [answer(204, b"", [("Upload-Offset", str(offset))]) for offset in (1024, 2048, 3000)]
+    with ScriptedServer() as scripted:
+        scripted.on(f"{ROOT}/sign", made, answer(401))
+        scripted.on(f"{ROOT}/sign/one", ok[0], answer(403), told, *ok[1:])
+        with AeroDBClient(f"http://127.0.0.1:{scripted.port}", KEY) as client:
+            bucket = client.storage.from_("b")
+            sizes: Any = {"chunk_size": 1024, "state_file": state, "token": token}
+            refused = (bucket.upload_resumable("f", data, **sizes)).error
+            assert refused is not None
+            assert refused.status == 403
+            assert token not in str(refused) + repr(refused) + str(refused.details)
+            assert token not in state.read_text()
+            done = bucket.upload_resumable("f", data, **sizes)
+            assert (done.unwrap().path, done.unwrap().size) == ("f", 3000)
+            for wrong in ({"token": "a b"}, {"token": ""}, {"token": token, "upsert": True}):
+                error = (bucket.upload_resumable("f", data, **wrong)).error
+                assert error is not None
+                assert error.code == "INVALID_ARGUMENT"
+    assert [seen.method for seen in scripted.seen] == [
+        "POST", "PATCH", "PATCH", "HEAD", "PATCH", "PATCH",
+    ]  # fmt: skip
+    for seen in scripted.seen:
+        assert seen.header("x-signature") == token
+        assert seen.header("apikey") is None
+        assert seen.header("authorization") is None
+        assert "x-upsert" not in {name.lower() for name, _ in seen.headers}
+
+
+def test_with_a_token_or_as_oneself_are_two_uploads(tmp_path: Path) -> None:
+    """An upload that was begun in one way cannot be gone on with in the other."""
+    data, state = os.urandom(2000), tmp_path / "state"
+    with ScriptedServer() as scripted:
+        begun = {way: answer(201, b"", [("Location", f"{ROOT}{way}/one")]) for way in ("", "/sign")}
+        for way, made in begun.items():
+            scripted.on(f"{ROOT}{way}", made)
+            done = answer(204, b"", [("Upload-Offset", "2000")])
+            scripted.on(f"{ROOT}{way}/one", *([answer(400)] if not way else []), done)
+        with AeroDBClient(f"http://127.0.0.1:{scripted.port}", KEY) as client:
+            bucket = client.storage.from_("b")
+            assert not (bucket.upload_resumable("f", data, state_file=state)).ok
+            again = bucket.upload_resumable("f", data, state_file=state, token="t" * 20)
+            assert again.ok, again.error
+    assert [seen.method for seen in scripted.seen] == ["POST", "PATCH", "POST", "PATCH"]
 
 
 def test_what_a_scripted_server_makes_of_it(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from aerodb._core.errors import client_error
 from aerodb._core.http import Body, Call, RawResponse, Retry, find_header
 from aerodb._core.retry import backoff
 from aerodb._core.storage.paths import ROOT
-from aerodb._core.storage.upload import IDLE_SECONDS, OCTETS, Upload
+from aerodb._core.storage.upload import IDLE_SECONDS, OCTETS, Upload, upload_token_problem
 from aerodb._core.url import BaseUrl, own_target
 from aerodb.types import AeroDBError, AeroDBResponse
 
@@ -59,9 +59,17 @@ class Resumable:
     """
 
     def __init__(
-        self, base: BaseUrl, size: int, *, chunk: int, retries: int, location: str | None = None
+        self,
+        base: BaseUrl,
+        size: int,
+        *,
+        chunk: int,
+        retries: int,
+        location: str | None = None,
+        token: str | None = None,
     ) -> None:
         self._base = base
+        self._token = token
         self._size = size
         self._chunk = chunk
         self._retries = retries
@@ -176,31 +184,41 @@ class Resumable:
     def create_call(self, bucket: str, path: str, upload: Upload, guessed: str) -> Call[Any]:
         """POST: begin an upload. One begun twice is one that expires."""
         headers = [
-            _VERSION,
             ("Upload-Length", str(self._size)),
             ("Upload-Metadata", upload_metadata(bucket, path, upload, guessed)),
         ]
         if upload.upsert:
             headers.append(("x-upsert", "true"))
-        return Call("POST", RESUMABLE, _unread, headers=tuple(headers), retry=Retry.NEVER_ANSWERED)
+        return self._call(
+            "POST", RESUMABLE if self._token is None else f"{RESUMABLE}/sign", headers
+        )
 
     def ask_call(self) -> Call[Any]:
         """HEAD: how far it has come."""
         assert self.location is not None
-        return Call("HEAD", self.location, _unread, headers=(_VERSION,), retry=Retry.NEVER_ANSWERED)
+        return self._call("HEAD", self.location, [])
 
     def send_call(self, body: Body, checksum: bytes | None) -> Call[Any]:
         """PATCH: the next chunk; `checksum` is its SHA-256."""
         assert self.location is not None
         headers = [
-            _VERSION,
             ("Upload-Offset", str(self.offset)),
             ("Content-Type", "application/offset+octet-stream"),
         ]
         if checksum is not None:
             headers.append(("Upload-Checksum", f"sha256 {_b64(checksum)}"))
-        return Call("PATCH", self.location, _unread, headers=tuple(headers), body=body,
-                    retry=Retry.NEVER_ANSWERED, idle=IDLE_SECONDS)  # fmt: skip
+        return self._call("PATCH", self.location, headers, body=body, idle=IDLE_SECONDS)
+
+    def _call(
+        self, method: str, path: str, headers: list[tuple[str, str]], **more: Any
+    ) -> Call[Any]:
+        """A token is the only credential there is then (wire-contract §5.4, §5.5)."""
+        token = self._token
+        if token is not None:
+            headers = [*headers, ("x-signature", token)]
+            more |= {"identity": "nobody", "secrets": (token,)}
+        return Call(method, path, _unread, headers=(_VERSION, *headers),
+                    retry=Retry.NEVER_ANSWERED, **more)  # fmt: skip
 
 
 def upload_path(base: BaseUrl, location: str) -> str | None:
@@ -225,13 +243,19 @@ def upload_metadata(bucket: str, path: str, upload: Upload, guessed: str) -> str
     return ",".join(f"{name} {_b64(value)}" for name, value in pairs if value is not None)
 
 
-def resumable_problem(chunk_size: object, upload_url: object) -> str | None:
+def resumable_problem(
+    chunk_size: object, upload_url: object, token: object = None, *, upsert: object = False
+) -> str | None:
     """Say what is wrong with the arguments that only a resumable upload has."""
     if not isinstance(chunk_size, int) or isinstance(chunk_size, bool) or chunk_size < 1024:
         return "chunk_size must be a whole number of bytes, at least 1024"
     if upload_url is not None and not isinstance(upload_url, str):
         return f"upload_url must be a str, not {type(upload_url).__name__}"
-    return None
+    if token is None:
+        return None
+    if upsert:
+        return "whether a signed upload may replace is in its token: upsert cannot be given"
+    return upload_token_problem(token)
 
 
 def _b64(data: bytes) -> str:

@@ -200,6 +200,25 @@ async def test_a_large_file_there_and_back(bucket: StorageBucket, tmp_path: Path
     assert (await bucket.download("empty")).unwrap() == b""
 
 
+async def test_in_chunks_with_a_signed_url(
+    anon: AeroDBClient, bucket: StorageBucket, name: str, tmp_path: Path
+) -> None:
+    data = os.urandom(2 * MIB + 5)
+    (tmp_path / "f.png").write_bytes(data)
+    theirs = anon.storage.from_(name)
+    assert not (await theirs.upload_resumable("in/box", tmp_path / "f.png")).ok
+    for path, file, size in (("in/box", tmp_path / "f.png", len(data)), ("in/none", b"", 0)):
+        right = (await bucket.create_signed_upload_url(path)).unwrap()
+        sent = await theirs.upload_resumable(path, file, token=right.token, chunk_size=MIB)
+        assert (sent.unwrap().path, sent.unwrap().size) == (path, size)
+        found = (await bucket.info(path)).unwrap()
+        assert found.size == size
+    assert (await bucket.download("in/box")).unwrap() == data
+    other = await theirs.upload_resumable("in/other", b"x", token=right.token)
+    assert other.error is not None
+    assert (other.error.status, other.error.code) == (403, "invalid_signature")
+
+
 async def test_over_a_line_that_breaks(
     server: Any, bucket: StorageBucket, name: str, tmp_path: Path
 ) -> None:

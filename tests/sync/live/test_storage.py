@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/live/test_storage.py by scripts/generate.py [75758b22e4a7]: do not edit
+# GENERATED from tests/aio/live/test_storage.py by scripts/generate.py [6cbe5f4f91a7]: do not edit
 """Storage against a real instance: every operation, and names of every kind."""
 
 from __future__ import annotations
@@ -198,6 +198,25 @@ def test_a_large_file_there_and_back(bucket: StorageBucket, tmp_path: Path) -> N
     empty = (bucket.upload_resumable("empty", b"")).unwrap()
     assert empty.size == 0
     assert (bucket.download("empty")).unwrap() == b""
+
+
+def test_in_chunks_with_a_signed_url(
+    anon: AeroDBClient, bucket: StorageBucket, name: str, tmp_path: Path
+) -> None:
+    data = os.urandom(2 * MIB + 5)
+    (tmp_path / "f.png").write_bytes(data)
+    theirs = anon.storage.from_(name)
+    assert not (theirs.upload_resumable("in/box", tmp_path / "f.png")).ok
+    for path, file, size in (("in/box", tmp_path / "f.png", len(data)), ("in/none", b"", 0)):
+        right = (bucket.create_signed_upload_url(path)).unwrap()
+        sent = theirs.upload_resumable(path, file, token=right.token, chunk_size=MIB)
+        assert (sent.unwrap().path, sent.unwrap().size) == (path, size)
+        found = (bucket.info(path)).unwrap()
+        assert found.size == size
+    assert (bucket.download("in/box")).unwrap() == data
+    other = theirs.upload_resumable("in/other", b"x", token=right.token)
+    assert other.error is not None
+    assert (other.error.status, other.error.code) == (403, "invalid_signature")
 
 
 def test_over_a_line_that_breaks(
