@@ -50,24 +50,7 @@ class Body(Protocol):
     def chunks(self) -> Any: ...
 
 
-class OneShotBody:
-    """A body of unknown length that is read while it is sent, and so can be sent only once.
-
-    `source` is what the caller gave: an iterator, an async iterable or a file. `begun` is set by
-    the shim when it asks for the first piece; `handed` counts the bytes, as in `Body`.
-    """
-
-    __slots__ = ("begun", "handed", "length", "replayable", "source")
-
-    def __init__(self, source: Any) -> None:
-        self.source = source
-        self.length: int | None = None
-        self.handed = 0
-        self.replayable = False
-        self.begun = False
-
-
-AnyBody = bytes | Body | OneShotBody | None
+AnyBody = bytes | Body | None
 
 
 class Request:
@@ -89,6 +72,12 @@ class Request:
         self.target = target
         self.headers = headers
         self.body = body
+
+    @property
+    def content(self) -> Any:
+        """The body in the form that httpcore and httpx take."""
+        body = self.body
+        return body if body is None or isinstance(body, bytes) else body.chunks()
 
 
 class RawResponse:

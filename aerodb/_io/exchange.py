@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any
 
 import h11
 import httpcore
@@ -23,8 +22,8 @@ def core_origin(origin: Origin) -> httpcore.Origin:
     return httpcore.Origin(origin.scheme.encode(), origin.host.encode(), origin.port)
 
 
-def core_request(request: Request, content: Any) -> httpcore.Request:
-    """The request for httpcore, made of bytes. `content` is the body as its colour reads it."""
+def core_request(request: Request) -> httpcore.Request:
+    """The request for httpcore, made of bytes."""
     origin = core_origin(request.origin)
     url = httpcore.URL(
         scheme=origin.scheme,
@@ -32,7 +31,7 @@ def core_request(request: Request, content: Any) -> httpcore.Request:
         port=origin.port,
         target=request.target.encode("ascii"),
     )
-    made = httpcore.Request(request.method.encode("ascii"), url, content=content)
+    made = httpcore.Request(request.method.encode("ascii"), url, content=request.content)
     made.headers = complete_headers(request)
     return made
 

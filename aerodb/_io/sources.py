@@ -10,8 +10,8 @@ import hashlib
 import io
 import os
 import stat
-from collections.abc import AsyncIterator, Iterator
-from typing import Any, NoReturn, Protocol
+from collections.abc import Iterator
+from typing import Any, NamedTuple, NoReturn, Protocol
 
 from aerodb._core.http import SourceError
 
@@ -20,6 +20,8 @@ SMALL_BLOCK = 256 * 1024  # of iterators: they may be slow, and somebody may wai
 
 # Linux: fail rather than wait for a disk. Asked for by name: other systems have neither.
 _NOWAIT: int = getattr(os, "RWF_NOWAIT", 0) if hasattr(os, "preadv") else 0
+
+_COROUTINE = 0x80  # inspect.CO_COROUTINE
 
 Identity = tuple[int, int, int]
 
@@ -41,6 +43,14 @@ class Source(Protocol):
     def close(self) -> None: ...
     @property
     def fingerprint(self) -> str: ...
+
+
+class Span(NamedTuple):
+    """A part of a source: `size` bytes from `start` on, all that comes if it is None."""
+
+    source: Source
+    start: int
+    size: int | None
 
 
 class MemorySource:
@@ -212,7 +222,7 @@ def checked_piece(piece: Any) -> bytes:
 
 
 def _refuse_piece(piece: object) -> NoReturn:
-    message = f"the source of an upload must give bytes, not {type(piece).__name__}"
+    message = f"a body is made of bytes, not {type(piece).__name__}"
     raise SourceError(
         "INVALID_ARGUMENT", message, hint="open files in binary mode: open(path, 'rb')"
     )
@@ -238,7 +248,7 @@ def open_blocking(file: Any) -> Source:
     if isinstance(file, list | tuple):
         return IteratorSource(iter(file))
     message = (
-        f"cannot upload a {type(file).__name__}: give bytes, a path, a file opened in binary mode, "
+        f"cannot send a {type(file).__name__}: give bytes, a path, a file opened in binary mode, "
         "or an iterator of bytes"
     )
     raise SourceError("INVALID_ARGUMENT", message)
@@ -265,14 +275,16 @@ def _opened(file: Any) -> Source:
 
 
 def is_async(file: Any) -> bool:
-    """Whether it is an async iterator, which only the async twin can read."""
+    """Whether it is an async iterator or file, which only the async twin can read."""
+    if hasattr(file, "read"):
+        return _awaited(file.read)
     return hasattr(file, "__aiter__")
 
 
-def pieces_of(file: Any) -> AsyncIterator[Any]:
-    """Its iterator."""
-    found: AsyncIterator[Any] = file.__aiter__()
-    return found
+def _awaited(method: Any) -> bool:
+    """As `inspect` tells it, which takes long to load."""
+    code = getattr(method, "__code__", None)
+    return code is not None and bool(code.co_flags & _COROUTINE)
 
 
 def sha256_of(source: Source, start: int, size: int | None) -> bytes:

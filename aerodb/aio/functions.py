@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/functions.py by scripts/generate.py [a43bcc1ffe40]: do not edit
+# GENERATED from aerodb_async_src/functions.py by scripts/generate.py [fbb3a2d27230]: do not edit
 """Calling functions that run on the server: whole answers, and answers piece by piece."""
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from aerodb._core.functions import (
     FunctionInfo,
     Invocation,
     LineSplitter,
+    Parts,
     ServerSentEvent,
     invoke_call,
     list_call,
@@ -23,6 +24,7 @@ from aerodb._core.http import Prepared, TransportError
 from aerodb._io.on_asyncio import ByteStream, new_id
 from aerodb.types import AeroDBAPIError, AeroDBError, AeroDBResponse
 
+from ._body import send_parts
 from ._transport import AsyncTransport
 
 T = TypeVar("T")
@@ -43,11 +45,14 @@ class AsyncFunctionStream:
         response: Status, headers and the like, in its `meta`; no data.
     """
 
-    __slots__ = ("_body", "_exchange", "_prepared", "_transport", "error", "response")
+    __slots__ = ("_body", "_exchange", "_parts", "_prepared", "_transport", "error", "response")
 
-    def __init__(self, transport: AsyncTransport, prepared: Prepared[Any]) -> None:
+    def __init__(
+        self, transport: AsyncTransport, prepared: Prepared[Any], parts: Parts = ()
+    ) -> None:
         self._transport = transport
         self._prepared = prepared
+        self._parts = parts
         self._body: ByteStream | None = None
         self._exchange: Exchange | None = None
         self.error: AeroDBError | None = None
@@ -66,7 +71,7 @@ class AsyncFunctionStream:
     async def __aenter__(self) -> Self:
         if self._exchange is not None:
             raise TypeError("this stream has been opened already: call stream() again")
-        opened = await self._transport.stream(self._prepared)
+        opened = await send_parts(self._transport, self._prepared, self._parts, stream=True)
         self._body = opened.data
         self.error = opened.error
         self.response = AeroDBResponse(None, opened.error, None, opened.meta)
@@ -201,8 +206,9 @@ class AsyncFunctionsClient:
 
         Args:
             name: The function: a letter, then up to 63 letters, digits, `_` and `-`.
-            body: None; text; bytes; a file or an iterator of bytes, which is sent as it is read
-                and never sent again; anything else as JSON.
+            body: None; text; bytes; a `pathlib.Path`, a file opened in binary mode or an iterator
+                of bytes, in `AsyncAeroDBClient` an async one too, which is read while it is
+                sent; anything else as JSON. What an iterator gave is not sent again.
             headers: For this call alone; they win over the client's own.
             method: `GET` and `HEAD` take no body.
             query: Parameters of the URL; a list repeats its name, None leaves it out.
@@ -212,9 +218,10 @@ class AsyncFunctionsClient:
             response_type: `auto` goes by the Content-Type: JSON is parsed, `text/*` is text,
                 anything else bytes, and an empty body None.
             returns: The type of the data, as for rows: TypedDict, dataclass, pydantic, msgspec.
-            files: Makes the body `multipart/form-data`: form name -> bytes, `(file name, bytes)`
-                or `(file name, bytes, media type)`, or a list of those. `body` then holds the
-                plain fields.
+            files: Makes the body `multipart/form-data`: form name -> content, `(file name,
+                content)` or `(file name, content, media type)`, or a list of those. A content
+                is bytes, text, or one of what is read while it is sent; a file that changes
+                meanwhile is `SOURCE_CHANGED`. `body` then holds the plain fields.
 
         Any status outside of 200-299 is an `error`. If the function itself answered so,
         `error.details` is its parsed body. Codes of the platform's own: `function_not_found`,
@@ -224,13 +231,13 @@ class AsyncFunctionsClient:
         """
         given = Invocation(name, body, headers, method, query, path, region, timeout, files)
         convert = (None, "") if returns is None else (converter(returns), type_name(returns))
-        call = invoke_call(
+        call, parts = invoke_call(
             given,
             response_type=response_type,
             convert=convert,
             boundary="" if files is None else new_id(),
         )
-        return await self._transport.execute(call)
+        return await send_parts(self._transport, call, parts, stream=False)
 
     def stream(
         self,
@@ -251,8 +258,8 @@ class AsyncFunctionsClient:
         the answer and then for more of it: 60 s if not given, `math.inf` for no limit.
         """
         given = Invocation(name, body, headers, method, query, path, region, timeout, files)
-        call = invoke_call(given, boundary="" if files is None else new_id(), endless=True)
-        return AsyncFunctionStream(self._transport, call)
+        call, parts = invoke_call(given, boundary="" if files is None else new_id(), endless=True)
+        return AsyncFunctionStream(self._transport, call, parts)
 
     async def list(self) -> AeroDBResponse[FunctionList]:
         """Which functions the server has, by name."""

@@ -17,9 +17,9 @@ from aerodb._io.on_asyncio import ByteStream, apart, jitter, pause
 from aerodb._io.on_asyncio.transfers import BLOCK, open_target
 from aerodb.types import AeroDBAPIError, AeroDBError, AeroDBResponse
 
+from .._body import source_problem  # noqa: TID252  # of the same twin
 from .._transport import AsyncTransport  # noqa: TID252  # of the same twin, whichever it is
 from ._meter import AsyncMeter
-from ._upload import source_problem
 
 
 class AsyncArrival:

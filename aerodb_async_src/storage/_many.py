@@ -15,7 +15,7 @@ from aerodb._io.on_asyncio import apart
 from aerodb._io.on_asyncio.transfers import place_below, together
 from aerodb.types import AeroDBResponse
 
-from ._upload import source_problem
+from .._body import source_problem  # noqa: TID252  # of the same twin
 
 Target = str | PathLike[str]
 

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import threading
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,6 +16,7 @@ import pytest
 from aerodb import AeroDBAPIError
 from aerodb._core.options import ClientOptions
 from aerodb.aio import AeroDBClient, _transport
+from tests.support.forms import form_of
 from tests.support.scripted import (
     ScriptedServer,
     answer,
@@ -207,6 +210,95 @@ async def test_a_body_that_nobody_has_read_can_still_be_sent() -> None:
     assert next(pieces) == b"first"
 
 
+CONTENT = bytes(range(256)) * 1500
+
+
+@pytest.mark.parametrize("kind", ["path", "file", "BytesIO"])
+async def test_a_file_has_a_length_and_can_be_sent_again(
+    client: AeroDBClient, scripted: ScriptedServer, tmp_path: Path, kind: str
+) -> None:
+    path = tmp_path / "f.bin"
+    path.write_bytes(CONTENT)
+    standing = io.BytesIO(b"skip" + CONTENT)
+    standing.seek(4)
+    refused = reply(503, None, AT_ONCE, PLATFORM)
+    scripted.on(PATH, refused, FINE)
+    with path.open("rb") as opened:
+        given: Any = {"path": path, "file": opened, "BytesIO": standing}[kind]
+        (await client.functions.invoke("f", given)).unwrap()
+        assert not opened.closed
+    assert [seen.body for seen in scripted.seen] == [CONTENT, CONTENT]
+    assert {seen.header("content-length") for seen in scripted.seen} == {str(len(CONTENT))}
+    assert {seen.header("content-type") for seen in scripted.seen} == {"application/octet-stream"}
+
+
+@pytest.mark.parametrize("whole", [True, False])
+async def test_files_of_a_form_are_read_as_they_are_sent(
+    client: AeroDBClient, scripted: ScriptedServer, tmp_path: Path, whole: bool
+) -> None:
+    path = tmp_path / "f.bin"
+    path.write_bytes(CONTENT)
+    scripted.on(PATH, FINE)
+    with path.open("rb") as opened:
+        files: Any = {"one": path, "two": ("b.txt", opened, "text/plain"), "three": b"3"}
+        if not whole:
+            files["four"] = ("d", iter([CONTENT[:10], CONTENT[10:]]))
+        (await client.functions.invoke("f", {"title": "t"}, files=files)).unwrap()
+    seen = scripted.seen[0]
+    expected = [("one", "f.bin", CONTENT), ("two", "b.txt", CONTENT), ("three", "three", b"3"),
+                ("four", "d", CONTENT)]  # fmt: skip
+    assert form_of(seen) == ({"title": b"t"}, expected[:3] if whole else expected)
+    assert seen.header("content-length") == (str(len(seen.body)) if whole else None)
+
+
+async def test_a_stream_takes_files_too(
+    client: AeroDBClient, scripted: ScriptedServer, tmp_path: Path
+) -> None:
+    (tmp_path / "f.bin").write_bytes(CONTENT)
+    scripted.on(PATH, FINE)
+    async with client.functions.stream("f", files={"a": tmp_path / "f.bin"}) as stream:
+        assert stream.error is None
+    assert form_of(scripted.seen[0]) == ({}, [("a", "f.bin", CONTENT)])
+
+
+async def test_what_cannot_be_read_is_not_sent(
+    client: AeroDBClient, scripted: ScriptedServer, tmp_path: Path
+) -> None:
+    (tmp_path / "text").write_text("text")
+    with (tmp_path / "text").open() as text:
+        for given, code in (
+            (tmp_path / "none", "FILE_ERROR"),
+            (tmp_path, "FILE_ERROR"),
+            (text, "INVALID_ARGUMENT"),
+        ):
+            for body, files in ((given, None), (None, {"a": given}), (None, {"a": ("n", given)})):
+                error = (await client.functions.invoke("f", body, files=files)).error
+                assert error is not None
+                assert error.code == code
+            async with client.functions.stream("f", given) as stream:
+                assert stream.error is not None
+                assert stream.error.code == code
+    assert scripted.seen == []
+
+
+async def test_a_file_that_changes_is_no_call(scripted: ScriptedServer, tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(b"x" * 5_000_000)
+    options = ClientOptions(trust_env=False)
+    scripted.on(PATH, FINE)
+
+    def shrinking() -> Iterator[bytes]:
+        yield b"first"
+        path.write_bytes(b"short")
+
+    async with AeroDBClient(f"http://127.0.0.1:{scripted.port}", options=options) as client:
+        files: Any = {"a": ("a", shrinking()), "b": path}
+        error = (await client.functions.invoke("f", files=files)).error
+    assert error is not None
+    assert error.code == "SOURCE_CHANGED"
+    assert not error.maybe_applied
+
+
 class Broken(Exception):
     pass
 
@@ -221,8 +313,10 @@ async def test_what_the_callers_own_source_raises_goes_to_the_caller(
 ) -> None:
     with pytest.raises(Broken):
         await client.functions.invoke("f", breaking())
-    with pytest.raises(TypeError, match="mode 'rb'"):
-        await client.functions.invoke("f", iter(["text"]))
+    error = (await client.functions.invoke("f", iter(["text"]))).error
+    assert error is not None
+    assert error.code == "INVALID_ARGUMENT"
+    assert "rb" in str(error.hint)
     scripted.on(PATH, FINE)
     assert (await client.functions.invoke("f")).data == {"ok": True}
 

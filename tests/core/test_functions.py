@@ -7,6 +7,7 @@ import email.policy
 import io
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
@@ -19,7 +20,7 @@ from aerodb._core.errors import Exchange, error_from_response
 from aerodb._core.functions import FunctionInfo, Invocation, invoke_call, list_call
 from aerodb._core.functions.bodies import form, query_text, sub_path
 from aerodb._core.functions.decode import AnswerDecoder, function_error
-from aerodb._core.http import Call, OneShotBody, RawResponse, Retry
+from aerodb._core.http import Call, RawResponse, Retry
 from aerodb._core.retry import RetryBudget, Wait, answered_retry, decide
 from aerodb._core.values import BadValue
 from aerodb.types import AeroDBError, AeroDBResponse
@@ -29,13 +30,18 @@ PLATFORM = (b"x-aerodb-error", b"function_error")
 
 
 def call_of(*arguments: Any, **more: Any) -> Call[Any]:
-    call = invoke_call(Invocation(*arguments, **more), boundary="b0undary")
+    return outgoing(*arguments, **more)[0]
+
+
+def outgoing(*arguments: Any, **more: Any) -> tuple[Call[Any], Any]:
+    call, parts = invoke_call(Invocation(*arguments, **more), boundary="b0undary")
     assert isinstance(call, Call), call
-    return call
+    return call, parts
 
 
 def refusal(*arguments: Any, **more: Any) -> AeroDBError:
-    answer = invoke_call(Invocation(*arguments, **more))
+    answer, parts = invoke_call(Invocation(*arguments, **more))
+    assert parts == ()
     assert isinstance(answer, AeroDBResponse)
     assert answer.error is not None
     assert answer.error.code == "INVALID_ARGUMENT"
@@ -73,12 +79,11 @@ async def pieces() -> Any:
     yield b"x"
 
 
-@pytest.mark.parametrize("source", [iter([b"a"]), io.BytesIO(b"a"), pieces()])
+@pytest.mark.parametrize("source", [iter([b"a"]), io.BytesIO(b"a"), pieces(), Path("a")])
 def test_what_is_read_as_it_is_sent(source: Any) -> None:
-    call = call_of("f", source)
-    assert isinstance(call.body, OneShotBody)
-    assert call.body.source is source
-    assert not call.body.begun
+    call, parts = outgoing("f", source)
+    assert call.body is None
+    assert [part.source for part in parts] == [source]
     assert dict(call.headers)["Content-Type"] == "application/octet-stream"
 
 
@@ -207,14 +212,14 @@ def test_timeouts() -> None:
     assert call_of("f", timeout=5).timeout == 5.0
     for timeout in (0, -1, math.nan, math.inf, "5", True):
         refusal("f", timeout=timeout)
-    endless = invoke_call(Invocation("f", timeout=math.inf), endless=True)
+    endless, _ = invoke_call(Invocation("f", timeout=math.inf), endless=True)
     assert isinstance(endless, Call)
     assert endless.timeout == math.inf
 
 
 @pytest.mark.parametrize("response_type", ["stream", "xml", None, ["auto"]])
 def test_response_types_that_are_refused(response_type: Any) -> None:
-    answer = invoke_call(Invocation("f"), response_type=response_type)
+    answer, _ = invoke_call(Invocation("f"), response_type=response_type)
     assert isinstance(answer, AeroDBResponse)
     assert answer.error is not None
     assert "stream()" in str(answer.error.hint)
@@ -260,6 +265,25 @@ def test_form_data() -> None:
     assert last == ("many", "b", "application/octet-stream", b"\r\n--b0und\0")
 
 
+def test_form_data_that_is_read_as_it_is_sent() -> None:
+    """What stands between two contents is one piece."""
+    opened = io.BytesIO(b"2")
+    opened.name = "/home/me/two.txt"  # as files have it
+    given = [Path("folder/one.bin"), opened, ("three.txt", iter([b"3"]), "text/plain")]
+    call, parts = outgoing("f", {"title": "x"}, files={"many": given, "last": b"4"})
+    assert call.body is None
+    assert [part.source for part in parts[1::2]] == [given[0], opened, given[2][1]]
+    content = b"".join(part if isinstance(part, bytes) else b"<content>" for part in parts)
+    found = parsed(dict(call.headers)["Content-Type"], content)
+    assert found == [
+        ("title", None, "text/plain", b"x"),
+        ("many", "one.bin", "application/octet-stream", b"<content>"),
+        ("many", "two.txt", "application/octet-stream", b"<content>"),
+        ("many", "three.txt", "text/plain", b"<content>"),
+        ("last", "last", "application/octet-stream", b"4"),
+    ]
+
+
 @given(st.text(min_size=1), st.text(min_size=1))
 def test_no_name_ends_its_header(name: str, file_name: str) -> None:
     try:
@@ -283,7 +307,8 @@ def test_no_name_ends_its_header(name: str, file_name: str) -> None:
         (None, {"a": ("n", b"", "text/plain\r\nX: y")}),
         (None, {"a": ("n", b"", "no media type")}),
         (None, {"a": (1, b"")}),
-        (None, {"a": ("n", io.BytesIO(b""))}),
+        (None, {"a": ("n", ["x"])}),
+        (None, {"a": {}}),
         ({"a": object()}, {"a": b""}),
         ({"a": "\ud800"}, {"a": b""}),
     ],

@@ -17,5 +17,5 @@ def test_an_async_iterable_is_refused_in_words() -> None:
         error = client.functions.invoke("f", pieces()).error
         assert error is not None
         assert error.code == "INVALID_ARGUMENT"
-        assert "async iterable" in error.message
+        assert "async iterator" in error.message
         assert server.seen == []

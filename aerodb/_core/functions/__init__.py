@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aerodb._core.functions.bodies import Parts
 from aerodb._core.functions.call import FunctionInfo, Invocation, invoke_call, list_call
 from aerodb._core.functions.events import EventReader, ServerSentEvent
 from aerodb._core.functions.lines import LineSplitter
@@ -11,6 +12,7 @@ __all__ = [
     "FunctionInfo",
     "Invocation",
     "LineSplitter",
+    "Parts",
     "ServerSentEvent",
     "invoke_call",
     "list_call",

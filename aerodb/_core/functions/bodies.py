@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from aerodb._core import json
-from aerodb._core.http import OneShotBody
 from aerodb._core.url import quote_segment, segment_problem
 from aerodb._core.values import BadValue
 
-__all__ = ["encoded", "form", "query_text", "sub_path"]
+__all__ = ["Parts", "Unread", "encoded", "form", "query_text", "sub_path"]
 
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
 BYTES = "application/octet-stream"
 _MEDIA_TYPE = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+/[ -~]+"
 
-Encoded = tuple[bytes | OneShotBody | None, str | None]
+
+class Unread(NamedTuple):
+    """What is still to be opened, and read while it is sent: a path, a file, an iterator."""
+
+    source: Any
+
+
+Parts = tuple[bytes | Unread, ...]
+"""A body that is read while it is sent, piece after piece."""
+
+Encoded = tuple[bytes | Parts | None, str | None]
 
 
 def encoded(body: Any) -> Encoded:
@@ -29,17 +39,22 @@ def encoded(body: Any) -> Encoded:
         return bytes(body), BYTES
     if isinstance(body, str):
         return _utf8(body, "body"), TEXT
-    if callable(getattr(body, "read", None)) or _is_iterator(body):
-        return OneShotBody(body), BYTES
+    if _is_read(body):
+        return (Unread(body),), BYTES
     try:
         return json.dumps(body), JSON
     except BadValue as problem:
         raise BadValue(f"body: {problem.message}") from None
 
 
-def _is_iterator(body: Any) -> bool:
-    """What is read as it is sent. A list is none: it is JSON."""
-    return hasattr(body, "__aiter__") or hasattr(body, "__next__")
+def _is_read(body: Any) -> bool:
+    """Whether it is read as it is sent. A list is not: it is JSON."""
+    return (
+        isinstance(body, os.PathLike)
+        or callable(getattr(body, "read", None))
+        or hasattr(body, "__aiter__")
+        or hasattr(body, "__next__")
+    )
 
 
 def _utf8(text: str, what: str) -> bytes:
@@ -55,22 +70,36 @@ def _utf8(text: str, what: str) -> bytes:
 def form(fields: Any, files: Any, boundary: str) -> Encoded:
     """`multipart/form-data` of plain fields and files.
 
-    A file is its bytes, `(file name, bytes)` or `(file name, bytes, media type)`, or a list of
-    those. Raises `BadValue`.
+    A file is its content, `(file name, content)` or `(file name, content, media type)`, or a list
+    of those. Raises `BadValue`.
     """
     if fields is not None and not isinstance(fields, Mapping):
         raise BadValue("body: with files= it must be a mapping of form fields")
     if not isinstance(files, Mapping):
         raise BadValue(f"files: {type(files).__name__} was given, expected a mapping")
-    parts: list[bytes] = []
+    parts: list[bytes | Unread] = []
     for name, value in (fields or {}).items():
         for item in value if isinstance(value, (list, tuple)) else (value,):
-            parts.append(_part(boundary, _disposition(name), None, _field(item, name)))
+            parts += _part(boundary, _disposition(name), None, _field(item, name))
     for name, value in files.items():
         for item in value if isinstance(value, list) else (value,):
-            parts.append(_file(boundary, name, item))
-    body = b"".join(parts) + f"--{boundary}--\r\n".encode()
-    return body, f"multipart/form-data; boundary={boundary}"
+            parts += _file(boundary, name, item)
+    parts.append(f"--{boundary}--\r\n".encode())
+    return _joined(parts), f"multipart/form-data; boundary={boundary}"
+
+
+def _joined(parts: list[bytes | Unread]) -> bytes | Parts:
+    """Bytes that follow one another together; those alone if there is nothing to read."""
+    found: list[bytes | Unread] = []
+    run: list[bytes] = []
+    for part in parts:
+        if isinstance(part, bytes):
+            run.append(part)
+        else:
+            found += [b"".join(run), part]
+            run = []
+    last = b"".join(run)
+    return (*found, last) if found else last
 
 
 def _field(value: Any, name: Any) -> bytes:
@@ -82,25 +111,43 @@ def _field(value: Any, name: Any) -> bytes:
         raise BadValue(f"body[{name!a}]: {problem.message}") from None
 
 
-def _file(boundary: str, name: Any, item: Any) -> bytes:
-    given = item if isinstance(item, tuple) else (str(name), item)
+def _file(boundary: str, name: Any, item: Any) -> list[bytes | Unread]:
+    given = item if isinstance(item, tuple) else (_own_name(item, name), item)
     if not 2 <= len(given) <= 3:
-        raise BadValue(f"files[{name!a}]: expected bytes, (name, bytes) or (name, bytes, type)")
-    file_name, content, media_type = (*given, BYTES)[:3]
-    if isinstance(content, str):
-        content = _utf8(content, f"files[{name!a}]")
-    if not isinstance(content, (bytes, bytearray, memoryview)):
         raise BadValue(
-            f"files[{name!a}]: {type(content).__name__} was given, expected the bytes of the file"
+            f"files[{name!a}]: expected the content, (name, content) or (name, content, type)"
         )
+    file_name, content, media_type = (*given, BYTES)[:3]
     if not isinstance(media_type, str) or not re.fullmatch(_MEDIA_TYPE, media_type):
         raise BadValue(f"files[{name!a}]: {media_type!a} is no media type")
-    return _part(boundary, _disposition(name, file_name), media_type, bytes(content))
+    return _part(boundary, _disposition(name, file_name), media_type, _content(content, name))
 
 
-def _part(boundary: str, disposition: bytes, media_type: str | None, content: bytes) -> bytes:
+def _content(content: Any, name: Any) -> bytes | Unread:
+    if isinstance(content, str):
+        return _utf8(content, f"files[{name!a}]")
+    if isinstance(content, (bytes, bytearray, memoryview)):
+        return bytes(content)
+    if _is_read(content):
+        return Unread(content)
+    raise BadValue(
+        f"files[{name!a}]: {type(content).__name__} was given, expected bytes, a path, a file "
+        "opened in binary mode, or an iterator of bytes"
+    )
+
+
+def _own_name(content: Any, name: Any) -> str:
+    """What a file without a name is called: as it is on the disk, or as its field."""
+    own: Any = content if isinstance(content, os.PathLike) else getattr(content, "name", None)
+    return os.path.basename(os.fsdecode(own)) if isinstance(own, (str, os.PathLike)) else str(name)
+
+
+def _part(
+    boundary: str, disposition: bytes, media_type: str | None, content: bytes | Unread
+) -> list[bytes | Unread]:
     kind = b"" if media_type is None else f"Content-Type: {media_type}\r\n".encode()
-    return b"--%b\r\n%b%b\r\n%b\r\n" % (boundary.encode(), disposition, kind, content)
+    head = b"--%b\r\n%b%b\r\n" % (boundary.encode(), disposition, kind)
+    return [head, content, b"\r\n"]
 
 
 def _disposition(name: Any, file_name: Any = None) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, cast
 
 from aerodb._core import json
 from aerodb._core.errors import client_error
-from aerodb._core.functions.bodies import encoded, form, query_text, sub_path
+from aerodb._core.functions.bodies import Parts, encoded, form, query_text, sub_path
 from aerodb._core.functions.decode import (
     RESPONSE_TYPES,
     AnswerDecoder,
@@ -55,16 +55,18 @@ def invoke_call(
     convert: Convert = (None, ""),
     boundary: str = "",
     endless: bool = False,
-) -> Prepared[Any]:
-    """The call, or the answer to arguments that cannot be meant so. `endless` makes the timeout
-    one of each wait, and allows infinity."""
+) -> tuple[Prepared[Any], Parts]:
+    """The call, or the answer to arguments that cannot be meant so; and what its body is made of,
+    if that is to be read while it is sent. `endless` makes the timeout one of each wait, and
+    allows infinity."""
     try:
         limit = math.inf if endless and given.timeout == math.inf else _timeout(given.timeout)
         idle = limit if endless and limit < math.inf else None
         timeout = math.inf if endless else limit
         return _invoke_call(given, response_type, convert, boundary, (timeout, idle))
     except BadValue as problem:
-        return AeroDBResponse(error=client_error(problem.code, problem.message, hint=problem.hint))
+        error = client_error(problem.code, problem.message, hint=problem.hint)
+        return AeroDBResponse(error=error), ()
 
 
 def _invoke_call(
@@ -73,7 +75,7 @@ def _invoke_call(
     convert: Convert,
     boundary: str,
     limits: tuple[float, float | None],
-) -> Call[Any]:
+) -> tuple[Call[Any], Parts]:
     method = _method(given)
     if not isinstance(response_type, str) or response_type not in RESPONSE_TYPES:
         hint = "functions.stream() gives the answer piece by piece"
@@ -87,18 +89,19 @@ def _invoke_call(
     path = f"{_ROOT}/{_name(given.name)}{sub_path(given.path)}"
     region = () if given.region is None else (("forceFunctionRegion", given.region),)
     is_head = method == "HEAD"
-    return Call(
+    call = Call(
         method,
         path + query_text(given.query, region),
         AnswerDecoder(cast("ResponseType", response_type), convert, is_head=is_head),
         headers=headers,
-        body=body,
+        body=None if isinstance(body, tuple) else body,
         retry=Retry.SAFE if method in _SAFE else Retry.PLATFORM,
         timeout=limits[0],
         idle=limits[1],
         secrets=tuple(_secrets(headers)),
         complete_error=function_error,
     )
+    return call, body if isinstance(body, tuple) else ()
 
 
 def _name(name: Any) -> str:

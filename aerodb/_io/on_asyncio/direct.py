@@ -14,7 +14,6 @@ from aerodb._io.exchange import LongBody, core_origin, core_request, explain, is
 from aerodb._io.failures import client_closed
 from aerodb._io.on_asyncio.dial import dial
 from aerodb._io.on_asyncio.progress import Progress
-from aerodb._io.on_asyncio.upload import content_of
 from aerodb._io.on_asyncio.wire import Wire
 from aerodb._io.tls import context_for
 
@@ -113,9 +112,7 @@ class DirectPool:
         try:
             wire.begin()
             progress.stage, progress.wire = "answer", wire
-            response = await connection.http.handle_async_request(
-                core_request(request, content_of(request.body))
-            )
+            response = await connection.http.handle_async_request(core_request(request))
             return DirectAnswer(self, connection, response)
         except BaseException as error:
             wire.abort()

@@ -7,18 +7,20 @@ from os import PathLike
 from typing import Any, BinaryIO
 
 from aerodb._io.sources import (
+    BLOCK,
     SMALL_BLOCK,
     FileSource,
     IteratorSource,
     MemorySource,
     Source,
+    Span,
+    changed,
     checked_piece,
     is_async,
     open_blocking,
-    pieces_of,
 )
 
-__all__ = ["FileInput", "open_source", "read_block"]
+__all__ = ["BLOCK", "FileInput", "Span", "changed", "open_source", "read_block"]
 
 FileInput = (
     bytes
@@ -33,7 +35,7 @@ FileInput = (
 
 
 class _AsyncSource(IteratorSource):
-    """An async iterator of bytes. Read once."""
+    """An async iterator of bytes, or an async file. Read once."""
 
     def __init__(self, pieces: AsyncIterator[Any]) -> None:
         super().__init__(iter(()))
@@ -54,9 +56,19 @@ async def open_source(file: Any) -> Source:
     """Make a source of whatever an upload may be given. Raises SourceError."""
     import asyncio
 
-    if is_async(file) and not hasattr(file, "read"):
-        return _AsyncSource(pieces_of(file))
+    if is_async(file):
+        return _AsyncSource(_pieces_of(file))
     return await asyncio.to_thread(open_blocking, file)
+
+
+async def _pieces_of(file: Any) -> AsyncIterator[Any]:
+    """What an async iterator gives, or an async file from where it stands."""
+    if hasattr(file, "read"):
+        while piece := await file.read(SMALL_BLOCK):
+            yield piece
+    else:
+        async for piece in file:
+            yield piece
 
 
 async def read_block(source: Source, size: int) -> bytes | memoryview:

@@ -16,7 +16,6 @@ from aerodb._io.failures import from_httpx
 from aerodb._io.heads import complete_headers, url_of
 from aerodb._io.httpx_parts import body_headers, own_transport_options, timeouts
 from aerodb._io.on_asyncio.progress import Progress
-from aerodb._io.on_asyncio.upload import content_of
 
 _CLOSE_SECONDS = 1.0
 
@@ -77,7 +76,7 @@ class UserRoute:
                 request.method,
                 url_of(request),
                 headers=complete_headers(request),
-                content=content_of(request.body),
+                content=request.content,
                 timeout=self._library.Timeout(**limits),
             )
             return await self._client.send(made, stream=True, follow_redirects=False)
@@ -106,7 +105,7 @@ class OwnRoute:
                 request.method,
                 url_of(request),
                 headers=complete_headers(request),
-                content=content_of(request.body),
+                content=request.content,
                 extensions={"timeout": limits},
             )
             return await self._transport.handle_async_request(made)

@@ -10,23 +10,22 @@ from aerodb._io.files import (
     write_state,
 )
 from aerodb._io.media_types import media_type
-from aerodb._io.on_asyncio.sources import FileInput, open_source, read_block
+from aerodb._io.on_asyncio.sources import FileInput, open_source
 from aerodb._io.on_asyncio.together import together
 from aerodb._io.progress_bars import progress_bar
-from aerodb._io.sources import BLOCK, Source, changed, sha256_of
+from aerodb._io.sources import BLOCK, Source, Span, sha256_of
 
 __all__ = [
     "BLOCK",
     "FileInput",
     "Source",
-    "changed",
+    "Span",
     "drop_state",
     "media_type",
     "open_source",
     "open_target",
     "place_below",
     "progress_bar",
-    "read_block",
     "read_state",
     "sha256_of",
     "together",

@@ -14,7 +14,6 @@ from aerodb._core.http_settings import HttpSettings
 from aerodb._io.exchange import LongBody, core_origin, core_request, explain, is_reusable, long_body
 from aerodb._io.failures import client_closed
 from aerodb._io.on_threads.dial import dial
-from aerodb._io.on_threads.upload import content_of
 from aerodb._io.on_threads.wire import Wire
 from aerodb._io.tls import context_for
 
@@ -103,9 +102,7 @@ class DirectPool:
         wire = connection.wire
         try:
             wire.begin(deadline, idle_timeout)
-            response = connection.http.handle_request(
-                core_request(request, content_of(request.body))
-            )
+            response = connection.http.handle_request(core_request(request))
             answer = DirectAnswer(self, connection, response)
         except BaseException as error:
             wire.close()

@@ -7,9 +7,9 @@ from os import PathLike
 from typing import Any, BinaryIO
 
 from aerodb._core.http import SourceError
-from aerodb._io.sources import Source, is_async, open_blocking
+from aerodb._io.sources import BLOCK, Source, Span, changed, is_async, open_blocking
 
-__all__ = ["FileInput", "open_source", "read_block"]
+__all__ = ["BLOCK", "FileInput", "Span", "changed", "open_source", "read_block"]
 
 FileInput = bytes | bytearray | memoryview | PathLike[str] | BinaryIO | Iterable[bytes]
 """What can be uploaded."""
@@ -17,8 +17,8 @@ FileInput = bytes | bytearray | memoryview | PathLike[str] | BinaryIO | Iterable
 
 def open_source(file: Any) -> Source:
     """Make a source of whatever an upload may be given. Raises SourceError."""
-    if is_async(file) and not hasattr(file, "read"):
-        message = "the blocking AeroDBClient cannot read an async iterator"
+    if is_async(file):
+        message = "the blocking AeroDBClient cannot read an async iterator or file"
         raise SourceError("INVALID_ARGUMENT", message, hint="use AsyncAeroDBClient")
     return open_blocking(file)
 

@@ -14,7 +14,6 @@ from aerodb._core.http_settings import HttpSettings
 from aerodb._io.failures import from_httpx, timed_out
 from aerodb._io.heads import complete_headers, url_of
 from aerodb._io.httpx_parts import body_headers, own_transport_options, timeouts
-from aerodb._io.on_threads.upload import content_of
 
 
 class ForeignAnswer:
@@ -72,7 +71,7 @@ class UserRoute:
                 request.method,
                 url_of(request),
                 headers=complete_headers(request),
-                content=content_of(request.body),
+                content=request.content,
                 timeout=self._library.Timeout(**limits),
             )
             return self._client.send(made, stream=True, follow_redirects=False)
@@ -101,7 +100,7 @@ class OwnRoute:
                 request.method,
                 url_of(request),
                 headers=complete_headers(request),
-                content=content_of(request.body),
+                content=request.content,
                 extensions={"timeout": limits},
             )
             return self._transport.handle_request(made)

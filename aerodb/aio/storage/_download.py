@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/storage/_download.py by scripts/generate.py [872eb52ffafb]: do not edit
+# GENERATED from aerodb_async_src/storage/_download.py by scripts/generate.py [3c9a3167dbc9]: do not edit
 """One object's bytes, over as many responses as it takes."""
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from aerodb._io.on_asyncio import ByteStream, apart, jitter, pause
 from aerodb._io.on_asyncio.transfers import BLOCK, open_target
 from aerodb.types import AeroDBAPIError, AeroDBError, AeroDBResponse
 
+from .._body import source_problem  # noqa: TID252  # of the same twin
 from .._transport import AsyncTransport  # noqa: TID252  # of the same twin, whichever it is
 from ._meter import AsyncMeter
-from ._upload import source_problem
 
 
 class AsyncArrival:

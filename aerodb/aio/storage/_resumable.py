@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/storage/_resumable.py by scripts/generate.py [64b0c53333fd]: do not edit
+# GENERATED from aerodb_async_src/storage/_resumable.py by scripts/generate.py [f578722e3d60]: do not edit
 """Carries out a resumable upload: does what the machine of `_core/storage/tus.py` says."""
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from aerodb._core.storage.upload import Upload
 from aerodb._io.on_asyncio import apart, jitter, pause
 from aerodb._io.on_asyncio.transfers import (
     Source,
+    Span,
     drop_state,
     media_type,
     open_source,
@@ -26,10 +27,10 @@ from aerodb._io.on_asyncio.transfers import (
 )
 from aerodb.types import AeroDBError, AeroDBResponse
 
+from .._body import AsyncUploadBody, source_problem  # noqa: TID252  # of the same twin
 from .._transport import AsyncTransport  # noqa: TID252  # of the same twin, whichever it is
-from ._body import AsyncUploadBody
 from ._meter import AsyncMeter
-from ._upload import send_file, source_problem
+from ._upload import send_file
 
 
 class AsyncResumableUpload:
@@ -133,7 +134,7 @@ class AsyncResumableUpload:
         digest: bytes | None = None
         if self._upload.checksum:
             digest = await apart(sha256_of, source, offset, size)
-        body = AsyncUploadBody(source, self._meter, start=offset, size=size)
+        body = AsyncUploadBody(Span(source, offset, size), told=self._meter.at)
         return await self._transport.execute(machine.send_call(body, digest))
 
     async def _described(self, size: int) -> AeroDBResponse[FileObject]:

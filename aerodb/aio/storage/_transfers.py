@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/storage/_transfers.py by scripts/generate.py [64f6ea9bfcfd]: do not edit
+# GENERATED from aerodb_async_src/storage/_transfers.py by scripts/generate.py [1a863f2fd1d1]: do not edit
 """A bucket's transfers: objects on their way up and down."""
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class AsyncBucketTransfers:
         Args:
             path: Its name.
             file: Bytes; a `pathlib.Path`; a file opened in binary mode, read from where it
-                stands and left open; an iterator of bytes, in `AsyncAeroDBClient` an async one
-                too. Nothing but memory is ever held as a whole.
+                stands and left open; an iterator of bytes; in `AsyncAeroDBClient` also
+                an async one, or a file that is read by awaiting. Only memory is ever held whole.
             content_type: Its MIME type; guessed by the names if not given.
             upsert: Replace an object of this name; else `object_already_exists`.
             cache_control: Seconds that others may keep it, or a whole Cache-Control text.

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/storage/_upload.py by scripts/generate.py [b31b43a01185]: do not edit
+# GENERATED from aerodb_async_src/storage/_upload.py by scripts/generate.py [d2d8f1680ec4]: do not edit
 """One upload: the source opened, the form around it, the call carried out."""
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from aerodb._core.http import SourceError
 from aerodb._core.storage.models import FileObject
 from aerodb._core.storage.upload import Upload, upload_call, upload_form
 from aerodb._io.on_asyncio import apart, new_id
-from aerodb._io.on_asyncio.transfers import Source, media_type, open_source, sha256_of
-from aerodb.types import AeroDBError, AeroDBResponse
+from aerodb._io.on_asyncio.transfers import Source, Span, media_type, open_source, sha256_of
+from aerodb.types import AeroDBResponse
 
+from .._body import AsyncUploadBody, source_problem  # noqa: TID252  # of the same twin
 from .._transport import AsyncTransport  # noqa: TID252  # of the same twin, whichever it is
-from ._body import AsyncUploadBody
 from ._meter import AsyncMeter
 
 
@@ -39,9 +39,8 @@ async def send_file(
         carrier = upload_form(
             upload, new_id().replace("-", ""), path, media_type(path, source.name)
         )
-        body = AsyncUploadBody(
-            source, meter, head=carrier.head, tail=carrier.tail, size=source.size
-        )
+        file_part = Span(source, 0, source.size)
+        body = AsyncUploadBody(carrier.head, file_part, carrier.tail, told=meter.at)
         checksum = await checksum_of(source, upload)
         call = upload_call(bucket, path, upload, carrier, body, replace=replace, token=token,
                            checksum=checksum, timeout=timeout)  # fmt: skip
@@ -63,8 +62,3 @@ async def checksum_of(source: Source, upload: Upload) -> str | None:
         raise SourceError("INVALID_ARGUMENT", message, hint="give the SHA-256 itself, in hex")
     digest: bytes = await apart(sha256_of, source, 0, source.size)
     return digest.hex()
-
-
-def source_problem(problem: SourceError) -> AeroDBError:
-    """What kept the file from being read, as an error; nothing was sent."""
-    return AeroDBError(problem.message, code=problem.code, hint=problem.hint)

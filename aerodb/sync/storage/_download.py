@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/storage/_download.py by scripts/generate.py [e14e73a7d63e]: do not edit
+# GENERATED from aerodb_async_src/storage/_download.py by scripts/generate.py [73e81ce900e2]: do not edit
 """One object's bytes, over as many responses as it takes."""
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from aerodb._io.on_threads import ByteStream, apart, jitter, pause
 from aerodb._io.on_threads.transfers import BLOCK, open_target
 from aerodb.types import AeroDBAPIError, AeroDBError, AeroDBResponse
 
+from .._body import source_problem  # noqa: TID252  # of the same twin
 from .._transport import Transport  # noqa: TID252  # of the same twin, whichever it is
 from ._meter import Meter
-from ._upload import source_problem
 
 
 class Arrival:

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/storage/_many.py by scripts/generate.py [a1606ba8f410]: do not edit
+# GENERATED from aerodb_async_src/storage/_many.py by scripts/generate.py [8910337595a5]: do not edit
 """Several transfers at once."""
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from aerodb._io.on_threads import apart
 from aerodb._io.on_threads.transfers import place_below, together
 from aerodb.types import AeroDBResponse
 
-from ._upload import source_problem
+from .._body import source_problem  # noqa: TID252  # of the same twin
 
 Target = str | PathLike[str]
 

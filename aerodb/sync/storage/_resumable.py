@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/storage/_resumable.py by scripts/generate.py [4057db22e5fa]: do not edit
+# GENERATED from aerodb_async_src/storage/_resumable.py by scripts/generate.py [c416a82de7ab]: do not edit
 """Carries out a resumable upload: does what the machine of `_core/storage/tus.py` says."""
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from aerodb._core.storage.upload import Upload
 from aerodb._io.on_threads import apart, jitter, pause
 from aerodb._io.on_threads.transfers import (
     Source,
+    Span,
     drop_state,
     media_type,
     open_source,
@@ -26,10 +27,10 @@ from aerodb._io.on_threads.transfers import (
 )
 from aerodb.types import AeroDBError, AeroDBResponse
 
+from .._body import UploadBody, source_problem  # noqa: TID252  # of the same twin
 from .._transport import Transport  # noqa: TID252  # of the same twin, whichever it is
-from ._body import UploadBody
 from ._meter import Meter
-from ._upload import send_file, source_problem
+from ._upload import send_file
 
 
 class ResumableUpload:
@@ -133,7 +134,7 @@ class ResumableUpload:
         digest: bytes | None = None
         if self._upload.checksum:
             digest = apart(sha256_of, source, offset, size)
-        body = UploadBody(source, self._meter, start=offset, size=size)
+        body = UploadBody(Span(source, offset, size), told=self._meter.at)
         return self._transport.execute(machine.send_call(body, digest))
 
     def _described(self, size: int) -> AeroDBResponse[FileObject]:

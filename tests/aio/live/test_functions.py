@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -151,13 +152,19 @@ async def numbers() -> AsyncIterator[bytes]:
         yield b"%d," % number
 
 
-async def test_bodies_that_are_read_as_they_are_sent(anon: AeroDBClient) -> None:
+async def test_bodies_that_are_read_as_they_are_sent(anon: AeroDBClient, tmp_path: Path) -> None:
     written = "".join(f"{number}," for number in range(1000))
     seen = await called(anon, body=numbers())
     assert seen["body"] == written
     assert seen["headers"]["content-type"] == "application/octet-stream"
     assert (await called(anon, body=io.BytesIO(written.encode())))["body"] == written
     assert (await called(anon, body=iter([b"a", bytearray(b"b")])))["body"] == "ab"
+    (tmp_path / "f.txt").write_text(written)
+    assert (await called(anon, body=tmp_path / "f.txt"))["body"] == written
+    form = await called(anon, files={"a": tmp_path / "f.txt", "b": ("b", iter([b"it", b"er"]))})
+    head = 'filename="f.txt"\r\nContent-Type: application/octet-stream\r\n\r\n'
+    assert head + written in form["body"]
+    assert "\r\n\r\niter\r\n--" in form["body"]
     assert (await called(anon, body=iter([])))["body"] == ""
 
 

@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/live/test_functions.py by scripts/generate.py [cc8883490624]: do not edit
+# GENERATED from tests/aio/live/test_functions.py by scripts/generate.py [1dad5998c512]: do not edit
 """Functions of a real instance, called by a real client (wire-contract §6)."""
 
 from __future__ import annotations
@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -151,13 +152,19 @@ def numbers() -> Iterator[bytes]:
         yield b"%d," % number
 
 
-def test_bodies_that_are_read_as_they_are_sent(anon: AeroDBClient) -> None:
+def test_bodies_that_are_read_as_they_are_sent(anon: AeroDBClient, tmp_path: Path) -> None:
     written = "".join(f"{number}," for number in range(1000))
     seen = called(anon, body=numbers())
     assert seen["body"] == written
     assert seen["headers"]["content-type"] == "application/octet-stream"
     assert (called(anon, body=io.BytesIO(written.encode())))["body"] == written
     assert (called(anon, body=iter([b"a", bytearray(b"b")])))["body"] == "ab"
+    (tmp_path / "f.txt").write_text(written)
+    assert (called(anon, body=tmp_path / "f.txt"))["body"] == written
+    form = called(anon, files={"a": tmp_path / "f.txt", "b": ("b", iter([b"it", b"er"]))})
+    head = 'filename="f.txt"\r\nContent-Type: application/octet-stream\r\n\r\n'
+    assert head + written in form["body"]
+    assert "\r\n\r\niter\r\n--" in form["body"]
     assert (called(anon, body=iter([])))["body"] == ""
 
 
