@@ -108,13 +108,23 @@ class Wire(asyncio.Protocol):
         inbox = self._inbox
         if not inbox:
             return b""
-        data = inbox[0] if len(inbox) == 1 else b"".join(inbox)
-        inbox.clear()
-        self._inbox_size = 0
-        if not self._reading and not self.ended and self._transport is not None:
+        data = inbox.pop() if len(inbox) == 1 else self._take_some()
+        self._inbox_size -= len(data)
+        if not self._reading and not inbox and not self.ended and self._transport is not None:
             self._reading = True
             self._transport.resume_reading()
         return data
+
+    def _take_some(self) -> bytes:
+        """Small pieces together, a large one as it is: joining all would hold them twice."""
+        inbox = self._inbox
+        count = size = 0
+        while count < len(inbox) and (count == 0 or size + len(inbox[count]) <= _PART):
+            size += len(inbox[count])
+            count += 1
+        taken = inbox[:count]
+        del inbox[:count]
+        return taken[0] if count == 1 else b"".join(taken)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Take bytes to send; at the latest, the next read sends them."""
