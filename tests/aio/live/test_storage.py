@@ -18,6 +18,7 @@ from aerodb import ClientOptions
 from aerodb._core.storage.paths import object_problem
 from aerodb.aio import AeroDBClient, StorageBucket
 from tests.support.faults import FaultProxy
+from tests.support.soak import many
 
 MIB = 1024 * 1024
 
@@ -254,7 +255,7 @@ NASTY = [
 segments = st.text(max_size=12) | st.sampled_from(NASTY)
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=many(25, 2000), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(parts=st.lists(segments, min_size=1, max_size=3))
 @example(parts=["x" * 1024])
 @example(parts=["\u00e9", "e\u0301", "%252e%252e"])

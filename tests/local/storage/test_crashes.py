@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import random
 import socket
@@ -10,11 +11,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
+from aerodb import AeroDBClient, AsyncAeroDBClient
 from tests.local.storage.conftest import PREFIX, Desk, Person, eventually, said
 from tests.local.storage.instance import OtherProcess
 from tests.local.storage.test_resumable import begin, progress, send
@@ -168,6 +171,46 @@ def test_a_full_disk(other: OtherProcess) -> None:
     alice.upload(bucket, "small", b"there is room for that")
     other.ask("limit -1")
     alice.upload(bucket, "new", bytes(2 * MEBIBYTE))
+
+
+async def through(colour: str, url: str, key: str, bucket: str, path: Path) -> list[Any]:
+    """The answers of the client to uploads by all its ways."""
+    zeros = [bytes(MEBIBYTE)] * 2
+    if colour == "sync":
+        with AeroDBClient(url, key) as client:
+            to = client.storage.from_(bucket)
+            return [to.upload("new", path), to.update("before", path),
+                    to.upload("new", iter(zeros)),
+                    to.upload_resumable("new", path)]  # fmt: skip
+    async with AsyncAeroDBClient(url, key) as other:
+        at = other.storage.from_(bucket)
+        return [await at.upload("new", path), await at.update("before", path),
+                await at.upload("new", iter(zeros)),
+                await at.upload_resumable("new", path)]  # fmt: skip
+
+
+@pytest.mark.parametrize("colour", ["aio", "sync"])
+def test_the_client_is_told_of_a_full_disk(
+    other: OtherProcess, tmp_path: Path, colour: str
+) -> None:
+    desk = other.desk
+    bucket = desk.service.bucket()
+    desk.service.upload(bucket, "before", b"kept")
+    (tmp_path / "f").write_bytes(bytes(2 * MEBIBYTE))
+    other.ask(f"limit {MEBIBYTE}")
+    key = other.desk.server.service_key
+    try:
+        answers = asyncio.run(through(colour, desk.server.url, key, bucket, tmp_path / "f"))
+    finally:
+        other.ask("limit -1")
+    for answer in answers:
+        assert (answer.error.status, answer.error.code) == (507, "storage_full")
+    assert desk.service.keys(bucket) == ["before"]
+    assert desk.service.content(bucket, "before") == b"kept"
+    url = answers[-1].error.details["upload_url"]  # which would go on once there is room
+    assert desk.service.delete(urlsplit(url).path.removeprefix(PREFIX),
+                               headers={"Tus-Resumable": "1.0.0"}).status_code == 204  # fmt: skip
+    desk.settle()
 
 
 def test_memory_stays_what_it_was(other: OtherProcess) -> None:
