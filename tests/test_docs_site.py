@@ -46,3 +46,14 @@ def test_the_reference_is_what_the_docstrings_say() -> None:
     command = [sys.executable, "scripts/reference.py", "--check"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_guide_to_the_tests_has_every_folder_of_them() -> None:
+    text = (DOCS / "development.md").read_text(encoding="utf-8").split("## Where tests go")[1]
+    named = {name for row in re.findall(r"^\| (`tests.*?) \|", text, re.MULTILINE)
+             for name in re.findall(r"`tests/([\w/]+)`", row)}  # fmt: skip
+    assert [name for name in sorted(named) if not (ROOT / "tests" / name).is_dir()] == []
+    folders = {path.relative_to(ROOT / "tests").parts[0]
+               for path in (ROOT / "tests").rglob("*.py")
+               if len(path.relative_to(ROOT / "tests").parts) > 1}  # fmt: skip
+    assert folders <= {name.partition("/")[0] for name in named}
