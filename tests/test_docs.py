@@ -30,6 +30,7 @@ from aerodb.cli import _COMMANDS
 from aerodb.contrib.django import AeroDBMiddleware
 from aerodb.local import LocalServer
 from aerodb.local.commands import serve
+from tests.support.pytests import pytest_command
 from tests.support.snippets import Runner, Snippet, commands_of, snippets_of
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -120,10 +121,9 @@ def play(server: LocalServer, at_hand: Path) -> Iterator[Callable[[Path], Runner
 def run_by_pytest(snippet: Snippet, folder: Path) -> None:
     file = folder / "test_snippet.py"
     file.write_text(snippet.code, encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-q", "-W", "error"]
-    command += ["-p", "no:cacheprovider", "-o", "asyncio_default_fixture_loop_scope=function"]
+    scope = "asyncio_default_fixture_loop_scope=function"
     done = subprocess.run(
-        [*command, "--rootdir", str(folder), str(file)],
+        pytest_command("-o", scope, "--rootdir", str(folder), str(file)),
         cwd=folder,
         capture_output=True,
         text=True,
@@ -328,9 +328,7 @@ def test_commands_exist(document: Path, server: LocalServer, at_hand: Path) -> N
             check_command(command, server)
 
 
-@pytest.mark.parametrize(
-    "command", [["-m", "aerodb.local"], ["-m", "aerodb.cli", "dev"], ["-m", "pytest"]]
-)
+@pytest.mark.parametrize("command", [["-m", "aerodb.local"], ["-m", "aerodb.cli", "dev"]])
 def test_help_works(command: list[str]) -> None:
     done = subprocess.run(
         [sys.executable, *command, "--help"], capture_output=True, text=True, check=False
