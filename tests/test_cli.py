@@ -91,6 +91,11 @@ def test_health(run: Run, server: LocalServer) -> None:
 
 def test_doctor(run: Run, server: LocalServer) -> None:
     assert "BAD" not in run("doctor").stdout
+    found = json.loads(run("doctor", "--json").stdout)
+    assert {one["ok"] for one in found} == {True, None}
+    assert {"ok": True, "text": "AERODB_KEY is set"} in found
+    wrong = json.loads(run("doctor", "--json", code=1, AERODB_KEY="aero_pk_wrong").stdout)
+    assert next(one["text"] for one in wrong if one["ok"] is False).startswith("the key")
     assert "BAD  the key" in run("doctor", code=1, AERODB_KEY="aero_pk_wrong").stdout
     assert "white space" in run("doctor", code=1, AERODB_KEY=f" {server.anon_key}").stdout
     assert "BAD  AERODB_URL is not set" in run("doctor", code=1, AERODB_URL="").stdout

@@ -7,6 +7,7 @@ from an argument: those can be read by every user of the machine (reliability C1
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -69,13 +70,19 @@ def create(data: Path, email: str, role: str, unverified: bool) -> None:
 
 
 @users.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @_own_data
 @click.pass_obj
-def list_users(data: Path) -> None:
+def list_users(data: Path, as_json: bool) -> None:
     """Print id, address, role and whether the address is confirmed, a line for each user."""
     with problems_told(), connected(data) as connection:
         rows = connection.execute("select * from auth.users order by created_at, id").fetchall()
-    for user in map(user_object, rows):
+    found = [user_object(row) for row in rows]
+    if as_json:
+        names = ("id", "email", "role", "email_verified")
+        click.echo(json.dumps([{name: user[name] for name in names} for user in found]))
+        return
+    for user in found:
         state = "verified" if user["email_verified"] else "unverified"
         click.echo("\t".join((user["id"], user["email"], user["role"], state)))
 

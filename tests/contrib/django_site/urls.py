@@ -46,6 +46,16 @@ async def notes_async(request: AeroDBHttpRequest) -> JsonResponse:
     return JsonResponse({"notes": response.data})
 
 
+def broken(request: AeroDBHttpRequest) -> JsonResponse:
+    caller = request.aerodb
+    return JsonResponse({"never": caller.from_("nothing").select("*").execute().unwrap()})
+
+
+async def broken_async(request: AeroDBHttpRequest) -> JsonResponse:
+    caller = request.aerodb
+    return JsonResponse({"never": (await caller.aio.from_("nothing").select("*")).unwrap()})
+
+
 def age(request: HttpRequest) -> JsonResponse:
     """Let the tokens of this session be about to end; tell whether they are the same."""
     from importlib import import_module
@@ -65,5 +75,7 @@ urlpatterns = [
     path("board", board),
     path("notes", notes),
     path("notes-async", notes_async),
+    path("broken", broken),
+    path("broken-async", broken_async),
     path("age", age),
 ]
