@@ -164,6 +164,7 @@ class AsyncLink:
         # kept, so that no finalizer touches what the parent uses
         self._inherited += [self._socket, self._worker]
         self._socket, self._worker = None, None
+        self._opened_before = False
         self.telling.reset_after_fork()
         self._reopen_lanes()
         self.machine.abandon()

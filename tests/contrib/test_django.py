@@ -189,14 +189,19 @@ def test_four_preloaded_workers_keep_people_apart(wsgi: str, alice: Session, bob
     for person, text in texts.items():
         httpx.post(f"{wsgi}/notes", content=text, headers=bearer(person)).raise_for_status()
 
+    processes: set[str] = set()
+
     def ask(number: int) -> tuple[bool, bool]:
         mine, other = (alice, bob) if number % 2 else (bob, alice)
         path = "/notes-async" if number % 5 == 0 else "/notes"
-        notes = http.get(path, headers=bearer(mine)).json()["notes"]
+        answer = http.get(path, headers=bearer(mine))
+        processes.add(answer.headers["X-Process"])
+        notes = answer.json()["notes"]
         return texts[mine] in notes, texts[other] in notes
 
     with httpx.Client(base_url=wsgi, timeout=100) as http, ThreadPoolExecutor(16) as threads:
         assert set(threads.map(ask, range(800))) == {(True, False)}
+    assert len(processes) > 1
 
 
 @pytest.mark.parametrize("server", [GUNICORN, UVICORN], ids=["wsgi", "asgi"])

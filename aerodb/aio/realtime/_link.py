@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/realtime/_link.py by scripts/generate.py [beb3e64aece2]: do not edit
+# GENERATED from aerodb_async_src/realtime/_link.py by scripts/generate.py [db0bc7002fb1]: do not edit
 """The one connection of a client: waits, and has `RealtimeMachine` decide.
 
 One worker connects, reads and rests, as the machine's state says; nobody else touches the
@@ -164,6 +164,7 @@ class AsyncLink:
         # kept, so that no finalizer touches what the parent uses
         self._inherited += [self._socket, self._worker]
         self._socket, self._worker = None, None
+        self._opened_before = False
         self.telling.reset_after_fork()
         self._reopen_lanes()
         self.machine.abandon()
