@@ -15,6 +15,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from aerodb import ClientOptions, RealtimeOptions, RealtimePayload
 from aerodb._io.on_asyncio import monotonic, pause
 from aerodb.aio import AeroDBClient
+from aerodb.aio.realtime import _watching
 from tests.support.scripted_realtime import ScriptedRealtime
 from tests.support.telemetry import Recorder
 
@@ -226,3 +227,29 @@ async def test_an_observer_need_not_ask_for_realtime(server: ScriptedRealtime) -
         (await client.channel("posts").on("INSERT", heard.append).subscribe()).unwrap()
         server.insert("posts")
         await until(lambda: heard)
+
+
+async def test_nothing_is_made_for_nobody(
+    server: ScriptedRealtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*given: Any, **more: Any) -> None:
+        raise AssertionError("made")
+
+    monkeypatch.setattr(_watching, "RealtimeOperation", never)
+    heard: list[Any] = []
+    async with make(server, None) as client:
+        channel = client.channel("posts").on("INSERT", heard.append)
+        (await channel.subscribe()).unwrap()
+        (await channel.send("x", ack=True)).unwrap()
+        server.insert("posts")
+        await until(lambda: heard)
+        server.restart()
+        await until(lambda: len(server.opened) == 2)
+    with pytest.raises(AssertionError, match="made"):
+        await make(server, CallsAndMore()).channel("posts").subscribe()
+
+
+class CallsAndMore(CallsOnly):
+    """One that does ask."""
+
+    observe_realtime = CallsOnly.observe

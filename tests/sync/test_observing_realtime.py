@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/test_observing_realtime.py by scripts/generate.py [d40b6de243f4]: do not edit
+# GENERATED from tests/aio/test_observing_realtime.py by scripts/generate.py [d0e513acca36]: do not edit
 """What observers are told of realtime: OpenTelemetry's real SDK, over real sockets."""
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from aerodb import ClientOptions, RealtimeOptions, RealtimePayload
 from aerodb._io.on_threads import monotonic, pause
 from aerodb.sync import AeroDBClient
+from aerodb.sync.realtime import _watching
 from tests.support.scripted_realtime import ScriptedRealtime
 from tests.support.telemetry import Recorder
 
@@ -226,3 +227,29 @@ def test_an_observer_need_not_ask_for_realtime(server: ScriptedRealtime) -> None
         (client.channel("posts").on("INSERT", heard.append).subscribe()).unwrap()
         server.insert("posts")
         until(lambda: heard)
+
+
+def test_nothing_is_made_for_nobody(
+    server: ScriptedRealtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*given: Any, **more: Any) -> None:
+        raise AssertionError("made")
+
+    monkeypatch.setattr(_watching, "RealtimeOperation", never)
+    heard: list[Any] = []
+    with make(server, None) as client:
+        channel = client.channel("posts").on("INSERT", heard.append)
+        (channel.subscribe()).unwrap()
+        (channel.send("x", ack=True)).unwrap()
+        server.insert("posts")
+        until(lambda: heard)
+        server.restart()
+        until(lambda: len(server.opened) == 2)
+    with pytest.raises(AssertionError, match="made"):
+        make(server, CallsAndMore()).channel("posts").subscribe()
+
+
+class CallsAndMore(CallsOnly):
+    """One that does ask."""
+
+    observe_realtime = CallsOnly.observe
