@@ -10,6 +10,7 @@ import html
 import json
 import re
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 MOST_ROWS = 20
@@ -36,6 +37,11 @@ def text_table(
     lines = [_line(columns, widths, aligned), "  ".join("-" * width for width in widths)]
     lines += [_line(row, widths, aligned) for row in shown]
     return "\n".join([*lines, *left_out])
+
+
+def rich_text(text: str) -> Any:
+    """What rich prints, which alone asks for it: nothing in it is markup."""
+    return import_module("rich.text").Text(text)
 
 
 def html_table(data: Any) -> str:

@@ -55,6 +55,12 @@ class AeroDBError:
         text = f"{label}: {self.message}" if label else self.message
         return f"{text} ({self.hint})" if self.hint else text
 
+    def __rich__(self) -> Any:
+        """What rich prints."""
+        from aerodb._display import rich_text
+
+        return rich_text(str(self))
+
     def _repr_html_(self) -> str:
         """What a notebook shows."""
         from aerodb._display import html_error
@@ -165,6 +171,12 @@ class AeroDBResponse(Generic[T_co]):
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         """What IPython shows in a terminal."""
         printer.text("..." if cycle else str(self))
+
+    def __rich__(self) -> Any:
+        """What rich prints: the table, with nothing in it taken for markup."""
+        from aerodb._display import rich_text
+
+        return rich_text(str(self))
 
     def _repr_html_(self) -> str:
         """What a notebook shows. Every value is escaped."""

@@ -91,6 +91,11 @@ def test_health(run: Run, server: LocalServer) -> None:
 
 def test_doctor(run: Run, server: LocalServer) -> None:
     assert "BAD" not in run("doctor").stdout
+    found = json.loads(run("doctor", "--json").stdout)
+    assert {one["ok"] for one in found} == {True, None}
+    assert {"ok": True, "text": "AERODB_KEY is set"} in found
+    wrong = json.loads(run("doctor", "--json", code=1, AERODB_KEY="aero_pk_wrong").stdout)
+    assert next(one["text"] for one in wrong if one["ok"] is False).startswith("the key")
     assert "BAD  the key" in run("doctor", code=1, AERODB_KEY="aero_pk_wrong").stdout
     assert "white space" in run("doctor", code=1, AERODB_KEY=f" {server.anon_key}").stdout
     assert "BAD  AERODB_URL is not set" in run("doctor", code=1, AERODB_URL="").stdout
@@ -131,6 +136,36 @@ def test_every_command_is_listed(run: Run) -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help(run: Run, command: str) -> None:
     assert run(command, "--help").stdout.startswith(f"Usage: aerodb {command}")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_a_command_loads_nothing_that_does_its_work(command: str) -> None:
+    """It is printed before one could wonder: no database driver, server or event loop is there."""
+    code = (
+        "import sys, aerodb.cli\n"
+        f"try: aerodb.cli.main(['{command}', '--help'])\n"
+        "except SystemExit: pass\n"
+        "print([m for m in ('httpx', 'psycopg', 'starlette', 'uvicorn', 'asyncio', 'argon2', 'ssl')"
+        " if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=100
+    )
+    assert done.stdout.startswith("Usage: ")
+    assert done.stdout.endswith("\n[]\n")
+
+
+@pytest.mark.parametrize(
+    "words", [["dev", "--temporary"], ["users", "list"], ["db", "push", "--schema", "a.sql"]]
+)
+def test_what_the_local_instance_misses_is_told_in_a_line(words: list[str]) -> None:
+    code = f"import sys; sys.modules['psycopg'] = None\nimport aerodb.cli; aerodb.cli.main({words})"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=100
+    )
+    assert done.returncode == 1
+    assert "pip install 'aerodb[local]'" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_help_loads_next_to_nothing() -> None:

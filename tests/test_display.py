@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import dataclass
 from html.parser import HTMLParser
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from aerodb import AeroDBError, AeroDBResponse
 
@@ -115,6 +117,20 @@ def test_ipython_shows_the_table() -> None:
 
     AeroDBResponse(ROWS)._repr_pretty_(Printer, cycle=False)
     assert texts == [str(AeroDBResponse(ROWS))]
+
+
+def test_rich_prints_the_table_and_takes_nothing_for_markup() -> None:
+    def printed(value: Any) -> str:
+        to = io.StringIO()
+        Console(file=to, width=60, force_terminal=False).print(value)
+        return to.getvalue().rstrip()
+
+    response = AeroDBResponse([{"name": "[bold]Ada[/bold] :smiley:"}])
+    assert printed(response) == str(response)
+    error = AeroDBError("no [red]table[/red]", status=404, code="PGRST205")
+    assert printed(error) == printed(AeroDBResponse[Any](error=error)) == str(error)
+    wide = AeroDBResponse([{f"column {at}": "x" * 30 for at in range(12)}])
+    assert printed(wide).split() == str(wide).split(), "nothing is cut off"
 
 
 def test_repr_is_still_the_whole_answer() -> None:

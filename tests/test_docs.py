@@ -29,7 +29,10 @@ from aerodb import AeroDBClient
 from aerodb.cli import _COMMANDS
 from aerodb.contrib.django import AeroDBMiddleware
 from aerodb.local import LocalServer
+from aerodb.local import server as local_server
 from aerodb.local.commands import serve
+from tests.support.pytests import pytest_command
+from tests.support.quick_server import quick_server
 from tests.support.snippets import Runner, Snippet, commands_of, snippets_of
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -95,12 +98,30 @@ def at_hand(
     return tmp_path
 
 
+@pytest.fixture(scope="module")
+def quick() -> Iterator[type[LocalServer]]:
+    with quick_server() as made:
+        yield made
+
+
 @pytest.fixture
-def play(server: LocalServer, at_hand: Path) -> Iterator[Callable[[Path], Runner]]:
-    """Run all Python snippets of a document; what they have made stays to be looked at."""
+def play(
+    server: LocalServer,
+    at_hand: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> Iterator[Callable[[Path], Runner]]:
+    """Run all Python snippets of a document; what they have made stays to be looked at.
+
+    README.md and test files start an instance from nothing, which takes seconds; where others start
+    one, it is over a cluster that they share.
+    """
     runners: list[Runner] = []
 
     def run(document: Path) -> Runner:
+        own = any("LocalServer(" in one.code for one in chosen("python", document))
+        if own and document.name != "README.md":
+            monkeypatch.setattr(local_server, "LocalServer", request.getfixturevalue("quick"))
         name = f"docs_{document.stem}"
         runner = Runner(name, server.url, server.anon_key, server.service_key)
         runners.append(runner.__enter__())
@@ -120,10 +141,9 @@ def play(server: LocalServer, at_hand: Path) -> Iterator[Callable[[Path], Runner
 def run_by_pytest(snippet: Snippet, folder: Path) -> None:
     file = folder / "test_snippet.py"
     file.write_text(snippet.code, encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-q", "-W", "error"]
-    command += ["-p", "no:cacheprovider", "-o", "asyncio_default_fixture_loop_scope=function"]
+    scope = "asyncio_default_fixture_loop_scope=function"
     done = subprocess.run(
-        [*command, "--rootdir", str(folder), str(file)],
+        pytest_command("-o", scope, "--rootdir", str(folder), str(file)),
         cwd=folder,
         capture_output=True,
         text=True,
@@ -328,9 +348,7 @@ def test_commands_exist(document: Path, server: LocalServer, at_hand: Path) -> N
             check_command(command, server)
 
 
-@pytest.mark.parametrize(
-    "command", [["-m", "aerodb.local"], ["-m", "aerodb.cli", "dev"], ["-m", "pytest"]]
-)
+@pytest.mark.parametrize("command", [["-m", "aerodb.local"], ["-m", "aerodb.cli", "dev"]])
 def test_help_works(command: list[str]) -> None:
     done = subprocess.run(
         [sys.executable, *command, "--help"], capture_output=True, text=True, check=False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,12 +26,39 @@ def generate() -> Iterator[ModuleType]:
     del sys.modules[spec.name]
 
 
+LIBRARY = """
+from aerodb._io.on_asyncio import Lock
+
+
+class AsyncThing:
+    async def __aenter__(self): return self
+    async def __aexit__(self, *given): return None
+    def __aiter__(self): return self
+    async def __anext__(self): raise StopAsyncIteration
+"""
+TEST = """
+from aerodb._io.on_asyncio import Lock
+from aerodb.aio import AsyncThing
+
+
+async def test_it():
+    async with AsyncThing() as thing:
+        return thing
+"""
+
+
 @pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    """A copy of what the generator reads and writes."""
-    ignore = shutil.ignore_patterns("__pycache__")
-    for name in ("aerodb_async_src", "aerodb/aio", "aerodb/sync", "tests/aio", "tests/sync"):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=ignore)
+def checkout(generate: ModuleType, tmp_path: Path) -> Path:
+    """A small project that uses every rule, with its outputs: all is checked as in this one."""
+    for name, body in {
+        "aerodb_async_src/client.py": LIBRARY,
+        "aerodb_async_src/service/part.py": "async def part(): return 1\n",
+        "tests/aio/test_client.py": TEST,
+    }.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{generate.MARK}\n{body}", encoding="utf-8")
+    assert generate.main([], tmp_path) == 0
     return tmp_path
 
 
@@ -93,10 +119,26 @@ def test_an_unused_rule_is_an_error(generate: ModuleType, checkout: Path) -> Non
         generate.make_plan(checkout, trees)
 
 
-def test_the_checkout_is_up_to_date(
-    generate: ModuleType, checkout: Path, capsys: pytest.CaptureFixture[str]
+def test_this_project_is_up_to_date(generate: ModuleType) -> None:
+    """Looked at in full, whatever was found in order before."""
+    assert generate.problems(generate.make_plan(ROOT, generate.targets()), ROOT) == []
+
+
+def test_what_was_found_in_order_is_not_read_again(
+    generate: ModuleType, checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert generate.main(["--check"], checkout) == 0, capsys.readouterr().out
+    assert generate.main(["--check"], checkout) == 0
+
+    def never(*given: object) -> None:
+        raise AssertionError("read again")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(generate, "make_plan", never)
+        assert generate.main(["--check"], checkout) == 0
+        (checkout / generate.SEEN).write_bytes(b"\xff")
+        with pytest.raises(AssertionError, match="read again"):
+            generate.main(["--check"], checkout)
+    assert generate.main(["--check"], checkout) == 0
 
 
 def tamper(path: Path) -> None:
@@ -123,19 +165,41 @@ def break_lines(path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
 
 
-@pytest.mark.parametrize("tree", ["aerodb/aio", "aerodb/sync"])
+@pytest.mark.parametrize("before", ["never checked", "found in order"])
+@pytest.mark.parametrize(
+    "file", ["aerodb/aio/client.py", "aerodb/sync/client.py", "tests/sync/test_client.py"]
+)
 @pytest.mark.parametrize("damage", [tamper, truncate, append, orphan, remove, break_lines])
-def test_check_finds(generate: ModuleType, checkout: Path, tree: str, damage: object) -> None:
+def test_check_finds(
+    generate: ModuleType, checkout: Path, file: str, damage: object, before: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
     assert callable(damage)
-    damage(checkout / tree / "client.py")
+    if before == "found in order":
+        assert generate.main(["--check"], checkout) == 0
+    damage(checkout / file)
+    capsys.readouterr()
     assert generate.main(["--check"], checkout) == 1
+    assert str(Path(file).parent) in capsys.readouterr().out
 
 
 def test_check_finds_a_changed_source(generate: ModuleType, checkout: Path) -> None:
+    assert generate.main(["--check"], checkout) == 0
     append(checkout / "aerodb_async_src" / "client.py")
     assert generate.main(["--check"], checkout) == 1
     assert generate.main([], checkout) == 0
     assert generate.main(["--check"], checkout) == 0
+
+
+def test_check_finds_a_source_that_is_new_or_gone(generate: ModuleType, checkout: Path) -> None:
+    assert generate.main(["--check"], checkout) == 0
+    new = checkout / "aerodb_async_src" / "new.py"
+    new.write_text(f"{generate.MARK}\nx = 1\n", encoding="utf-8")
+    assert generate.main(["--check"], checkout) == 1
+    new.unlink()
+    assert generate.main(["--check"], checkout) == 0
+    (checkout / "aerodb_async_src" / "service" / "part.py").unlink()
+    assert generate.main(["--check"], checkout) == 1
 
 
 def test_never_overwrites_what_somebody_typed(

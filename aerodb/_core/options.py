@@ -54,7 +54,7 @@ class ClientOptions:
         session_store: Where the session is kept beyond this client: a `FileSessionStore`, or
             anything with its methods `load`, `save` and `clear`. None: in memory only.
         telemetry: Who observes each call: an `aerodb.contrib.otel.OpenTelemetry`, or anything
-            with its method `observe`. None: nobody.
+            with its method `observe`, and `observe_realtime` for realtime. None: nobody.
     """
 
     __slots__ = (

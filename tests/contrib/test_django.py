@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import signal
 import socket
 import subprocess
 import sys
@@ -22,6 +24,7 @@ from aerodb.local import LocalServer
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SETTINGS = "tests.contrib.django_site.settings"
+BROKEN = ("/broken", "/broken-async")
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +54,8 @@ def manage(environment: dict[str, str], *words: str, code: int = 0) -> str:
 
 
 @contextmanager
-def serving(environment: dict[str, str], *command: str) -> Iterator[str]:
-    """Run a server of the project on a free port, until the block ends."""
+def serving(environment: dict[str, str], *command: str, fails: bool = False) -> Iterator[str]:
+    """Run a server of the project on a free port, until the block ends. `fails`: as is expected."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     words = [word.replace("PORT", str(port)) for word in command]
@@ -71,24 +74,28 @@ def serving(environment: dict[str, str], *command: str) -> Iterator[str]:
     finally:
         process.terminate()
         _, errors = process.communicate(timeout=30)
-        assert "Traceback" not in errors, errors
+        assert ("Traceback" in errors) == fails, errors
+
+
+GUNICORN = (
+    "gunicorn", "--no-control-socket", "--preload", "-w", "4", "--threads", "2",
+    "-b", "127.0.0.1:PORT", "tests.contrib.django_site.wsgi",
+)  # fmt: skip
+UVICORN = (
+    "uvicorn", "--port", "PORT", "--log-level", "error",
+    "tests.contrib.django_site.asgi:application",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def wsgi(environment: dict[str, str]) -> Iterator[str]:
-    with serving(
-        environment, "gunicorn", "--no-control-socket", "--preload", "-w", "4", "--threads", "2",
-        "-b", "127.0.0.1:PORT", "tests.contrib.django_site.wsgi",
-    ) as url:  # fmt: skip
+    with serving(environment, *GUNICORN) as url:
         yield url
 
 
 @pytest.fixture(scope="module")
 def asgi(environment: dict[str, str]) -> Iterator[str]:
-    with serving(
-        environment, "uvicorn", "--port", "PORT", "--log-level", "error",
-        "tests.contrib.django_site.asgi:application",
-    ) as url:  # fmt: skip
+    with serving(environment, *UVICORN) as url:
         yield url
 
 
@@ -182,14 +189,56 @@ def test_four_preloaded_workers_keep_people_apart(wsgi: str, alice: Session, bob
     for person, text in texts.items():
         httpx.post(f"{wsgi}/notes", content=text, headers=bearer(person)).raise_for_status()
 
+    processes: set[str] = set()
+
     def ask(number: int) -> tuple[bool, bool]:
         mine, other = (alice, bob) if number % 2 else (bob, alice)
         path = "/notes-async" if number % 5 == 0 else "/notes"
-        notes = http.get(path, headers=bearer(mine)).json()["notes"]
+        answer = http.get(path, headers=bearer(mine))
+        processes.add(answer.headers["X-Process"])
+        notes = answer.json()["notes"]
         return texts[mine] in notes, texts[other] in notes
 
     with httpx.Client(base_url=wsgi, timeout=100) as http, ThreadPoolExecutor(16) as threads:
         assert set(threads.map(ask, range(800))) == {(True, False)}
+    assert len(processes) > 1
+
+
+@pytest.mark.parametrize("server", [GUNICORN, UVICORN], ids=["wsgi", "asgi"])
+def test_the_page_for_errors_shows_no_token_and_no_key(
+    environment: dict[str, str], aerodb_server: LocalServer, alice: Session, server: tuple[str, ...]
+) -> None:
+    """Django's own, in DEBUG: with the code, the local variables of each frame and the settings."""
+    asked = {**bearer(alice), "Accept": "text/html"}
+    with serving(environment, *server, fails=True) as site:
+        answers = [httpx.get(f"{site}{path}", headers=asked) for path in BROKEN]
+    for answer in answers:
+        assert answer.status_code == 500
+        assert "PGRST205" in answer.text
+        assert "&lt;RequestClient&gt;" in answer.text, "the variables are there"
+        assert aerodb_server.url in answer.text, "and so are the settings"
+        assert aerodb_server.anon_key not in answer.text
+        assert alice.access_token not in answer.text
+        assert alice.access_token.rpartition(".")[2] not in answer.text
+
+
+def test_nothing_is_made_or_asked_before_it_is_used(environment: dict[str, str]) -> None:
+    """A server forks after this: AeroDB is told nothing, and no client or connection is there."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0)
+        code = (
+            "import threading, tests.contrib.django_site.wsgi, tests.contrib.django_site.urls;"
+            "from aerodb.contrib.django.clients import _made;"
+            "print(len(_made), threading.active_count())"
+        )
+        away = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", code], env={**environment, "SITE_URL": away},
+            cwd=ROOT, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+    assert done.stdout == "0 1\n"
 
 
 def test_check_finds_nothing_wrong(environment: dict[str, str]) -> None:
@@ -228,6 +277,29 @@ def test_aerodb_check_asks_the_server(environment: dict[str, str]) -> None:
 
 def test_aerodb_local_passes_its_options_on(environment: dict[str, str]) -> None:
     assert "Keep nothing" in manage(environment, "aerodb_local", "--", "--help")
+
+
+def test_aerodb_local_runs_until_it_is_interrupted(environment: dict[str, str]) -> None:
+    words = ["-m", "django", "aerodb_local", "--", "--temporary", "--port", "0"]
+    with subprocess.Popen(
+        [sys.executable, "-W", "error", *words], cwd=ROOT, env=environment, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        lines: list[str] = []
+        for line in process.stdout:
+            lines.append(line)
+            found = re.search(r"AERODB_URL=(\S+)", line)
+            if found:
+                break
+        assert found, lines
+        assert httpx.get(f"{found[1]}/health").status_code == 200
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        rest, _ = process.communicate(timeout=60)
+        assert process.returncode == 130, lines
+    assert "Traceback" not in rest
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{found[1]}/health")
 
 
 def test_aerodb_types_writes_classes(environment: dict[str, str], tmp_path: Path) -> None:

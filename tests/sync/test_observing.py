@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/test_observing.py by scripts/generate.py [51e26eb7b104]: do not edit
+# GENERATED from tests/aio/test_observing.py by scripts/generate.py [2d8015e412cc]: do not edit
 """What observers are told of a call: OpenTelemetry's real SDK, and the log."""
 
 from __future__ import annotations
@@ -10,15 +10,13 @@ from typing import Any
 
 import pytest
 from opentelemetry import baggage, context
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
 from aerodb import ClientOptions
 from aerodb.sync import AeroDBClient, _transport
 from aerodb.contrib.otel import OpenTelemetry
 from tests.support.scripted import ScriptedServer, answer, close
+from tests.support.telemetry import Recorder
 
 KEY = "aero_pk_Canary7xKey0123456789"
 CANARY = "Canary7x"
@@ -30,33 +28,16 @@ CONFLICT = answer(
 )
 
 
-class Recorder:
-    """A tracer provider of the real SDK that keeps what it exports."""
-
-    def __init__(self) -> None:
-        self.exporter = InMemorySpanExporter()
-        self.provider = TracerProvider()
-        self.provider.add_span_processor(SimpleSpanProcessor(self.exporter))
-
-    def options(self, **more: Any) -> ClientOptions:
-        telemetry = OpenTelemetry(tracer_provider=self.provider)
-        return ClientOptions(trust_env=False, telemetry=telemetry, **more)
-
-    @property
-    def spans(self) -> tuple[ReadableSpan, ...]:
-        return self.exporter.get_finished_spans()
-
-    def only(self) -> tuple[ReadableSpan, dict[str, Any]]:
-        (span,) = self.spans
-        return span, dict(span.attributes or {})
-
-
 @pytest.fixture
 def recorder() -> Iterator[Recorder]:
     made = Recorder()
     yield made
-    assert CANARY not in "".join(span.to_json() for span in made.spans)
-    made.provider.shutdown()
+    assert CANARY not in made.everything()
+    made.shutdown()
+
+
+def watched(recorder: Recorder, **more: Any) -> ClientOptions:
+    return ClientOptions(trust_env=False, telemetry=recorder.telemetry, **more)
 
 
 @pytest.fixture
@@ -78,7 +59,7 @@ def test_a_call_is_one_span_by_the_conventions(
     scripted: ScriptedServer, recorder: Recorder
 ) -> None:
     scripted.on("/rest/v1/todos", ROWS)
-    with AeroDBClient(url_of(scripted), KEY, options=recorder.options()) as client:
+    with AeroDBClient(url_of(scripted), KEY, options=watched(recorder)) as client:
         (client.from_("todos").select("*").eq("title", "Canary7x").execute()).unwrap()
     span, attributes = recorder.only()
     assert (span.name, span.kind) == ("SELECT todos", SpanKind.CLIENT)
@@ -100,7 +81,7 @@ def test_the_names_of_operations(scripted: ScriptedServer, recorder: Recorder) -
     for path in ("/rest/v1/t", "/rest/v1/rpc/f", "/auth/login", "/functions/v1/hello"):
         scripted.on(path, answer(200, b"[]", [JSON]))
     scripted.on("/storage/v1/object/b", answer(200, b"[]", [JSON]))
-    with AeroDBClient(url_of(scripted), KEY, "app", options=recorder.options()) as client:
+    with AeroDBClient(url_of(scripted), KEY, "app", options=watched(recorder)) as client:
         table = client.from_("t")
         table.insert({"a": "Canary7x"}).execute()
         table.upsert({"a": "Canary7x"}).execute()
@@ -134,7 +115,7 @@ def test_retries_are_counted_within_the_one_span(
     scripted: ScriptedServer, recorder: Recorder
 ) -> None:
     scripted.on("/rest/v1/t", BUSY, BUSY, ROWS)
-    with AeroDBClient(url_of(scripted), KEY, options=recorder.options()) as client:
+    with AeroDBClient(url_of(scripted), KEY, options=watched(recorder)) as client:
         response = client.from_("t").select("*").execute()
     assert response.meta.attempts == len(scripted.seen) == 3
     span, attributes = recorder.only()
@@ -147,7 +128,7 @@ def test_an_error_of_the_database_has_its_code_and_no_text(
     scripted: ScriptedServer, recorder: Recorder
 ) -> None:
     scripted.on("/rest/v1/t", CONFLICT)
-    with AeroDBClient(url_of(scripted), KEY, options=recorder.options()) as client:
+    with AeroDBClient(url_of(scripted), KEY, options=watched(recorder)) as client:
         client.from_("t").insert({"id": "Canary7x"}).execute()
     span, attributes = recorder.only()
     assert span.status.status_code is StatusCode.ERROR
@@ -160,7 +141,7 @@ def test_an_error_of_the_network_has_a_type_and_no_status(
     scripted: ScriptedServer, recorder: Recorder
 ) -> None:
     scripted.on("/rest/v1/t", [close()])
-    with AeroDBClient(url_of(scripted), KEY, options=recorder.options(retries=0)) as client:
+    with AeroDBClient(url_of(scripted), KEY, options=watched(recorder, retries=0)) as client:
         client.from_("t").select("*").execute()
     _, attributes = recorder.only()
     assert attributes["error.type"] == "NETWORK_ERROR"
@@ -171,7 +152,7 @@ def test_a_code_that_no_convention_knows_is_not_passed_on(
     scripted: ScriptedServer, recorder: Recorder
 ) -> None:
     scripted.on("/rest/v1/t", answer(400, b'{"code":"the row Canary7x","message":"m"}', [JSON]))
-    with AeroDBClient(url_of(scripted), KEY, options=recorder.options()) as client:
+    with AeroDBClient(url_of(scripted), KEY, options=watched(recorder)) as client:
         client.from_("t").select("*").execute()
     _, attributes = recorder.only()
     assert attributes["error.type"] == "400"
@@ -186,7 +167,7 @@ def test_the_trace_goes_on_at_the_server_and_baggage_stays(
     try:
         with recorder.provider.get_tracer("test").start_as_current_span("view") as outer:
             with AeroDBClient(
-                url_of(scripted), KEY, headers=headers, options=recorder.options()
+                url_of(scripted), KEY, headers=headers, options=watched(recorder)
             ) as client:
                 client.from_("t").select("*").execute()
     finally:
@@ -218,7 +199,7 @@ def test_views_and_streams_are_observed_too(
 ) -> None:
     scripted.on("/functions/v1/f", answer(200, b"one\ntwo\n", [("Content-Type", "text/plain")]))
     scripted.on("/rest/v1/t", ROWS)
-    with AeroDBClient(url_of(scripted), KEY, options=recorder.options()) as client:
+    with AeroDBClient(url_of(scripted), KEY, options=watched(recorder)) as client:
         client.as_user("Canary7xToken").from_("t").select("*").execute()
         client.with_options(timeout=5).from_("t").select("*").execute()
         with client.functions.stream("f") as stream:
@@ -257,13 +238,46 @@ def test_an_interrupted_call_ends_its_span(
 
     scripted.on("/rest/v1/t", BUSY)
     monkeypatch.setattr(_transport, "jitter", interrupt)
-    with AeroDBClient(url_of(scripted), KEY, options=recorder.options()) as client:
+    with AeroDBClient(url_of(scripted), KEY, options=watched(recorder)) as client:
         with pytest.raises(KeyboardInterrupt):
             client.from_("t").select("*").execute()
     span, attributes = recorder.only()
     assert attributes["error.type"] == "KeyboardInterrupt"
     assert span.status.status_code is StatusCode.ERROR
     assert not span.events
+
+
+# --- metrics -------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_call_is_measured_by_the_conventions(
+    scripted: ScriptedServer, recorder: Recorder
+) -> None:
+    scripted.on("/rest/v1/todos", BUSY, ROWS, ROWS, CONFLICT)
+    scripted.on("/auth/login", answer(401, b'{"code":"invalid_credentials","message":"m"}', [JSON]))
+    with AeroDBClient(url_of(scripted), KEY, options=watched(recorder)) as client:
+        for _ in range(2):
+            client.from_("todos").select("*").eq("title", "Canary7x").execute()
+        client.from_("todos").insert({"title": "Canary7x"}).execute()
+        client.auth.sign_in("a@example.com", "Canary7xPassword")
+    server = {"server.address": "127.0.0.1", "server.port": scripted.port}
+    table = {
+        **server,
+        "db.system.name": "aerodb",
+        "db.namespace": "public",
+        "db.collection.name": "todos",
+    }
+    selected = {**table, "db.operation.name": "SELECT", "db.query.summary": "SELECT todos"}
+    inserted = {**table, "db.operation.name": "INSERT", "db.query.summary": "INSERT todos"}
+    refused = {"error.type": "23505", "db.response.status_code": "23505"}
+    login = {"aerodb.operation.name": "POST auth/login", "error.type": "invalid_credentials"}
+    points = recorder.points()
+    assert len(points) == 4
+    assert ("db.client.operation.duration", selected, 2) in points
+    assert ("db.client.operation.duration", inserted | refused, 1) in points
+    assert ("aerodb.client.operation.duration", server | login, 1) in points
+    assert ("aerodb.client.retries", selected, 1) in points
 
 
 # --- the log -------------------------------------------------------------------------------------

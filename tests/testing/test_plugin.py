@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.pytests import pytest_command
+
 pytestmark = pytest.mark.timeout(300)
 
 SCHEMA = """
@@ -20,9 +22,18 @@ create policy own on notes using (owner = auth.uid());
 create table board (text text);
 """
 TESTS = """
+import os
+
 import pytest
 
 from aerodb import AeroDBClient
+
+
+@pytest.fixture(autouse=True)
+def seen(aerodb_server):
+    [row] = aerodb_server.execute_sql("select pg_postmaster_start_time()::text as t")
+    with open(os.environ["SEEN"], "a") as file:
+        file.write(os.environ.get("PYTEST_XDIST_WORKER", "alone") + "|" + row["t"] + "\\n")
 
 
 @pytest.mark.parametrize("number", range(4))
@@ -44,14 +55,16 @@ def test_the_server_is_at_hand(aerodb_server):
     assert aerodb_server.execute_sql("select count(*) as n from board") == [{"n": 0}]
     with AeroDBClient(aerodb_server.url, aerodb_server.anon_key) as client:
         assert client.health().unwrap().status == "ok"
-    import os
-    with open(os.environ["SEEN"], "a") as file:
-        [row] = aerodb_server.execute_sql("select pg_postmaster_start_time()::text as t")
-        file.write(row["t"] + "\\n")
 
 
 @pytest.mark.asyncio
 async def test_async(async_aerodb):
+    assert (await async_aerodb.from_("board").count()).unwrap() == 0
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_async_by_anyio(async_aerodb):
     assert (await async_aerodb.from_("board").count()).unwrap() == 0
 """
 SETTINGS = """
@@ -80,7 +93,7 @@ def run(folder: Path, *words: str, tests: str = TESTS, code: int = 0) -> str:
     ]
     (folder / "pytest.ini").write_text("\n".join(ini))
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", *words],
+        pytest_command(*words),
         cwd=folder, capture_output=True, text=True, check=False, timeout=250,
         env={**os.environ, "SEEN": str(folder / "seen"), "TMPDIR": str(folder)},
     )  # fmt: skip
@@ -112,13 +125,13 @@ def all_gone(folder: Path) -> bool:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for left-over processes in /proc")
 def test_every_test_has_a_database_of_its_own_on_one_postgresql(tmp_path: Path) -> None:
-    """Three workers; a single process is what the guide's tests run in. Settings of the project
-    come on top of those of the ini file."""
-    asked_often = '@pytest.mark.parametrize("number", range(6))\n'
-    head = "def test_the_server_is_at_hand(aerodb_server"
-    tests = SETTINGS + TESTS.replace(f"{head})", f"{asked_often}{head}, number)")
-    assert "13 passed" in run(tmp_path, "-n", "3", tests=tests)
-    assert len(set((tmp_path / "seen").read_text().split("\n")[:-1])) == 1
+    """Two workers, both of which have had tests; a single process is what the guide's tests run in.
+    Settings of the project come on top of those of the ini file."""
+    assert "9 passed" in run(tmp_path, "-n", "2", tests=SETTINGS + TESTS)
+    seen = [line.split("|") for line in (tmp_path / "seen").read_text().splitlines()]
+    assert len(seen) == 9
+    assert {worker for worker, _ in seen} == {"gw0", "gw1"}
+    assert len({started for _, started in seen}) == 1
     assert all_gone(tmp_path), processes_below(tmp_path)
 
 

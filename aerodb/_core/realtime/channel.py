@@ -307,6 +307,8 @@ class ChannelMachine:
 
     def deliver(self, item: ChannelEvent) -> None:
         """Put an event into every inbox."""
+        if isinstance(item, GapNotice):
+            self._out.missing(item)
         for inbox in self.inboxes:
             if inbox.put(item):
                 self._out.ring(inbox)

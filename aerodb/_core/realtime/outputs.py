@@ -9,6 +9,7 @@ from collections import deque
 from typing import Any, NamedTuple
 
 from aerodb._core.realtime.inbox import Inbox
+from aerodb._core.realtime.messages import GapNotice
 from aerodb.types import AeroDBError
 
 __all__ = ["Notice", "Outputs", "Ticket"]
@@ -43,13 +44,14 @@ class Notice(NamedTuple):
 class Outputs:
     """What is to be done, in order. `stirred`: there is something besides `ready`."""
 
-    __slots__ = ("frames", "notices", "ready", "settled", "size", "stirred")
+    __slots__ = ("frames", "gaps", "notices", "ready", "settled", "size", "stirred")
 
     def __init__(self) -> None:
         self.frames: deque[tuple[str, Ticket | None]] = deque()
         self.settled: list[Ticket] = []
         self.ready: deque[Inbox] = deque()
         self.notices: list[Notice] = []
+        self.gaps: list[GapNotice] = []
         self.size = 0
         self.stirred = False
 
@@ -84,6 +86,11 @@ class Outputs:
         self.notices.append(Notice(channel, status, error))
         self.stirred = True
 
+    def missing(self, gap: GapNotice) -> None:
+        """Have whoever observes told that changes are missing."""
+        self.gaps.append(gap)
+        self.stirred = True
+
     def unsent(self, error: AeroDBError) -> None:
         """The connection is gone: what was not sent yet is not sent any more."""
         while self.frames:
@@ -94,7 +101,7 @@ class Outputs:
     def clear(self) -> None:
         """Nothing is to be done: another process's business."""
         self.frames.clear()
-        self.settled, self.notices = [], []
+        self.settled, self.notices, self.gaps = [], [], []
         self.ready.clear()
         self.size = 0
         self.stirred = False

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/realtime/channel.py by scripts/generate.py [0e1f2ffe9e1b]: do not edit
+# GENERATED from aerodb_async_src/realtime/channel.py by scripts/generate.py [4bd9e11aeb9e]: do not edit
 """A channel: its handlers, its subscription, what is sent on it and who is there."""
 
 from __future__ import annotations
@@ -104,6 +104,12 @@ class RealtimeChannel(Registering):
         problem = self._refusal(timeout)
         if problem is not None:
             return AeroDBResponse(error=problem)
+        with self._link.watching.of("subscribe", self.name) as told:
+            response = self._subscribe(timeout)
+            told.ended(response.error)
+        return response
+
+    def _subscribe(self, timeout: float) -> AeroDBResponse[Self]:
         self._prepare_inboxes()
         ticket = Ticket(Event())
         link, machine = self._link, self._machine
@@ -186,12 +192,15 @@ class RealtimeChannel(Registering):
             return AeroDBResponse(error=problem)
         ticket = Ticket(Event(), "answer" if wants_ack else "sent")
         machine = self._link.machine
-        return self._carry_out(
-            ticket,
-            lambda now: sending.broadcast(machine, self._machine, event, payload, ticket),
-            timeout,
-            SendResult(),
-        )
+        with self._link.watching.of("send", self.name) as told:
+            response = self._carry_out(
+                ticket,
+                lambda now: sending.broadcast(machine, self._machine, event, payload, ticket),
+                timeout,
+                SendResult(),
+            )
+            told.ended(response.error)
+        return response
 
     def http_send(self, event: str, payload: Any = None) -> AeroDBResponse[SendResult]:
         """As `send`, by one HTTP request: no subscription and no connection are needed."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 
 from django.contrib.auth import authenticate, login, logout
 from django.http import HttpRequest, JsonResponse
 from django.urls import path
 
+from aerodb import AeroDBResponse
 from aerodb.contrib.django import AeroDBHttpRequest, client
 from aerodb.contrib.django.shelf import KEY
 
@@ -33,17 +35,28 @@ def notes(request: AeroDBHttpRequest) -> JsonResponse:
     if request.method == "POST":
         text = request.body.decode()
         request.aerodb.from_("notes").insert({"body": text}).execute().unwrap()
-    response = request.aerodb.from_("notes").scalars("body")
-    if response.error is not None:
-        return JsonResponse({"code": response.error.code}, status=response.error.status or 500)
-    return JsonResponse({"notes": response.data})
+    return told(request.aerodb.from_("notes").scalars("body"))
 
 
 async def notes_async(request: AeroDBHttpRequest) -> JsonResponse:
-    response = await request.aerodb.aio.from_("notes").scalars("body")
+    return told(await request.aerodb.aio.from_("notes").scalars("body"))
+
+
+def told(response: AeroDBResponse[list[str]]) -> JsonResponse:
+    """What a view has got, and which process it runs in."""
     if response.error is not None:
         return JsonResponse({"code": response.error.code}, status=response.error.status or 500)
-    return JsonResponse({"notes": response.data})
+    return JsonResponse({"notes": response.data}, headers={"X-Process": str(os.getpid())})
+
+
+def broken(request: AeroDBHttpRequest) -> JsonResponse:
+    caller = request.aerodb
+    return JsonResponse({"never": caller.from_("nothing").select("*").execute().unwrap()})
+
+
+async def broken_async(request: AeroDBHttpRequest) -> JsonResponse:
+    caller = request.aerodb
+    return JsonResponse({"never": (await caller.aio.from_("nothing").select("*")).unwrap()})
 
 
 def age(request: HttpRequest) -> JsonResponse:
@@ -65,5 +78,7 @@ urlpatterns = [
     path("board", board),
     path("notes", notes),
     path("notes-async", notes_async),
+    path("broken", broken),
+    path("broken-async", broken_async),
     path("age", age),
 ]

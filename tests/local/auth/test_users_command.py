@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -37,6 +38,12 @@ def test_users_next_to_a_running_instance_and_without_one(tmp_path: Path) -> Non
         assert typed.exit_code == 0
         assert PASSWORD not in typed.output
         assert Api(server, http).sign_in("b@example.com").status_code == 403
+        told = json.loads(run(data, "list", "--json").output)
+        assert [(one["email"], one["email_verified"]) for one in told] == [
+            ("zoe@example.com", True),
+            ("b@example.com", False),
+        ]
+        assert set(told[0]) == {"id", "email", "role", "email_verified"}
         listed = run(data, "list").output.splitlines()
         assert [line.split("\t")[1:] for line in listed] == [
             ["zoe@example.com", "authenticated", "verified"],

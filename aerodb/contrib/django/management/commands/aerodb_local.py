@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import suppress
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
@@ -22,9 +23,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Run it in a process of its own, whose end is ours."""
         command = [sys.executable, "-m", "aerodb.local", *options["arguments"]]
-        try:
-            code = subprocess.run(command, check=False).returncode  # noqa: S603
-        except KeyboardInterrupt:
-            code = 130
-        if code:
-            sys.exit(code)
+        with subprocess.Popen(command) as process:  # noqa: S603
+            while process.returncode is None:
+                with suppress(KeyboardInterrupt):  # it was told too, and is about to end
+                    process.wait()
+        if process.returncode:
+            sys.exit(process.returncode)
