@@ -82,7 +82,7 @@ class FileSessionStore:
         path: The file. Its folder is made with mode 0700 if it does not exist.
 
     Its methods raise OSError: `PermissionError` for a file that others can read or that is not
-    the user's own. Clients turn that into an `error`.
+    the user's own. Clients turn whatever a store raises into an `error`.
     """
 
     __slots__ = ("_path",)
@@ -96,7 +96,12 @@ class FileSessionStore:
         return self._path
 
     def load(self) -> Session | None:
-        """Read the session; None if there is no file, or none in it."""
+        """Read the session; None if there is no file, or an empty one.
+
+        Raises:
+            OSError: The file cannot be read, or is not for its owner alone.
+            ValueError: What is in it is no session.
+        """
         try:
             opened = os.open(self._path, os.O_RDONLY | _NO_FOLLOW)
         except FileNotFoundError:
@@ -104,12 +109,14 @@ class FileSessionStore:
         with os.fdopen(opened, "rb") as file:
             _refuse_shared(file.fileno(), self._path)
             data = file.read(_MAX_BYTES + 1)
-        if not data.strip() or len(data) > _MAX_BYTES:
+        if not data.strip():
             return None
         try:
-            return Session.load(data.decode("utf-8", "replace"))
+            if len(data) <= _MAX_BYTES:
+                return Session.load(data.decode("utf-8"))
         except ValueError:
-            return None
+            pass  # which may show what was read
+        raise ValueError(f"{self._path} holds no session")
 
     def save(self, session: Session) -> None:
         """Write the session beside the file, then put it in the file's place."""
