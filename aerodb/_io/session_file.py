@@ -28,6 +28,7 @@ __all__ = ["FileSessionStore", "HeldLock", "MemorySessionStore", "SessionStore"]
 
 _PRIVATE = 0o600
 _MAX_BYTES = 256 * 1024
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # a pipe would wait for its other end
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
@@ -103,7 +104,7 @@ class FileSessionStore:
             ValueError: What is in it is no session.
         """
         try:
-            opened = os.open(self._path, os.O_RDONLY | _NO_FOLLOW)
+            opened = os.open(self._path, os.O_RDONLY | _NO_WAIT | _NO_FOLLOW)
         except FileNotFoundError:
             return None
         with os.fdopen(opened, "rb") as file:
@@ -120,12 +121,15 @@ class FileSessionStore:
 
     def save(self, session: Session) -> None:
         """Write the session beside the file, then put it in the file's place."""
+        data = session.dump().encode("utf-8")
+        if len(data) > _MAX_BYTES:
+            raise OSError(f"the session is larger than {_MAX_BYTES} bytes: metadata does not fit")
         self._make_folder()
         beside = self._path.with_name(f".{self._path.name}.{new_id()}")
         opened = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW, _PRIVATE)
         try:
             with os.fdopen(opened, "wb") as file:
-                file.write(session.dump().encode("utf-8"))
+                file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
             beside.replace(self._path)

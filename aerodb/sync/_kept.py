@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/_kept.py by scripts/generate.py [e8f215ba6b20]: do not edit
+# GENERATED from aerodb_async_src/_kept.py by scripts/generate.py [f791b5800c9c]: do not edit
 """A session in memory and in the store beyond it: read once, written when it changes, removed."""
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from typing import Any
 
 from aerodb._core.identity import AuthChange, AuthEvent, User, life_left, same_user
 from aerodb._core.session import REPEAT_WITHIN_SECONDS, SessionMachine
-from aerodb._io.on_threads import Mutex, logger, monotonic, wall_clock
+from aerodb._io.on_threads import Mutex, logger, monotonic, wall_clock, whole
 from aerodb.types import AeroDBError
 
 from ._changes import Changes
@@ -98,14 +98,20 @@ class KeptSession:
             release()
 
     def _clear(self) -> AeroDBError | None:
-        """Empty the store, after who holds its lock: that one may be about to write."""
-        if self._store is None:
+        """Empty the store, after who holds its lock: that one may be about to write. It goes on if
+        the caller is cancelled: in memory the session is gone already."""
+        store = self._store
+        if store is None:
             return None
-        release = self._locked(REPEAT_WITHIN_SECONDS)
-        try:
-            return self._clear_now(self._store)
-        finally:
-            release()
+
+        def clear() -> AeroDBError | None:
+            release = self._locked(REPEAT_WITHIN_SECONDS)
+            try:
+                return self._clear_now(store)
+            finally:
+                release()
+
+        return whole(clear)
 
     def _clear_now(self, store: StoreKeeper) -> AeroDBError | None:
         """Empty the store, unless somebody has signed in meanwhile."""
