@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
@@ -25,7 +26,11 @@ PASSWORD_POLICY = {
 }
 _LABEL = r"[^\W_](?:[\w-]*[^\W_])?"
 _EMAIL = re.compile(rf"[^\s@\"(),:;<>\[\]\\]+@{_LABEL}(?:\.{_LABEL})*")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+# Letters and marks that show nothing (Unicode, Default_Ignorable_Code_Point). What else shows
+# nothing is a control, format or private sign, or a space, and so not printable.
+_INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
 
 
 def text_field(body: Mapping[str, Any], name: str) -> str:
@@ -42,12 +47,16 @@ def token_field(body: Mapping[str, Any], name: str) -> bytes:
 
 
 def email_address(text: str) -> str:
-    """Return an address in its one spelling: trimmed, lower case (wire contract §2.2)."""
-    email = text.strip().lower()
+    """Return an address in its one spelling: trimmed, lower case (wire contract §2.2), composed.
+
+    RFC 6532 §3.1 asks for the last: one address must not have two accounts that look the same.
+    """
+    email = unicodedata.normalize("NFC", text.strip().lower())
     local = email.partition("@")[0]
     too_long = len(email.encode()) > MAXIMUM_EMAIL or len(local.encode()) > MAXIMUM_LOCAL_PART
     dots = local.startswith(".") or local.endswith(".") or ".." in local
-    if too_long or dots or _CONTROL.search(email) or _EMAIL.fullmatch(email) is None:
+    unseen = not email.isprintable() or _INVISIBLE.search(email) is not None
+    if too_long or dots or unseen or _EMAIL.fullmatch(email) is None:
         raise invalid("email is not an e-mail address")
     return email
 
