@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from aerodb._core.options import ClientOptions
 from aerodb.sync import AeroDBClient
 from tests.support.bearer_echo import BearerEcho
 from tests.support.scripted import ScriptedServer
-from tests.support.token_desk import TokenDesk
+from tests.support.token_desk import Gate, TokenDesk
 
 SOON = 30.0
 
@@ -75,26 +76,46 @@ def test_64_threads_refresh_once(scripted: ScriptedServer, desk: TokenDesk) -> N
         assert len(scripted.seen) == 1 + 1 + 64 * 16 + desk.refused
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("seed", "number"), [(0, 64), *((seed, 12) for seed in range(1, 20))])
 def test_callers_that_run_out_of_time_take_nobody_along(
-    scripted: ScriptedServer, desk: TokenDesk, seed: int
+    scripted: ScriptedServer, desk: TokenDesk, seed: int, number: int
 ) -> None:
+    """The leader and half of those who wait give up: a thread cannot be cancelled otherwise."""
+    chance = random.Random(seed)
     with make(scripted) as client:
         client.auth.sign_in("ada@example.com", "correct horse")
         hurried = client.with_options(timeout=0.15, retries=0)
         desk.expire()
-        desk.delay = 0.6
+        gate = desk.gate = Gate(chance.choice((0.0, chance.random())))
+        victims = set(chance.sample(range(number), number // 2))
+        given_up = threading.Semaphore(0)
 
         def act(index: int) -> None:
-            if index % 2 == seed % 2:
+            if index in victims:
                 error = notes(hurried).error
                 assert error is not None
                 assert error.code == "TIMEOUT"
+                given_up.release()
             else:
                 assert notes(client).data == [{"bearer": "Bearer access2"}]
 
-        together(16, act)
+        def lead() -> None:
+            act(next(iter(victims)))
+
+        def let_go() -> None:
+            for _ in range(len(victims) + 1):
+                assert given_up.acquire(timeout=SOON)
+            gate.opened.set()
+
+        leader, opener = threading.Thread(target=lead), threading.Thread(target=let_go)
+        leader.start()
+        opener.start()
+        assert gate.reached.wait(SOON)
+        together(number, act)
+        leader.join(SOON)
+        opener.join(SOON)
         assert (desk.refreshes, desk.reused) == (1, 0)
+        assert notes(client).ok
 
 
 @pytest.mark.slow
