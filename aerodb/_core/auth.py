@@ -229,7 +229,8 @@ def get_user_call(access_token: str | None = None) -> Prepared[User]:
         return _call("GET", "/auth/user", decode, retry=Retry.SAFE)
     problem = token_problem(access_token, "access_token")
     return _call("GET", "/auth/user", decode, problems=(problem,), secrets=(access_token,),
-                 headers=_bearer(access_token), retry=Retry.SAFE, identity="key")  # fmt: skip
+                 headers=_bearer(None if problem else access_token),
+                 retry=Retry.SAFE, identity="key")  # fmt: skip
 
 
 def update_user_call(
@@ -313,7 +314,9 @@ def list_users_call(page: int = 1, per_page: int = 50) -> Prepared[Page[User]]:
         None if type(value) is int and 1 <= value <= most else f"{name} must be 1 to {most}"
         for name, value, most in (("page", page, 2**31 - 1), ("per_page", per_page, 1000))
     )
-    path = f"/auth/users?page={page}&per_page={per_page}"
+    path = "/auth/users"
+    if not any(problems):  # else they may be anything, and have no text
+        path = f"{path}?page={page}&per_page={per_page}"
     return _call("GET", path, _decoder(_users, "list of users"), problems=problems,
                  retry=Retry.SAFE, identity="key")  # fmt: skip
 

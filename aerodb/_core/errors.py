@@ -37,6 +37,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "NO_REFRESH_TOKEN": "The session cannot be renewed: it holds no refresh token.",
         "RESPONSE_TOO_LARGE": "The answer is larger than the client is willing to hold.",
         "NO_ROWS_AFFECTED": "A write touched fewer rows than `expect_rows()` said.",
+        "SESSION_STORE_FAILED": "The store of the session cannot be read, written or locked.",
         "SESSION_EXPIRED": "The session has ended and could not be renewed.",
         "SLOW_CONSUMER": "Realtime events came faster than they were handled.",
         "TIMEOUT": "The call did not end within its time.",

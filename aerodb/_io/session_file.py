@@ -28,6 +28,7 @@ __all__ = ["FileSessionStore", "HeldLock", "MemorySessionStore", "SessionStore"]
 
 _PRIVATE = 0o600
 _MAX_BYTES = 256 * 1024
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # a pipe would wait for its other end
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
@@ -82,7 +83,7 @@ class FileSessionStore:
         path: The file. Its folder is made with mode 0700 if it does not exist.
 
     Its methods raise OSError: `PermissionError` for a file that others can read or that is not
-    the user's own. Clients turn that into an `error`.
+    the user's own. Clients turn whatever a store raises into an `error`.
     """
 
     __slots__ = ("_path",)
@@ -96,29 +97,39 @@ class FileSessionStore:
         return self._path
 
     def load(self) -> Session | None:
-        """Read the session; None if there is no file, or none in it."""
+        """Read the session; None if there is no file, or an empty one.
+
+        Raises:
+            OSError: The file cannot be read, or is not for its owner alone.
+            ValueError: What is in it is no session.
+        """
         try:
-            opened = os.open(self._path, os.O_RDONLY | _NO_FOLLOW)
+            opened = os.open(self._path, os.O_RDONLY | _NO_WAIT | _NO_FOLLOW)
         except FileNotFoundError:
             return None
         with os.fdopen(opened, "rb") as file:
             _refuse_shared(file.fileno(), self._path)
             data = file.read(_MAX_BYTES + 1)
-        if not data.strip() or len(data) > _MAX_BYTES:
+        if not data.strip():
             return None
         try:
-            return Session.load(data.decode("utf-8", "replace"))
+            if len(data) <= _MAX_BYTES:
+                return Session.load(data.decode("utf-8"))
         except ValueError:
-            return None
+            pass  # which may show what was read
+        raise ValueError(f"{self._path} holds no session")
 
     def save(self, session: Session) -> None:
         """Write the session beside the file, then put it in the file's place."""
+        data = session.dump().encode("utf-8")
+        if len(data) > _MAX_BYTES:
+            raise OSError(f"the session is larger than {_MAX_BYTES} bytes: metadata does not fit")
         self._make_folder()
         beside = self._path.with_name(f".{self._path.name}.{new_id()}")
         opened = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW, _PRIVATE)
         try:
             with os.fdopen(opened, "wb") as file:
-                file.write(session.dump().encode("utf-8"))
+                file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
             beside.replace(self._path)

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/auth.py by scripts/generate.py [238b652f6b4b]: do not edit
+# GENERATED from aerodb_async_src/auth.py by scripts/generate.py [d80eb11d9915]: do not edit
 """Signing up, in and out; the session; users, for who holds the service key."""
 
 from __future__ import annotations
@@ -123,15 +123,15 @@ class AsyncAuthClient:
         if self._holds_service_key():
             return _warned(response, _NOT_ADOPTED)
         problem = await self._keeper.adopt(session, token_life(session), sent)
-        return response if problem is None else _warned(response, problem)
+        return response if problem is None else _warned(response, problem.message)
 
     async def sign_out(self, scope: SignOutScope = "local") -> AeroDBResponse[None]:
         """Be nobody again: `local` ends this session, `global` all of the user's, `others` all
         but this one. This client forgets its session first, whatever the server answers."""
         if scope == "others":
-            session = self._keeper.session
-            if session is None:
-                return AeroDBResponse(error=_nobody())
+            problem, session = await self._keeper.absence(), self._keeper.session
+            if problem is not None or session is None:
+                return AeroDBResponse(error=problem or _nobody())
             return await self._transport.execute(auth.sign_out_call(session, scope))
         return await self._keeper.sign_out(self._transport, scope)
 
@@ -159,9 +159,9 @@ class AsyncAuthClient:
             if asked.error is not None:
                 return AeroDBResponse(error=asked.error, meta=asked.meta)
             session = session.replace(user=asked.data)
-        problem = await self._keeper.adopt(session, life_left(session, wall_clock()), monotonic())
+        unkept = await self._keeper.adopt(session, life_left(session, wall_clock()), monotonic())
         response = AeroDBResponse(session)
-        return response if problem is None else _warned(response, problem)
+        return response if unkept is None else _warned(response, unkept.message)
 
     async def ensure_session(self, *, min_ttl: float = 30.0) -> AeroDBResponse[Session]:
         """The session, refreshed first if its token lives less than `min_ttl` seconds."""
@@ -186,7 +186,7 @@ class AsyncAuthClient:
             session = session.replace(refresh_token=refresh_token)
         problem = await self._keeper.adopt(session, token_life(session), sent)
         kept = AeroDBResponse(session, meta=response.meta)
-        return kept if problem is None else _warned(kept, problem)
+        return kept if problem is None else _warned(kept, problem.message)
 
     def on_auth_state_change(
         self, callback: Callable[[AuthEvent, Session | None], Any], *, fire_initial: bool = True

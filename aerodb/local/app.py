@@ -12,6 +12,7 @@ from typing import Any
 
 from aerodb._version import __version__
 from aerodb.local.cors import CorsPolicy
+from aerodb.local.credentials import doubled_credentials
 from aerodb.local.hosts import HostGate
 from aerodb.local.limits import BodyTooLarge, counted, oversize
 from aerodb.local.replies import (
@@ -79,7 +80,7 @@ class Front:
             await self._handshake(scope, receive, send)
             return
         extra = self._echoes(scope)
-        refusal = self._gate.refusal(scope["headers"])
+        refusal = self._gate.refusal(scope["headers"]) or doubled_credentials(scope["headers"])
         if refusal is None and not scope["path"].startswith("/"):
             refusal = (400, "The request target must be a path.")
         if refusal is not None:
@@ -191,7 +192,7 @@ class Front:
         """
         answering = as_handshake_answer(send)
         extra = self._echoes(scope)
-        refusal = self._gate.refusal(scope["headers"])
+        refusal = self._gate.refusal(scope["headers"]) or doubled_credentials(scope["headers"])
         origin = header(scope, b"origin")
         host = header(scope, b"host") or ""
         too_much = oversize(scope, self._max_body, self._max_url)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -138,6 +138,18 @@ class InstanceCredentials:
         if self._own_issuer:
             tokens.check_issuer(claims, ISSUER)
         return self._roles.identity(claims)
+
+
+def doubled_credentials(headers: Iterable[tuple[bytes, bytes]]) -> tuple[int, str] | None:
+    """Return (status, message) if a request has two tokens or two keys.
+
+    Which of them counts would depend on who reads them: a proxy that looks at the first would let
+    through what the last one is allowed to do.
+    """
+    names = [name for name, _ in headers if name in (b"authorization", b"apikey")]
+    if len(set(names)) == len(names):
+        return None
+    return 400, "The request has two Authorization or apikey headers."
 
 
 def bearer_token(headers: Mapping[str, str]) -> str | None:

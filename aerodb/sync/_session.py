@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/_session.py by scripts/generate.py [9ddb35b2847f]: do not edit
+# GENERATED from aerodb_async_src/_session.py by scripts/generate.py [bb267e3e6d4b]: do not edit
 """Keeps a client's session: grants tokens to requests, refreshes them once for everybody.
 
 `SessionMachine` decides; this waits. The machine is touched only under the mutex, which is never
@@ -9,17 +9,10 @@ takes it down, and callers on any thread or event loop may wait for it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from aerodb._core.identity import (
-    AuthChange,
-    AuthEvent,
-    Session,
-    User,
-    life_left,
-    same_user,
-    token_life,
-)
+from aerodb._core.identity import Session, User, life_left, same_user, token_life
 from aerodb._core.session import (
     REPEAT_WITHIN_SECONDS,
     Decision,
@@ -27,7 +20,6 @@ from aerodb._core.session import (
     Happening,
     Outcome,
     Refresh,
-    SessionMachine,
     Use,
     Wait,
     not_refreshed,
@@ -36,19 +28,20 @@ from aerodb._core.session import (
     session_ended,
     session_gone,
 )
-from aerodb._io.on_threads import Mutex, Worker, logger, monotonic, wall_clock
+from aerodb._dataclass import replace
+from aerodb._io.on_threads import Worker, monotonic, wall_clock
 from aerodb._io.on_threads import pause as sleep
 from aerodb.types import AeroDBError, AeroDBResponse
 
-from ._changes import Changes
+from ._kept import KeptSession
 from ._refreshing import Refreshing
-from ._store import StoreKeeper, store_problem
+from ._store import StoreKeeper, StoreFailed
 
 if TYPE_CHECKING:
     from ._transport import Transport
 
 
-class SessionKeeper:
+class SessionKeeper(KeptSession):
     """The session of one client, shared by all its tasks and threads.
 
     Args:
@@ -57,16 +50,13 @@ class SessionKeeper:
         timeout: Seconds for a refresh, whoever is in a hurry for it.
     """
 
-    __slots__ = ("_flight", "_machine", "_required", "_store", "_timeout", "changes", "mutex")
+    __slots__ = ("_flight", "_required", "_timeout")
 
     def __init__(self, store: Any = None, *, required: bool = False, timeout: float = 30.0) -> None:
+        super().__init__(store)
         self._timeout = timeout
-        self._machine = SessionMachine()
-        self.mutex = Mutex()
         self._flight: Refreshing | None = None
-        self._store = None if store is None else StoreKeeper(store)
         self._required = required
-        self.changes = Changes()
 
     @property
     def session(self) -> Session | None:
@@ -224,11 +214,10 @@ class SessionKeeper:
                 self._renew(transport, flight, flight.session)
             else:
                 self._renew_shared(self._store, transport, flight)
-        except OSError as failure:
-            self._unreachable(flight, store_problem(failure))
+        except StoreFailed as failure:
+            self._unreachable(flight, failure.error)
         except Exception:
-            # a store of the user's own: without an outcome, those who wait would try again at once
-            self._unreachable(flight, store_problem(None))
+            self._unreachable(flight, not_refreshed(None))  # or who waits would try again at once
             raise
         finally:
             if flight.outcome is None:
@@ -246,20 +235,44 @@ class SessionKeeper:
             self._unreachable(flight, not_refreshed(None))
             return
         try:
-            stored = store.load()
-            if stored is None and store.was_written and not store.is_behind:
-                self._rejected(flight, session_ended("it was signed out by another process"))
-            elif stored is None or stored == flight.session:
+            stored = self._look(store, flight)
+            if flight.outcome is not None:
+                return
+            if stored is None or stored == flight.session:
                 self._renew(transport, flight, flight.session)
-            elif not same_user(stored, flight.session):
-                self.adopt_unsaved(stored, life_left(stored, wall_clock()))
-                flight.outcome, flight.error = Outcome.REJECTED, session_gone()
             elif life_left(stored, wall_clock()) > 1.0:
                 self._renewed(flight, stored, life_left(stored, wall_clock()), monotonic())
             else:
                 self._renew(transport, flight, stored)
         finally:
             release()
+
+    def _look(self, store: StoreKeeper, flight: Refreshing) -> Session | None:
+        """What the store has. If that is nothing any more, or somebody else's session, the flight
+        is over."""
+        try:
+            stored = store.load()
+        except StoreFailed as failure:
+            if not failure.by_content:
+                raise
+            return None  # what lies there is no session: the next one takes its place
+        if stored is None:
+            if store.was_written and not store.is_behind:
+                self._rejected(flight, session_ended("it was signed out by another process"))
+        elif not same_user(stored, flight.session):
+            with self.mutex:
+                if flight.generation == self._machine.generation:
+                    self._machine.adopt(stored, life_left(stored, wall_clock()), monotonic())
+                    self._note("SIGNED_IN")
+            flight.outcome, flight.error = Outcome.REJECTED, session_gone()
+        return stored
+
+    def _is_overtaken(self, flight: Refreshing) -> bool:
+        """Whether others, who did not wait for the lock, have signed out or in meanwhile."""
+        if self._store is not None:
+            with suppress(StoreFailed):
+                self._look(self._store, flight)
+        return flight.outcome is not None
 
     def _renew(
         self, transport: Transport, flight: Refreshing, session: Session
@@ -279,14 +292,16 @@ class SessionKeeper:
         if fresh is not None and outcome is Outcome.OK:
             if fresh.refresh_token is None:  # RFC 6749 §6: the old one stays good
                 fresh = fresh.replace(refresh_token=session.refresh_token)
-            if self._renewed(flight, fresh, token_life(fresh), sent):
+            overtaken = self._is_overtaken(flight)
+            if not overtaken and self._renewed(flight, fresh, token_life(fresh), sent):
                 self._save(flight.generation)
             elif self._machine.session is None:
                 # signed out meanwhile: what was just given out must not outlive that
                 transport.execute(sign_out_call(fresh))
         elif outcome is Outcome.REJECTED and response.error is not None:
-            if self._rejected(flight, session_ended(response.error.message, response.error)):
-                self._clear(self._timeout, locked=True)
+            ended = session_ended(response.error.message, response.error)
+            if self._rejected(flight, ended) and self._store is not None:
+                self._clear_now(self._store)
         else:
             self._unreachable(flight, not_refreshed(response.error))
 
@@ -316,13 +331,13 @@ class SessionKeeper:
 
     # --- who the client is ----------------------------------------------------------------
 
-    def adopt(self, session: Session, life: float, now: float) -> str | None:
+    def adopt(self, session: Session, life: float, now: float) -> AeroDBError | None:
         """Be this user from now on; what went wrong with keeping the session, if anything."""
         with self.mutex:
             self._machine.adopt(session, life, now)
             self._note("SIGNED_IN")
             generation = self._machine.generation
-        problem = self._save(generation)
+        problem = self._save_new(generation)
         self.changes.tell()
         return problem
 
@@ -336,18 +351,19 @@ class SessionKeeper:
         """Be nobody, first and whatever happens; then tell the server."""
         from aerodb._core.auth import sign_out_call
 
-        self._read_store()
+        unread = self._read_store()
         with self.mutex:
             held = self._machine.sign_out()
             if held is not None:
                 self._note("SIGNED_OUT")
-        self._clear(REPEAT_WITHIN_SECONDS)
+        problem = self._clear()
+        response: AeroDBResponse[None] = AeroDBResponse()
         try:
-            if held is None:
-                return AeroDBResponse()
-            return transport.execute(sign_out_call(held, scope))
+            if held is not None:
+                response = transport.execute(sign_out_call(held, scope))
         finally:
             self.changes.tell()
+        return _signed_out(response, problem, unread)
 
     def user_updated(self, user: User, generation: int) -> None:
         """Take note of what is now known of the user."""
@@ -355,7 +371,7 @@ class SessionKeeper:
             same = generation == self._machine.generation
             if same and self._machine.user_updated(user):
                 self._note("USER_UPDATED")
-        self._save(generation)
+        self._save_user(user, generation)
         self.changes.tell()
 
     @property
@@ -368,62 +384,14 @@ class SessionKeeper:
         with self.mutex:
             self._machine.close()
 
-    # --- the store ------------------------------------------------------------------------
 
-    def _read_store(self) -> AeroDBError | None:
-        """Take over what the store has, once."""
-        store = self._store
-        if store is None or not store.is_unread():
-            return None
-        with store.turn:
-            if not store.is_unread():
-                return None
-            try:
-                session = store.load()
-            except OSError as failure:
-                return store_problem(failure)
-            with self.mutex:
-                if session is not None and self._machine.generation == 0:
-                    self._machine.adopt(session, life_left(session, wall_clock()), monotonic())
-                    self._note("INITIAL_SESSION")
-            store.was_read = True
-        self.changes.tell()
-        return None
-
-    def _save(self, generation: int) -> str | None:
-        """Keep the session, unless it is another one by now."""
-        store = self._store
-        if store is None:
-            return None
-        with store.turn:
-            with self.mutex:
-                session, left = self._machine.session, self._machine.deadline - monotonic()
-                if session is None or generation != self._machine.generation:
-                    return None
-            try:
-                store.save(session, wall_clock() + left)
-            except OSError as failure:
-                logger().warning("the session could not be stored: %s", failure)
-                return f"the session could not be stored: {failure}"
-        return None
-
-    def _clear(self, timeout: float, *, locked: bool = False) -> None:
-        """Empty the store, after who holds its lock: that one may be about to write."""
-        store = self._store
-        if store is None:
-            return
-        try:
-            release = None if locked else store.lock(timeout)
-            try:
-                with store.turn:
-                    if self._machine.session is None:
-                        store.clear()
-            finally:
-                if release is not None:
-                    release()
-        except OSError as failure:
-            logger().warning("the stored session could not be removed: %s", failure)
-
-    def _note(self, event: AuthEvent) -> None:
-        """Queue a change to be told. Under the mutex."""
-        self.changes.note(AuthChange(event, self._machine.session))
+def _signed_out(
+    response: AeroDBResponse[None], problem: AeroDBError | None, unread: AeroDBError | None
+) -> AeroDBResponse[None]:
+    """The server's answer, and what went wrong with the store: that it still has the session is an
+    error, that it could not be read, so that the server was not told, is worth a warning."""
+    texts = [text.message for text in (problem, unread) if text is not None]
+    if not texts:
+        return response
+    meta = replace(response.meta, warnings=(*response.meta.warnings, *texts))
+    return AeroDBResponse(error=response.error or problem, meta=meta)

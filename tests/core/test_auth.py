@@ -24,6 +24,7 @@ def decoded(call: Any, body: Any, status: int = 200) -> AeroDBResponse[Any]:
     return answer
 
 
+HUGE = 10**5000  # Python refuses to write it out
 SESSION = Session("access", "refresh")
 CALLS = [
     (auth.sign_up_call("a@b.c", "pw", {"n": 1}), "POST /auth/signup",
@@ -96,6 +97,9 @@ def test_what_is_sent(call: Any, line: str, body: Any, identity: str, retry: Ret
         auth.list_users_call(0),
         auth.list_users_call(1, 1001),
         auth.list_users_call(True),
+        auth.list_users_call(HUGE),
+        auth.list_users_call({"a": HUGE}),  # type: ignore[arg-type]
+        auth.get_user_call({"a": HUGE}),  # type: ignore[arg-type]
         auth.update_user_by_id_call("7"),
         auth.create_user_call("a@b.c", None, role=7),
         auth.create_user_call("a@b.c", None, email_verified="yes"),

@@ -525,6 +525,11 @@ def test_signals_stop_it_cleanly(
     url = re.search(r"AERODB_URL=(\S+) AERODB_KEY=(aero_pk_\S+)", text)
     assert url is not None
     assert httpx.get(f"{url[1]}/health", trust_env=False).json()["status"] == "ok"
+    secret = re.search(r"secret key +(aero_sk_\S+)", text)
+    assert secret is not None
+    for key, status_of_users in ((url[2], 403), (secret[1], 200)):
+        users = httpx.get(f"{url[1]}/auth/users", headers={"apikey": key}, trust_env=False)
+        assert users.status_code == status_of_users
     postgres = int((tmp_path / ".aerodb/postgres/postmaster.pid").read_text().split()[0])
     process.send_signal(number)
     _, problems = process.communicate(timeout=60)

@@ -13,7 +13,7 @@ import threading
 import time
 from typing import Any
 
-from tests.support.scripted import ScriptedServer, Seen, Step, answer
+from tests.support.scripted import ScriptedServer, Seen, Step, answer, head
 
 USER = {"id": "7b0e8f0e-0000-4000-8000-000000000001", "email": "ada@example.com"}
 
@@ -31,6 +31,27 @@ def refusal(status: int, code: str) -> list[Step]:
     return reply(status, body, *headers)
 
 
+class Gate:
+    """Where the answer to a refresh stops on its way, until the test lets it go on.
+
+    Args:
+        share: How much of the answer has gone out by then: 0.0 to 1.0.
+    """
+
+    def __init__(self, share: float) -> None:
+        self.share = share
+        self.reached = threading.Event()
+        self.opened = threading.Event()
+
+    def send(self, sock: socket.socket, data: bytes) -> None:
+        """Send a part, wait, and send the rest."""
+        cut = round(len(data) * self.share)
+        sock.sendall(data[:cut])
+        self.reached.set()
+        self.opened.wait(30)
+        sock.sendall(data[cut:])
+
+
 class TokenDesk:
     """The service. `canary` is part of every token, so that leaks can be looked for."""
 
@@ -46,6 +67,7 @@ class TokenDesk:
         self.revoked = False
         self.always_401 = False
         self.failing: list[list[Step]] = []
+        self.gate: Gate | None = None
         self._serial = itertools.count(1)
         self._valid: set[str] = set()
         self._current: str | None = None
@@ -93,13 +115,21 @@ class TokenDesk:
             if self.revoked:
                 steps = refusal(401, "session_revoked")
             elif token == self._current:
-                steps = reply(200, self._issue())
+                steps = self._through_the_gate(self._issue())
             else:
                 self.reused += 1
                 self.revoked = True
                 steps = refusal(401, "refresh_token_reused")
         time.sleep(self.delay)
         _send(sock, seen, steps)
+
+    def _through_the_gate(self, body: dict[str, Any]) -> list[Step]:
+        gate, steps = self.gate, reply(200, body)
+        if gate is None:
+            return steps
+        data = json.dumps(body).encode()
+        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(data)))]
+        return [lambda sock, seen: gate.send(sock, head(200, headers) + data)]
 
     def _logout(self, sock: socket.socket, seen: Seen) -> None:
         with self._lock:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
 from aerodb._io.on_asyncio.primitives import Worker
 
-__all__ = ["apart", "soon"]
+T = TypeVar("T")
+
+__all__ = ["apart", "soon", "whole"]
 
 
 async def apart(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -19,6 +21,13 @@ async def apart(function: Callable[..., Any], *arguments: Any) -> Any:
         return await function(*arguments)
     result = await asyncio.to_thread(function, *arguments)
     return await result if inspect.isawaitable(result) else result
+
+
+async def whole(function: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Await it; who is cancelled meanwhile leaves, and it goes on to its end."""
+    import asyncio
+
+    return await asyncio.shield(asyncio.get_running_loop().create_task(function()))
 
 
 def soon(target: Callable[[], Awaitable[Any]], name: str) -> None:

@@ -29,11 +29,22 @@ async def pause(seconds: float) -> None:
 
 
 async def call(handler: Callable[[Any], Any], value: Any) -> Any:
-    """Call a user's handler, and await its result if that can be awaited."""
+    """Call a user's handler, and await its result if that can be awaited.
+
+    One that waits for something that was cancelled fails with a RuntimeError: to who called it,
+    a CancelledError would say that the caller itself is cancelled.
+    """
+    import asyncio
     import inspect  # asyncio has it loaded
 
-    result = handler(value)
-    return await result if inspect.isawaitable(result) else result
+    try:
+        result = handler(value)
+        return await result if inspect.isawaitable(result) else result
+    except asyncio.CancelledError as cancelled:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise RuntimeError("a handler waited for something that was cancelled") from cancelled
 
 
 async def settled(result: Any) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import CoroutineType
-from typing import Any
+from typing import Any, TypeVar
 
-__all__ = ["apart", "soon"]
+T = TypeVar("T")
+
+__all__ = ["apart", "soon", "whole"]
 
 
 def apart(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -19,6 +21,11 @@ def apart(function: Callable[..., Any], *arguments: Any) -> Any:
             "or AsyncAeroDBClient"
         )
     return result
+
+
+def whole(function: Callable[[], T]) -> T:
+    """Call it: nobody can be cancelled here."""
+    return function()
 
 
 def soon(target: Callable[[], Any], name: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from aerodb.local.auth.errors import invalid
-from aerodb.local.auth.validation import json_object
+from aerodb.local.json_bodies import BadBody, json_object
 from aerodb.local.replies import Receive, Scope
 
 _MAXIMUM_PARAMETERS = 50
@@ -31,7 +31,10 @@ class Request:
 
     def json(self) -> dict[str, Any]:
         """Return the JSON object that was sent, or raise validation_failed."""
-        return json_object(self.headers.get("content-type"), self.body)
+        try:
+            return json_object(self.headers.get("content-type"), self.body)
+        except BadBody as problem:
+            raise invalid(str(problem)) from None
 
     def number(self, name: str, default: int, least: int, most: int) -> int:
         """Return a number of the query string; too large a one is taken down to `most`."""

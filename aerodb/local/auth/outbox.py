@@ -22,7 +22,7 @@ _TEXTS = {
     ),
     "account_exists": (
         "You have an account already",
-        "Somebody, hopefully you, signed up with this address, which has an account already.",
+        "Somebody, hopefully you, wanted an account with this address, which has one already.",
     ),
 }
 

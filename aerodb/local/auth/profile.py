@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
@@ -11,8 +12,10 @@ from aerodb.local.auth.errors import AuthError, invalid
 from aerodb.local.auth.http import Reply, Request
 from aerodb.local.auth.limits import LOGIN
 from aerodb.local.auth.one_time import Kind, drop_tokens, send_token
+from aerodb.local.auth.outbox import post
 from aerodb.local.auth.parts import Parts
 from aerodb.local.auth.sessions import end_session, end_sessions, sessions_of
+from aerodb.local.auth.store import Connection
 from aerodb.local.auth.users import change_user, email_taken, user_by_email, user_by_id, user_object
 from aerodb.local.auth.validation import (
     email_field,
@@ -51,14 +54,24 @@ class Profile:
             await self._parts.callers.again(connection, caller.user_id, caller.session_id)
             user = caller.user
             if moved and email is not None:
-                if await user_by_email(connection, email) is not None:
-                    raise email_taken()
-                await drop_tokens(connection, caller.user_id)
-                kind: Kind = "email_change" if self._parts.confirm_email else "confirmation"
-                await send_token(connection, caller.user_id, kind, email)
+                await self._move(connection, caller.user_id, email)
             if changes:
                 user = await change_user(connection, caller.user_id, changes)
         return Reply(200, user_object(user))
+
+    async def _move(self, connection: Connection, user_id: UUID, email: str) -> None:
+        """Mail a token to a new address. Where addresses are confirmed first, the answer does not
+        tell whether one is taken (reliability J11), but its owner is told."""
+        strict = self._parts.confirm_email
+        taken = await user_by_email(connection, email) is not None
+        if taken and not strict:
+            raise email_taken()
+        await drop_tokens(connection, user_id)
+        if taken:
+            await post(connection, email, "account_exists")
+        else:
+            kind: Kind = "email_change" if strict else "confirmation"
+            await send_token(connection, user_id, kind, email)
 
     async def change_password(self, request: Request) -> Reply:
         """POST /auth/change-password: ends all other sessions of the user."""

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
-from aerodb.local.auth.errors import AuthError
-from aerodb.local.auth.validation import json_object
+from aerodb.local.json_bodies import BadBody, json_object
 from aerodb.local.replies import Header, Receive, Scope
 from aerodb.local.storage.errors import StorageError, invalid
 
@@ -49,8 +48,8 @@ class Request:
                 raise StorageError("payload_too_large", message)
         try:
             return json_object(self.headers.get("content-type"), bytes(content))
-        except AuthError as problem:
-            raise StorageError("validation_failed", problem.message) from None
+        except BadBody as problem:
+            raise invalid(str(problem)) from None
 
     async def stream(self) -> AsyncIterator[bytes]:
         """Yield the body as it arrives; raise `Gone` if it breaks off."""
@@ -148,8 +147,8 @@ def metadata(value: Any) -> dict[str, Any]:
         raw = value.encode("utf-8", "replace") if isinstance(value, str) else value
         try:
             return json_object(None, raw)
-        except AuthError as problem:
-            raise invalid(f"metadata: {problem.message}") from None
+        except BadBody as problem:
+            raise invalid(f"metadata: {problem}") from None
     if not isinstance(value, dict):
         raise invalid("metadata must be a JSON object")
     return value

@@ -6,6 +6,8 @@ from __future__ import annotations
 from typing import Any
 from uuid import uuid4
 
+import httpx
+import jwt
 import pytest
 
 from aerodb._core.options import ClientOptions
@@ -147,6 +149,94 @@ async def test_passwords_metadata_and_sessions(anon: AeroDBClient, server: Any) 
     assert (await anon.auth.refresh_session()).ok
     assert (await anon.auth.sign_in(email, "another horse 8")).ok
     assert (await anon.auth.get_password_policy()).unwrap().min_length >= 8
+
+
+def mailed(server: Any, email: str) -> list[tuple[str, str]]:
+    """Kind and token of the mails to an address, the oldest first."""
+    asked = {"to": email}
+    with httpx.Client(base_url=server.url, trust_env=False) as http:
+        answer = http.get("/_aerodb/outbox", params=asked, headers={"apikey": server.service_key})
+    return [(mail["kind"], mail["token"]) for mail in answer.raise_for_status().json()["mails"]]
+
+
+async def test_what_is_mailed_confirms_addresses_and_resets_passwords(
+    anon: AeroDBClient, server: Any
+) -> None:
+    email = somebody()
+    made = (await anon.auth.sign_up(email, PASSWORD)).unwrap()
+    assert made.user is not None
+    assert not made.user.email_verified
+    assert (await anon.auth.resend_verification(email)).ok
+    first, last = mailed(server, email)
+    assert first[0] == last[0] == "confirmation"
+    late = (await anon.auth.verify_email(first[1])).error
+    assert late is not None
+    assert late.code == "invalid_token"
+    assert (await anon.auth.verify_email(last[1])).ok
+    assert (await anon.auth.get_user()).unwrap().email_verified
+    for address in (email, somebody()):  # the answer does not tell whether there is such a user
+        assert (await anon.auth.reset_password_for_email(address)).ok
+    kind, token = mailed(server, email)[-1]
+    assert kind == "recovery"
+    weak = (await anon.auth.confirm_password_reset(token, "short")).error
+    assert weak is not None
+    assert weak.code == "weak_password"
+    assert (await anon.auth.confirm_password_reset(token, "another horse 8")).ok
+    used = (await anon.auth.confirm_password_reset(token, "another horse 7")).error
+    assert used is not None
+    assert used.code == "invalid_token"
+    ended = (await anon.auth.refresh_session()).error
+    assert ended is not None
+    assert ended.code == "SESSION_EXPIRED"
+    assert (await anon.auth.sign_in(email, PASSWORD)).error is not None
+    assert (await anon.auth.sign_in(email, "another horse 8")).ok
+
+
+@pytest.mark.parametrize("scope", ["local", "global", "others"])
+async def test_signing_out_ends_the_sessions_of_its_scope(
+    anon: AeroDBClient, server: Any, scope: Any
+) -> None:
+    email = somebody()
+    assert (await anon.auth.sign_up(email, PASSWORD)).ok
+    async with AeroDBClient(server.url, server.anon_key) as elsewhere:
+        assert (await elsewhere.auth.sign_in(email, PASSWORD)).ok
+        assert (await anon.auth.sign_out(scope)).ok
+        assert (anon.auth.get_session() is None) == (scope != "others")
+        assert (await elsewhere.auth.refresh_session()).ok == (scope == "local")
+        assert (await anon.auth.refresh_session()).ok == (scope == "others")
+
+
+async def test_one_of_the_own_sessions_is_revoked_and_nobody_elses(
+    anon: AeroDBClient, server: Any
+) -> None:
+    email = somebody()
+    assert (await anon.auth.sign_up(email, PASSWORD)).ok
+    async with AeroDBClient(server.url, server.anon_key) as elsewhere:
+        assert (await elsewhere.auth.sign_in(email, PASSWORD)).ok
+        newest = (await anon.auth.list_sessions()).unwrap()[0]
+        assert (await elsewhere.auth.sign_up(somebody(), PASSWORD)).ok
+        stranger = (await elsewhere.auth.revoke_session(newest.id)).error
+        assert stranger is not None
+        assert stranger.code == "not_found"
+        assert (await anon.auth.revoke_session(newest.id)).ok
+        left = (await anon.auth.list_sessions()).unwrap()
+        assert [info.is_revoked for info in left if info.id == newest.id] == [True]
+        assert (await anon.auth.refresh_session()).ok
+
+
+async def test_an_access_token_that_has_run_out_is_renewed_on_the_way(
+    anon: AeroDBClient, server: Any
+) -> None:
+    session = (await anon.auth.sign_up(somebody(), PASSWORD)).unwrap().session
+    assert session is not None
+    claims = jwt.decode(session.access_token, options={"verify_signature": False})
+    old = jwt.encode(claims | {"exp": claims["exp"] - 3600}, server.jwt_secret, algorithm="HS256")
+    view = anon.as_user(old, session.refresh_token)
+    answer = await view.from_("diaries").insert({"entry": "late"}).execute()
+    assert answer.ok
+    alone = (await anon.as_user(old).from_("diaries").select().execute()).error
+    assert alone is not None
+    assert alone.status == 401
 
 
 async def test_users_by_the_service_key(client: AeroDBClient, anon: AeroDBClient) -> None:

@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/live/test_auth.py by scripts/generate.py [dd2cc868c7f6]: do not edit
+# GENERATED from tests/aio/live/test_auth.py by scripts/generate.py [3c1b8ba45129]: do not edit
 """Signing up, in and out against a real instance, and what a user sees then."""
 
 from __future__ import annotations
@@ -6,6 +6,8 @@ from __future__ import annotations
 from typing import Any
 from uuid import uuid4
 
+import httpx
+import jwt
 import pytest
 
 from aerodb._core.options import ClientOptions
@@ -147,6 +149,94 @@ def test_passwords_metadata_and_sessions(anon: AeroDBClient, server: Any) -> Non
     assert (anon.auth.refresh_session()).ok
     assert (anon.auth.sign_in(email, "another horse 8")).ok
     assert (anon.auth.get_password_policy()).unwrap().min_length >= 8
+
+
+def mailed(server: Any, email: str) -> list[tuple[str, str]]:
+    """Kind and token of the mails to an address, the oldest first."""
+    asked = {"to": email}
+    with httpx.Client(base_url=server.url, trust_env=False) as http:
+        answer = http.get("/_aerodb/outbox", params=asked, headers={"apikey": server.service_key})
+    return [(mail["kind"], mail["token"]) for mail in answer.raise_for_status().json()["mails"]]
+
+
+def test_what_is_mailed_confirms_addresses_and_resets_passwords(
+    anon: AeroDBClient, server: Any
+) -> None:
+    email = somebody()
+    made = (anon.auth.sign_up(email, PASSWORD)).unwrap()
+    assert made.user is not None
+    assert not made.user.email_verified
+    assert (anon.auth.resend_verification(email)).ok
+    first, last = mailed(server, email)
+    assert first[0] == last[0] == "confirmation"
+    late = (anon.auth.verify_email(first[1])).error
+    assert late is not None
+    assert late.code == "invalid_token"
+    assert (anon.auth.verify_email(last[1])).ok
+    assert (anon.auth.get_user()).unwrap().email_verified
+    for address in (email, somebody()):  # the answer does not tell whether there is such a user
+        assert (anon.auth.reset_password_for_email(address)).ok
+    kind, token = mailed(server, email)[-1]
+    assert kind == "recovery"
+    weak = (anon.auth.confirm_password_reset(token, "short")).error
+    assert weak is not None
+    assert weak.code == "weak_password"
+    assert (anon.auth.confirm_password_reset(token, "another horse 8")).ok
+    used = (anon.auth.confirm_password_reset(token, "another horse 7")).error
+    assert used is not None
+    assert used.code == "invalid_token"
+    ended = (anon.auth.refresh_session()).error
+    assert ended is not None
+    assert ended.code == "SESSION_EXPIRED"
+    assert (anon.auth.sign_in(email, PASSWORD)).error is not None
+    assert (anon.auth.sign_in(email, "another horse 8")).ok
+
+
+@pytest.mark.parametrize("scope", ["local", "global", "others"])
+def test_signing_out_ends_the_sessions_of_its_scope(
+    anon: AeroDBClient, server: Any, scope: Any
+) -> None:
+    email = somebody()
+    assert (anon.auth.sign_up(email, PASSWORD)).ok
+    with AeroDBClient(server.url, server.anon_key) as elsewhere:
+        assert (elsewhere.auth.sign_in(email, PASSWORD)).ok
+        assert (anon.auth.sign_out(scope)).ok
+        assert (anon.auth.get_session() is None) == (scope != "others")
+        assert (elsewhere.auth.refresh_session()).ok == (scope == "local")
+        assert (anon.auth.refresh_session()).ok == (scope == "others")
+
+
+def test_one_of_the_own_sessions_is_revoked_and_nobody_elses(
+    anon: AeroDBClient, server: Any
+) -> None:
+    email = somebody()
+    assert (anon.auth.sign_up(email, PASSWORD)).ok
+    with AeroDBClient(server.url, server.anon_key) as elsewhere:
+        assert (elsewhere.auth.sign_in(email, PASSWORD)).ok
+        newest = (anon.auth.list_sessions()).unwrap()[0]
+        assert (elsewhere.auth.sign_up(somebody(), PASSWORD)).ok
+        stranger = (elsewhere.auth.revoke_session(newest.id)).error
+        assert stranger is not None
+        assert stranger.code == "not_found"
+        assert (anon.auth.revoke_session(newest.id)).ok
+        left = (anon.auth.list_sessions()).unwrap()
+        assert [info.is_revoked for info in left if info.id == newest.id] == [True]
+        assert (anon.auth.refresh_session()).ok
+
+
+def test_an_access_token_that_has_run_out_is_renewed_on_the_way(
+    anon: AeroDBClient, server: Any
+) -> None:
+    session = (anon.auth.sign_up(somebody(), PASSWORD)).unwrap().session
+    assert session is not None
+    claims = jwt.decode(session.access_token, options={"verify_signature": False})
+    old = jwt.encode(claims | {"exp": claims["exp"] - 3600}, server.jwt_secret, algorithm="HS256")
+    view = anon.as_user(old, session.refresh_token)
+    answer = view.from_("diaries").insert({"entry": "late"}).execute()
+    assert answer.ok
+    alone = (anon.as_user(old).from_("diaries").select().execute()).error
+    assert alone is not None
+    assert alone.status == 401
 
 
 def test_users_by_the_service_key(client: AeroDBClient, anon: AeroDBClient) -> None:
