@@ -21,7 +21,7 @@ Returning = Literal["representation", "minimal", "headers-only"]
 
 _MAX_NUMBER = 2**63 - 1  # bigint, which LIMIT and OFFSET are
 
-_TERMS: dict[tuple[str, bool | None, bool | None, bool | None], str] = {}
+_TERMS: dict[str | tuple[str, bool | None, bool | None, bool | None], str] = {}
 _TERMS_LIMIT = 1024
 
 
@@ -54,15 +54,16 @@ def assign(plan: Plan, step: Step) -> None:
 def order(plan: Plan, step: Step) -> None:
     """Apply `order`."""
     _, _, column, ascending, desc, nulls_first, table = step
+    said: Any = column
     if ascending is not None or desc is not None or nulls_first is not None:
         _check_flag(ascending, "ascending")
         _check_flag(desc, "desc")
         _check_flag(nulls_first, "nulls_first")
-    said = column, ascending, desc, nulls_first
+        said = column, ascending, desc, nulls_first
     # Texts only are remembered: other things may have an `==` of their own, as `col()` has.
     term = _TERMS.get(said) if type(column) is str else None
     if term is None:
-        term = _order_term(*said)
+        term = _order_term(column, ascending, desc, nulls_first)
         if type(column) is str:
             if len(_TERMS) >= _TERMS_LIMIT:
                 _TERMS.clear()

@@ -29,7 +29,7 @@ Verb = Literal["select", "insert", "upsert", "update", "delete", "rpc"]
 
 Mode = Literal["list", "single", "maybe_single", "value", "csv", "plan", "geojson"]
 
-_PLAIN_INT = 10**18
+_LEAST_PLAIN, _MOST_PLAIN = -(10**18), 10**18
 _PLAIN_OPERATORS = frozenset({"eq", "neq", "gt", "gte", "lt", "lte"})
 
 _KEYS: dict[str, tuple[str, bool]] = {}
@@ -163,10 +163,15 @@ class Plan:
             key, own = encoded_key(column)
         if operator in _PLAIN_OPERATORS:
             kind = type(value)
-            if (kind is int and -_PLAIN_INT < value < _PLAIN_INT) or (kind is str and safe(value)):
+            if (
+                (value.isalnum() and value.isascii()) or safe(value)  # most need no look at each
+                if kind is str
+                else kind is int and _LEAST_PLAIN < value < _MOST_PLAIN
+            ):
                 if own:
                     self.filtered = True
-                self.pairs.append(f"{key}={'not.' if negated else ''}{operator}.{value}")
+                way = f"not.{operator}" if negated else operator
+                self.pairs.append(f"{key}={way}.{value}")
                 return
         try:
             negated, operator, text = operand(operator, value, negated)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import Any
 
 from aerodb._core import json
 from aerodb._core.database.chain import Chain
@@ -90,29 +90,21 @@ def call_of(plan: Plan, schema: str, max_url_bytes: int = MAX_URL_BYTES) -> Prep
     path = _path(plan, reads)
     if len(path) > max_url_bytes:
         raise _too_long(plan, len(path), max_url_bytes)
-    retry = _SAFE if reads else _UNSENT
+    call = Call(method, path, Decoder(plan, _row_type(plan)))  # Python is slow with names in here
+    call.headers = _headers(plan, reads, schema)
+    call.body = body
+    call.retry = _SAFE if reads else _UNSENT
     if plan.retry != "default":
-        retry = effective_retry(retry, plan.retry)
-    return Call(
-        method,
-        path,
-        Decoder(plan, _row_type(plan)),
-        headers=_headers(plan, reads, schema),
-        body=body,
-        retry=retry,
-        timeout=plan.timeout,
-        answers=(406,) if plan.mode == "maybe_single" else (),
-        keyed=_keyed(plan) if plan.keyed and not reads else None,
-    )
+        call.retry = effective_retry(call.retry, plan.retry)
+    if plan.keyed and not reads:
+        call.keyed = "made" if plan.idempotency_key is None else "given"
+    if plan.mode == "maybe_single":
+        call.answers = (406,)
+    call.timeout = plan.timeout
+    return call
 
 
 def _check(plan: Plan) -> None:
-    if plan.verb in ("update", "delete") and not (plan.filtered or plan.all_rows):
-        raise BadValue(
-            f"{plan.verb} without a filter would change every row of {plan.name!r}",
-            code="MISSING_FILTER",
-            hint="Add a filter, or call all_rows() if every row is meant.",
-        )
     if plan.verb == "select":
         if plan.expect_rows is not None or plan.max_affected is not None:
             name = "max_affected" if plan.expect_rows is None else "expect_rows"
@@ -125,6 +117,12 @@ def _check(plan: Plan) -> None:
 
 def _check_write(plan: Plan) -> None:
     """Refuse what the server would drop from a write: the user means it to hold (§3.6)."""
+    if plan.verb in ("update", "delete") and not (plan.filtered or plan.all_rows):
+        raise BadValue(
+            f"{plan.verb} without a filter would change every row of {plan.name!r}",
+            code="MISSING_FILTER",
+            hint="Add a filter, or call all_rows() if every row is meant.",
+        )
     if plan.head:
         raise BadValue(f"select(head=True) was called on {plan.verb}, expected a read")
     if plan.limit is not None or plan.offset is not None:
@@ -141,6 +139,8 @@ def _check_write(plan: Plan) -> None:
 
 
 def _row_type(plan: Plan) -> Any:
+    if plan.row_type is None and plan.returns is None:
+        return None
     found = plan.returns if plan.verb == "rpc" and plan.mode == "value" else plan.row_type
     if found is not None and not is_row_type(found):
         raise BadValue(f"row type: {describe(found)} was given, expected a class or a function")
@@ -153,10 +153,6 @@ def _method(plan: Plan) -> str:
     return "HEAD" if plan.head else _METHODS[plan.verb]
 
 
-def _keyed(plan: Plan) -> Literal["given", "made"]:
-    return "made" if plan.idempotency_key is None else "given"
-
-
 # --- path --------------------------------------------------------------------------------------
 
 
@@ -165,7 +161,7 @@ def _path(plan: Plan, reads: bool) -> str:
         begin = _BEGINS[plan.verb == "rpc", plan.name, plan.columns]
     except (KeyError, TypeError):  # new, or with an expression in it
         begin = _begin(plan)
-    pairs = plan.pairs
+    pairs = plan.pairs.copy()
     if plan.verb == "rpc" and reads:
         pairs = _arguments(plan.arguments) + pairs
     if plan.on_conflict is not None:
