@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/_session.py by scripts/generate.py [0ce5cc8e8ff5]: do not edit
+# GENERATED from aerodb_async_src/_session.py by scripts/generate.py [401170ed0d69]: do not edit
 """Keeps a client's session: grants tokens to requests, refreshes them once for everybody.
 
 `SessionMachine` decides; this waits. The machine is touched only under the mutex, which is never
@@ -12,10 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from aerodb._core.identity import (
-    AuthChange,
-    AuthEvent,
     Session,
-    User,
     life_left,
     same_user,
     token_life,
@@ -27,7 +24,6 @@ from aerodb._core.session import (
     Happening,
     Outcome,
     Refresh,
-    SessionMachine,
     Use,
     Wait,
     not_refreshed,
@@ -36,11 +32,11 @@ from aerodb._core.session import (
     session_ended,
     session_gone,
 )
-from aerodb._io.on_asyncio import Mutex, Worker, logger, monotonic, wall_clock
+from aerodb._io.on_asyncio import Worker, monotonic, wall_clock
 from aerodb._io.on_asyncio import pause as sleep
 from aerodb.types import AeroDBError, AeroDBResponse
 
-from ._changes import AsyncChanges
+from ._holder import AsyncSessionHolder
 from ._refreshing import AsyncRefreshing
 from ._store import AsyncStoreKeeper, store_problem
 
@@ -48,7 +44,7 @@ if TYPE_CHECKING:
     from ._transport import AsyncTransport
 
 
-class AsyncSessionKeeper:
+class AsyncSessionKeeper(AsyncSessionHolder):
     """The session of one client, shared by all its tasks and threads.
 
     Args:
@@ -57,42 +53,18 @@ class AsyncSessionKeeper:
         timeout: Seconds for a refresh, whoever is in a hurry for it.
     """
 
-    __slots__ = ("_flight", "_machine", "_required", "_store", "_timeout", "changes", "mutex")
+    __slots__ = ("_flight", "_required", "_timeout")
 
     def __init__(self, store: Any = None, *, required: bool = False, timeout: float = 30.0) -> None:
+        super().__init__(store)
         self._timeout = timeout
-        self._machine = SessionMachine()
-        self.mutex = Mutex()
         self._flight: AsyncRefreshing | None = None
-        self._store = None if store is None else AsyncStoreKeeper(store)
         self._required = required
-        self.changes = AsyncChanges()
-
-    @property
-    def session(self) -> Session | None:
-        """What is held in memory."""
-        return self._machine.session
-
-    @property
-    def held(self) -> Grant:
-        """What requests send along now, whether or not it is due to be renewed."""
-        return self._machine.grant
 
     @property
     def is_required(self) -> bool:
         """Whether the client is this user, or nobody."""
         return self._required
-
-    @property
-    def error(self) -> AeroDBError | None:
-        """Why the session ended, or was not renewed."""
-        return self._machine.error
-
-    def secrets(self) -> tuple[str, ...]:
-        """The tokens held, which must show in no error."""
-        session = self._machine.session
-        texts = () if session is None else (session.access_token, session.refresh_token)
-        return tuple(text for text in texts if text)
 
     # --- what requests ask ----------------------------------------------------------------
 
@@ -314,24 +286,6 @@ class AsyncSessionKeeper:
                 self._note("REFRESH_FAILED")
             flight.outcome, flight.error = Outcome.UNREACHABLE, error
 
-    # --- who the client is ----------------------------------------------------------------
-
-    async def adopt(self, session: Session, life: float, now: float) -> str | None:
-        """Be this user from now on; what went wrong with keeping the session, if anything."""
-        with self.mutex:
-            self._machine.adopt(session, life, now)
-            self._note("SIGNED_IN")
-            generation = self._machine.generation
-        problem = await self._save(generation)
-        await self.changes.tell()
-        return problem
-
-    def adopt_unsaved(self, session: Session, life: float) -> None:
-        """Be this user, whose session comes out of the store, or belongs to nobody else."""
-        with self.mutex:
-            self._machine.adopt(session, life, monotonic())
-            self._note("SIGNED_IN")
-
     async def sign_out(self, transport: AsyncTransport, scope: str) -> AeroDBResponse[None]:
         """Be nobody, first and whatever happens; then tell the server."""
         from aerodb._core.auth import sign_out_call
@@ -348,82 +302,3 @@ class AsyncSessionKeeper:
             return await transport.execute(sign_out_call(held, scope))
         finally:
             await self.changes.tell()
-
-    async def user_updated(self, user: User, generation: int) -> None:
-        """Take note of what is now known of the user."""
-        with self.mutex:
-            same = generation == self._machine.generation
-            if same and self._machine.user_updated(user):
-                self._note("USER_UPDATED")
-        await self._save(generation)
-        await self.changes.tell()
-
-    @property
-    def generation(self) -> int:
-        """Changes with every sign-in and sign-out."""
-        return self._machine.generation
-
-    def close(self) -> None:
-        """Forget the tokens; what the store has stays there."""
-        with self.mutex:
-            self._machine.close()
-
-    # --- the store ------------------------------------------------------------------------
-
-    async def _read_store(self) -> AeroDBError | None:
-        """Take over what the store has, once."""
-        store = self._store
-        if store is None or not store.is_unread():
-            return None
-        async with store.turn:
-            if not store.is_unread():
-                return None
-            try:
-                session = await store.load()
-            except OSError as failure:
-                return store_problem(failure)
-            with self.mutex:
-                if session is not None and self._machine.generation == 0:
-                    self._machine.adopt(session, life_left(session, wall_clock()), monotonic())
-                    self._note("INITIAL_SESSION")
-            store.was_read = True
-        await self.changes.tell()
-        return None
-
-    async def _save(self, generation: int) -> str | None:
-        """Keep the session, unless it is another one by now."""
-        store = self._store
-        if store is None:
-            return None
-        async with store.turn:
-            with self.mutex:
-                session, left = self._machine.session, self._machine.deadline - monotonic()
-                if session is None or generation != self._machine.generation:
-                    return None
-            try:
-                await store.save(session, wall_clock() + left)
-            except OSError as failure:
-                logger().warning("the session could not be stored: %s", failure)
-                return f"the session could not be stored: {failure}"
-        return None
-
-    async def _clear(self, timeout: float, *, locked: bool = False) -> None:
-        """Empty the store, after who holds its lock: that one may be about to write."""
-        store = self._store
-        if store is None:
-            return
-        try:
-            release = None if locked else await store.lock(timeout)
-            try:
-                async with store.turn:
-                    if self._machine.session is None:
-                        await store.clear()
-            finally:
-                if release is not None:
-                    release()
-        except OSError as failure:
-            logger().warning("the stored session could not be removed: %s", failure)
-
-    def _note(self, event: AuthEvent) -> None:
-        """Queue a change to be told. Under the mutex."""
-        self.changes.note(AuthChange(event, self._machine.session))
