@@ -133,7 +133,7 @@ def _refuse_to_delete(self: object, name: str) -> NoReturn:
 
 def _init(cls: type, fields: Mapping[str, _Field], types: Mapping[str, str]) -> Any:
     """`__init__` with the fields as its parameters; the one function that is compiled."""
-    values: dict[str, Any] = {"_put": _put, "_unset": _UNSET}
+    values: dict[str, Any] = {"_unset": _UNSET}
     parameters, body = ["self"], []
     for name, one in fields.items():
         said = name
@@ -146,7 +146,8 @@ def _init(cls: type, fields: Mapping[str, _Field], types: Mapping[str, str]) -> 
             parameters.append(f"{name}=_default_{name}")
         else:
             parameters.append(name)
-        body.append(f"  _put(self, {name!r}, {said})\n")
+        values[f"_set_{name}"] = vars(cls)[name].__set__  # half of what object.__setattr__ costs
+        body.append(f"  _set_{name}(self, {said})\n")
     code = (
         f"def around({', '.join(values)}):\n"
         f" def __init__({', '.join(parameters)}):\n{''.join(body)} return __init__"

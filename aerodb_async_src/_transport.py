@@ -33,7 +33,6 @@ from aerodb._core.retry import (
     decide,
     effective_retry,
 )
-from aerodb._core.session import session_gone, worth_renewing
 from aerodb._core.url import BaseUrl, redirect_target, url_problem
 from aerodb._io.on_asyncio import (
     ByteStream,
@@ -46,6 +45,7 @@ from aerodb._io.on_asyncio import (
 )
 from aerodb.types import AeroDBError, AeroDBResponse, ResponseMeta
 
+from ._authorising import asks_renewal, authorise, renew
 from ._flight import Flight, beginning
 from ._observing import Observed, observers_of
 from ._session import AsyncSessionKeeper
@@ -204,7 +204,7 @@ class AsyncTransport:
         if refusal is not None:
             return self._ended(refusal, flight)
         while True:
-            refusal = await self._authorise(flight)
+            refusal = await authorise(self, flight)
             if refusal is not None:
                 return self._ended(refusal, flight)
             flight.attempts += 1
@@ -214,11 +214,11 @@ class AsyncTransport:
                 return outcome
             assert not isinstance(outcome, ByteStream)  # a stream that is no answer was read
             error = self._read_failure(flight, outcome)
-            if isinstance(outcome, RawResponse) and self._asks_renewal(flight, outcome, error):
-                if await self._renew(flight) and not flight.spent:
+            if isinstance(outcome, RawResponse) and asks_renewal(flight, outcome, error):
+                if await renew(self, flight) and not flight.spent:
                     continue
                 if flight.ended is not None:
-                    return failed(flight.ended, (), monotonic() - flight.started)
+                    return self._ended(flight.ended, flight, outcome.status)
             if flight.spent:
                 return self._given_up(error, outcome, flight)
             verdict = self._verdict(flight, error, outcome)
@@ -236,46 +236,11 @@ class AsyncTransport:
         heads = () if isinstance(outcome, TransportError) else outcome.raw_headers
         return failed(error, heads, monotonic() - flight.started)
 
-    async def _authorise(self, flight: Flight) -> AeroDBError | None:
-        """Get what the next attempt sends along; why it must not be made, if so."""
-        if flight.call.identity != "session":
-            return None
-        if flight.replayed and flight.grant is not None:
-            same = self.session.generation == flight.grant.generation
-            return None if same else session_gone()
-        end = min(flight.deadline, monotonic() + flight.patience)
-        granted = await self.session.grant(self, end)
-        if isinstance(granted, AeroDBError):
-            return granted
-        if flight.grant is not None and flight.grant.generation != granted.generation:
-            return session_gone()  # a repetition must not go out as somebody else
-        flight.grant = granted
-        return None
-
-    def _asks_renewal(self, flight: Flight, answer: RawResponse, error: AeroDBError) -> bool:
-        """Whether this 401 is to be answered by a newer token (wire-contract §2.5)."""
-        if flight.replayed or flight.token is None:
-            return False
-        return worth_renewing(flight.call.path, answer.status, answer.raw_headers, error.code)
-
-    async def _renew(self, flight: Flight) -> bool:
-        """Get a newer token for the one replay; False if there is none to be had."""
-        assert flight.grant is not None
-        end = min(flight.deadline, monotonic() + flight.patience)
-        granted = await self.session.granted_again(self, end, flight.grant)
-        flight.replayed = True
-        if isinstance(granted, AeroDBError):
-            flight.ended = placed(
-                granted, flight.exchange(self._base, self._headers, self.session), 401
-            )
-        elif granted is not None:
-            flight.grant = granted
-            return True
-        return False
-
-    def _ended(self, problem: AeroDBError, flight: Flight) -> AeroDBResponse[Any]:
+    def _ended(
+        self, problem: AeroDBError, flight: Flight, status: int | None = None
+    ) -> AeroDBResponse[Any]:
         """The answer of a call that may not go out, or not again."""
-        error = placed(problem, flight.exchange(self._base, self._headers, self.session))
+        error = placed(problem, flight.exchange(self._base, self._headers, self.session), status)
         return failed(error, (), monotonic() - flight.started)
 
     def _verdict(

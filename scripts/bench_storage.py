@@ -14,7 +14,6 @@ import argparse
 import asyncio
 import contextlib
 import json
-import multiprocessing
 import os
 import re
 import resource
@@ -31,103 +30,14 @@ from typing import Any
 import httpx
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(Path(__file__).resolve().parent), str(ROOT)]
+
+from bench_warehouse import MIB, warehouse
 
 from aerodb import AeroDBClient, AsyncAeroDBClient
 
-MIB = 1024 * 1024
 CHUNK = 256 * 1024
 KEY = "aero_sk_bench"
-
-
-# --- the server ---------------------------------------------------------------------------------
-
-
-class _Warehouse(asyncio.BufferedProtocol):
-    """Reads requests to their end; a GET gets so many bytes, anything else a stored object."""
-
-    def __init__(self) -> None:
-        self.buffer = bytearray(MIB)
-        self.head = b""
-        self.left = 0
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.set_write_buffer_limits(high=4 * MIB)
-        self.transport = transport
-        self.writable = asyncio.Event()
-        self.writable.set()
-
-    def pause_writing(self) -> None:
-        self.writable.clear()
-
-    def resume_writing(self) -> None:
-        self.writable.set()
-
-    def get_buffer(self, sizehint: int) -> bytearray:
-        return self.buffer
-
-    def buffer_updated(self, nbytes: int) -> None:
-        if self.left:
-            self.left -= nbytes
-            if self.left <= 0:
-                self._stored()
-            return
-        self.head += self.buffer[:nbytes]
-        if b"\r\n\r\n" not in self.head:
-            return
-        head, _, rest = self.head.partition(b"\r\n\r\n")
-        self.head = b""
-        if head.startswith(b"GET"):
-            size = re.search(rb"/f-([0-9]+)", head)
-            assert size is not None
-            self.task = asyncio.ensure_future(self._send(int(size[1])))
-            return
-        length = re.search(rb"(?i)\r\ncontent-length: ([0-9]+)", head)
-        self.left = (int(length[1]) if length else 0) - len(rest)
-        if self.left <= 0:
-            self._stored()
-
-    def _stored(self) -> None:
-        self.left = 0
-        body = b'{"id":"x","name":"f","path":"f","size":1}'
-        head = (
-            b"HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-        )
-        self.transport.write(head % len(body) + body)
-
-    async def _send(self, size: int) -> None:
-        head = b'HTTP/1.1 200 OK\r\nETag: "abc"\r\nContent-Length: %d\r\n\r\n'
-        self.transport.write(head % size)
-        block = memoryview(bytes(MIB))
-        while size > 0 and not self.transport.is_closing():
-            await self.writable.wait()
-            self.transport.write(block[: min(size, MIB)])
-            size -= MIB
-
-
-def _serve(port: multiprocessing.Queue[int]) -> None:
-    async def main() -> None:
-        server = await asyncio.get_running_loop().create_server(_Warehouse, "127.0.0.1", 0)
-        port.put(server.sockets[0].getsockname()[1])
-        await server.serve_forever()
-
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(main())
-
-
-@contextlib.contextmanager
-def warehouse() -> Generator[int]:
-    """The server in another process; gives its port."""
-    context = multiprocessing.get_context("spawn")
-    port: multiprocessing.Queue[int] = context.Queue()
-    process = context.Process(target=_serve, args=(port,), daemon=True)
-    process.start()
-    try:
-        yield port.get(timeout=30)
-    finally:
-        process.terminate()
-        process.join()
 
 
 # --- one measurement, in a process of its own ---------------------------------------------------

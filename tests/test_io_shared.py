@@ -8,14 +8,18 @@ import ssl
 import zlib
 from itertools import pairwise
 
+import h11
+import httpcore
 import pytest
-from hypothesis import given
+from h11._headers import normalize_and_validate
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aerodb._core.http import Origin, Request, TransportError
 from aerodb._core.http_settings import HttpSettings
 from aerodb._io.addresses import in_order, known_addresses
 from aerodb._io.bodies import PIECE, Collector, Inflater
+from aerodb._io.exchange import h11_headers
 from aerodb._io.heads import complete_headers, content_codings, declared_length
 from aerodb._io.proxies import bypassed, proxy_for
 from aerodb._io.tls import context_for
@@ -165,6 +169,30 @@ def test_the_host_header_names_a_port_only_if_it_must() -> None:
     assert host(HOST) == b"api.example.com"
     assert host(Origin("http", "api.example.com", 443)) == b"api.example.com:443"
     assert host(Origin("http", "::1", 8000)) == b"[::1]:8000"
+
+
+NAMES = st.sampled_from([b"Accept", b"X-A", b"x-a", b"Content-Length", b"Host", b"Bad Name", b""])
+VALUES = st.binary(max_size=4) | st.sampled_from(
+    [b"a b", b" a", b"a ", b"a\t", b"\ta", b"a\nb", b"a\r\nX: y", b"a\x01", b"\x7f", b"\xff", b"\n"]
+)
+
+
+@given(st.lists(st.tuples(NAMES, VALUES), max_size=4), st.sampled_from([None, b"", b"abc"]))
+@example([(b"X-A", b"a\n")], None)
+@example([(b"X-A", b""), (b"X-A", b"\n")], None)
+def test_headers_are_those_that_h11_would_make(
+    own: list[tuple[bytes, bytes]], body: bytes | None
+) -> None:
+    request = Request("POST", HOST, "/", own, body)
+    try:
+        expected = normalize_and_validate(complete_headers(request))._full_items
+    except h11.LocalProtocolError:
+        for _ in range(2):
+            with pytest.raises(httpcore.LocalProtocolError):
+                h11_headers(request)
+        return
+    for _ in range(2):  # names that are new, names that are known
+        assert h11_headers(request)._full_items == expected
 
 
 def test_addresses_of_both_families_take_turns() -> None:

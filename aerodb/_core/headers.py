@@ -191,12 +191,12 @@ class ClientHeaders:
             if access_token is not None:
                 bearer = _bearer(access_token)
         if call.headers:
-            extra = _encode(call.headers)
-            if access_token is None and any(n.lower() == b"authorization" for n, _ in extra):
-                bearer = None  # the caller's own comes with `extra`
-            elif bearer is not None:
-                extra = [pair for pair in extra if pair[0].lower() != b"authorization"]
-            names = {name.lower() for name, _ in extra}
+            extra, names = _named(call.headers)
+            if b"authorization" in names:
+                if access_token is None:
+                    bearer = None  # the caller's own comes with `extra`
+                elif bearer is not None:
+                    extra = [pair for pair in extra if pair[0].lower() != b"authorization"]
             found = found + extra if names.isdisjoint(self._names) else override(found, extra)
         if not credentials:
             return [pair for pair in found if pair[0].lower() not in _CREDENTIALS]
@@ -221,6 +221,27 @@ def _encode(headers: tuple[tuple[str, str], ...]) -> HeaderList:
         if problem:
             raise ValueError(problem)
     return [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers]
+
+
+_USUAL = frozenset({b"accept", b"accept-profile", b"content-profile", b"prefer"})
+_REMEMBERED: dict[tuple[tuple[str, str], ...], tuple[HeaderList, frozenset[bytes]]] = {}
+_REMEMBERED_LIMIT = 256
+
+
+def _named(headers: tuple[tuple[str, str], ...]) -> tuple[HeaderList, frozenset[bytes]]:
+    """The headers of a call, encoded, and their names in lower case. Those of queries, which hold
+    no secret, are remembered."""
+    try:
+        return _REMEMBERED[headers]
+    except (KeyError, TypeError):
+        pass
+    encoded = _encode(headers)
+    found = encoded, frozenset([name.lower() for name, _ in encoded])
+    if found[1] <= _USUAL:
+        if len(_REMEMBERED) >= _REMEMBERED_LIMIT:
+            _REMEMBERED.clear()
+        _REMEMBERED[headers] = found
+    return found
 
 
 def override(base: HeaderList, own: HeaderList) -> HeaderList:

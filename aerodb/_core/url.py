@@ -17,6 +17,7 @@ _HEAD = r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([^?#]*)(.*)"
 _HOST_AND_PORT = r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::([0-9]{1,5}))?"
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _PREFIX = r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+)*"
+_LONGEST_ROOT = len("https://[]:65535/") + 253  # see `_read_authority`
 _SOCKET_NAMES = frozenset({"realtime", "ws", "websocket"})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
@@ -213,6 +214,8 @@ def segment_problem(name: object, what: str) -> str | None:
 
 def url_problem(base: BaseUrl, path: str, *, limit: int) -> str | None:
     """Say if the URL is longer than `limit` bytes (wire-contract §1.7), else None."""
+    if len(path) + len(base.prefix) + _LONGEST_ROOT <= limit:
+        return None  # nearly all of them, at a fifth of the cost
     size = len(base.url(path))
     if size <= limit:
         return None

@@ -1,19 +1,31 @@
-"""What both sides share about httpcore: making its request, reading its errors."""
+"""What both sides share about httpcore: its request, and its errors.
+
+httpcore takes a request apart and checks and copies every part, and then h11 checks every header
+anew, though all but a few are the same as ever. `CoreRequest` is what httpcore's connections read
+of a request, and its headers come as h11 holds them once it has checked them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from functools import lru_cache
+from typing import Any, cast
 
 import h11
 import httpcore
+from h11._headers import Headers, normalize_and_validate
 from h11._readers import ContentLengthReader
 
 from aerodb._core.http import Origin, Request, TransportError
 from aerodb._io.failures import broken, not_http, refused_locally
-from aerodb._io.heads import complete_headers
+from aerodb._io.heads import added_headers, complete_headers, host_header
 
 _LONG = 64 * 1024
+_CONTROLS = bytes({*range(32), 127} - {10})
+_FRAMING = frozenset({b"host", b"content-length", b"transfer-encoding"})
+
+_NAMES: dict[bytes, bytes] = {}  # that h11 has accepted, in lower case; none of _FRAMING
+_NAMES_LIMIT = 256
 
 
 @lru_cache(maxsize=64)
@@ -22,18 +34,92 @@ def core_origin(origin: Origin) -> httpcore.Origin:
     return httpcore.Origin(origin.scheme.encode(), origin.host.encode(), origin.port)
 
 
+class CoreRequest:
+    """A request as httpcore's connections read it. `url` is the request too."""
+
+    __slots__ = ("extensions", "headers", "method", "origin", "stream", "target", "url")
+
+    def __init__(self, request: Request, content: Any) -> None:
+        self.method = request.method.encode("ascii")
+        self.target = request.target.encode("ascii")
+        self.origin = core_origin(request.origin)
+        self.url = self
+        self.headers = h11_headers(request)
+        self.stream = content
+        self.extensions: dict[str, Any] = {}
+
+
+class _Whole:
+    """A body that is there already, for either colour."""
+
+    __slots__ = ("_pieces",)
+
+    def __init__(self, *pieces: bytes) -> None:
+        self._pieces = pieces
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._pieces)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self._pieces:
+            yield piece
+
+
+_NO_BODY = _Whole()
+
+
 def core_request(request: Request) -> httpcore.Request:
     """The request for httpcore, made of bytes."""
-    origin = core_origin(request.origin)
-    url = httpcore.URL(
-        scheme=origin.scheme,
-        host=origin.host,
-        port=origin.port,
-        target=request.target.encode("ascii"),
+    content = request.content
+    if content is None:
+        content = _NO_BODY
+    elif isinstance(content, bytes):
+        content = _Whole(content)
+    return cast(httpcore.Request, CoreRequest(request, content))
+
+
+def h11_headers(request: Request) -> Headers:
+    """All headers of a request, checked. Raises `httpcore.LocalProtocolError`.
+
+    Names are known if h11 has accepted them before. Values are looked at all together: what may
+    be wrong with one goes to h11, which decides.
+    """
+    own = request.headers
+    text = b"\n".join([b"", *[value for _, value in own], b""])
+    plain = (
+        text.count(b"\n") == len(own) + 1
+        and len(text.translate(None, _CONTROLS)) == len(text)
+        and b"\n " not in text
+        and b" \n" not in text
     )
-    made = httpcore.Request(request.method.encode("ascii"), url, content=request.content)
-    made.headers = complete_headers(request)
-    return made
+    try:
+        if plain:
+            names = _NAMES
+            found = [(name, names[name], value) for name, value in own]
+            for name, value in added_headers(request):
+                found.append((name, name.lower(), value))
+            return Headers([_host(request.origin), *found])
+    except KeyError:
+        pass
+    return _learned(request)
+
+
+def _learned(request: Request) -> Headers:
+    """The long way, which makes names known."""
+    try:
+        checked = normalize_and_validate(complete_headers(request))
+    except h11.LocalProtocolError:  # quotes the header
+        raise httpcore.LocalProtocolError from None
+    for raw_name, name, _ in checked._full_items:
+        if name not in _FRAMING and len(_NAMES) < _NAMES_LIMIT:
+            _NAMES[raw_name] = name
+    return checked
+
+
+@lru_cache(maxsize=64)
+def _host(origin: Origin) -> tuple[bytes, bytes, bytes]:
+    (host,) = normalize_and_validate([host_header(origin)])._full_items
+    return host
 
 
 def is_reusable(connection: httpcore.HTTP11Connection | httpcore.AsyncHTTP11Connection) -> bool:

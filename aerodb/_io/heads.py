@@ -19,7 +19,12 @@ def complete_headers(request: Request) -> HeaderList:
     An `Accept-Encoding` of the caller's own stays (downloads ask for `identity`). A method that
     usually has a body says `Content-Length: 0` when it has none (RFC 9110 §8.6).
     """
-    headers = [_host(request.origin), *request.headers]
+    return [host_header(request.origin), *request.headers, *added_headers(request)]
+
+
+def added_headers(request: Request) -> HeaderList:
+    """What `complete_headers` adds behind the request's own."""
+    headers: HeaderList = []
     for name, _ in request.headers:
         if len(name) == 15 and name.lower() == b"accept-encoding":
             break
@@ -37,7 +42,8 @@ def complete_headers(request: Request) -> HeaderList:
 
 
 @lru_cache(maxsize=64)
-def _host(origin: Origin) -> tuple[bytes, bytes]:
+def host_header(origin: Origin) -> tuple[bytes, bytes]:
+    """`Host`, for requests to there."""
     return b"Host", origin.authority.encode("ascii")
 
 

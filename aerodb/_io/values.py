@@ -8,6 +8,7 @@ from time import monotonic, time
 __all__ = ["jitter", "monotonic", "new_id", "wall_clock"]
 
 wall_clock = time
+_VARIANTS = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
 
 
 def jitter() -> float:
@@ -17,7 +18,6 @@ def jitter() -> float:
 
 def new_id() -> str:
     """A random UUID of version 4 as text (RFC 9562 §5.4)."""
-    number = int.from_bytes(os.urandom(16), "big")
-    number = number & ~(0xF000 << 64) & ~(0xC000 << 48) | (0x4000 << 64) | (0x8000 << 48)
-    text = f"{number:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    text = os.urandom(16).hex()
+    variant = _VARIANTS[text[16]]
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"

@@ -150,3 +150,22 @@ def test_a_response_says_that_it_is_the_answer() -> None:
     with pytest.raises(AttributeError, match="no attribute 'rows'"):
         _ = answer.rows
     assert not hasattr(answer, "__await__")
+
+
+@pytest.mark.parametrize("flag", ["ascending", "desc", "nulls_first"])
+def test_what_counts_as_true_is_no_direction_although_true_is(flag: str) -> None:
+    good: dict[str, Any] = {flag: True}
+    bad: dict[str, Any] = {flag: 1}  # equal to True, also where terms are remembered
+    assert table("t").order("a", **good).to_request().error is None
+    error = table("t").order("a", **bad).to_request().error
+    assert error is not None
+    assert flag in error.message
+
+
+def test_equal_queries_of_unequal_kinds_share_nothing() -> None:
+    name = "remembered"
+    assert table(name).select("a").to_request().path == "/rest/v1/remembered?select=a"
+    assert table(name).to_request().path == "/rest/v1/remembered"
+    assert function(name, {}, get=True).to_request().path == "/rest/v1/rpc/remembered"
+    assert table(name).select("a").eq("b", "x y").to_request().path.endswith("select=a&b=eq.x%20y")
+    assert table(name).eq("b", "é").to_request().path.endswith("?b=eq.%C3%A9")

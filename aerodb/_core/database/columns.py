@@ -6,7 +6,6 @@ import re
 from typing import Any
 
 from aerodb._core.database.encode import quoted
-from aerodb._core.database.percent import percent
 from aerodb._core.values import BadValue, describe
 
 __all__ = ["Embed", "embed", "name_text", "order_term", "path_text", "select_list"]
@@ -113,24 +112,6 @@ def json_key(key: str | int) -> str:
 
 
 _SPACE = re.compile(r'("(?:[^"\\]|\\.)*")|\s*(->>?|\.\.\.|::|[,():!.])\s*|\s+', re.DOTALL)
-
-
-_SELECTS: dict[tuple[Any, ...], str] = {}
-_SELECTS_LIMIT = 512
-
-
-def encoded_select(columns: tuple[Any, ...]) -> str:
-    """The value of `select`, ready for the URL. Lists of names are remembered."""
-    try:
-        return _SELECTS[columns]
-    except (KeyError, TypeError):  # new, or with an expression in it
-        pass
-    text = percent(select_list(columns))
-    if all(type(column) is str for column in columns):
-        if len(_SELECTS) >= _SELECTS_LIMIT:
-            _SELECTS.clear()
-        _SELECTS[columns] = text
-    return text
 
 
 def select_list(columns: tuple[Any, ...]) -> str:

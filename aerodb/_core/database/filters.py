@@ -25,10 +25,8 @@ _unsaid: Any = object()
 def compare(plan: Plan, step: Step) -> None:
     """Apply one comparison."""
     _, _, operator, column, value = step
-    negated = plan.negate
-    if negated:
-        plan.negate = False
-    plan.add_leaf(column, operator, value, negated)
+    plan.add_leaf(column, operator, value, plan.negate)
+    plan.negate = False
 
 
 def compare_not_in(plan: Plan, step: Step) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 
 from aerodb._core.database.chain import Chain
 from aerodb._core.database.columns import order_term
+from aerodb._core.database.percent import percent
 from aerodb._core.database.plan import Plan, Step, encoded_key
 from aerodb._core.headers import header_problem
 from aerodb._core.options import seconds
@@ -20,9 +21,14 @@ Returning = Literal["representation", "minimal", "headers-only"]
 
 _MAX_NUMBER = 2**63 - 1  # bigint, which LIMIT and OFFSET are
 
+_TERMS: dict[str | tuple[str, bool | None, bool | None, bool | None], str] = {}
+_TERMS_LIMIT = 1024
+
 
 def number(value: Any, what: str) -> int:
     """A whole number that PostgreSQL's bigint can hold, not negative."""
+    if type(value) is int and 0 <= value <= _MAX_NUMBER:
+        return value
     try:
         found = index(value)
     except TypeError:
@@ -48,9 +54,27 @@ def assign(plan: Plan, step: Step) -> None:
 def order(plan: Plan, step: Step) -> None:
     """Apply `order`."""
     _, _, column, ascending, desc, nulls_first, table = step
-    _check_flag(ascending, "ascending")
-    _check_flag(desc, "desc")
-    _check_flag(nulls_first, "nulls_first")
+    said: Any = column
+    if ascending is not None or desc is not None or nulls_first is not None:
+        _check_flag(ascending, "ascending")
+        _check_flag(desc, "desc")
+        _check_flag(nulls_first, "nulls_first")
+        said = column, ascending, desc, nulls_first
+    # Texts only are remembered: other things may have an `==` of their own, as `col()` has.
+    term = _TERMS.get(said) if type(column) is str else None
+    if term is None:
+        term = _order_term(column, ascending, desc, nulls_first)
+        if type(column) is str:
+            if len(_TERMS) >= _TERMS_LIMIT:
+                _TERMS.clear()
+            _TERMS[said] = term
+    plan.add_order(f"{encoded_key(table)[0]}.order" if table else "order", term)
+
+
+def _order_term(
+    column: Any, ascending: bool | None, desc: bool | None, nulls_first: bool | None
+) -> str:
+    """The term, ready for the URL."""
     if ascending is not None and desc is not None and ascending is desc:
         raise BadValue("order: ascending= and desc= contradict each other")
     up = ascending if desc is None else not desc
@@ -58,13 +82,12 @@ def order(plan: Plan, step: Step) -> None:
         if up is not None:
             raise BadValue(f"order: {column!r} says the direction, and so does a keyword")
         column, up = column[1:], False
-    term = order_term(column, up is not False, nulls_first)
-    plan.add_order(f"{encoded_key(table)[0]}.order" if table else "order", term)
+    return percent(order_term(column, up is not False, nulls_first))
 
 
 def _check_flag(value: Any, what: str) -> None:
     """Only True and False are directions: `"desc"` and a second column would count as true."""
-    if value is not None and value is not True and value is not False:
+    if not (value is None or value is True or value is False):
         raise BadValue(
             f"order: {what}: {describe(value)} was given, expected True or False",
             hint="order() takes one column, call it once for each; descending is desc=True.",

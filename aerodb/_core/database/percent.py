@@ -6,12 +6,13 @@ import re
 
 from aerodb._core.values import BadValue
 
-__all__ = ["percent", "segment"]
+__all__ = ["percent", "safe", "segment"]
 
-_SAFE = re.compile(r"[A-Za-z0-9._~-]*").fullmatch
+safe = re.compile(r"[A-Za-z0-9._~-]*").fullmatch
+"""Whether a text goes into a URL as it is."""
 _NAME = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*").fullmatch
 _BYTES = [
-    chr(byte) if _SAFE(chr(byte)) and byte < 128 else f"%{byte:02X}" for byte in range(256)
+    chr(byte) if safe(chr(byte)) and byte < 128 else f"%{byte:02X}" for byte in range(256)
 ].__getitem__
 
 
@@ -20,7 +21,7 @@ def percent(text: str) -> str:
 
     NUL and lone surrogates are refused: PostgreSQL holds neither.
     """
-    if _SAFE(text):
+    if safe(text):
         return text
     if "\0" in text:
         raise BadValue(

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from aerodb._core.database.columns import path_text
 from aerodb._core.database.expressions import Condition, Group, Leaf
 from aerodb._core.database.operands import MATCHES_ALL, MATCHES_NONE, operand
-from aerodb._core.database.percent import percent
+from aerodb._core.database.percent import percent, safe
 from aerodb._core.retry import RetryChoice
 from aerodb._core.values import BadValue
 
@@ -29,7 +29,7 @@ Verb = Literal["select", "insert", "upsert", "update", "delete", "rpc"]
 
 Mode = Literal["list", "single", "maybe_single", "value", "csv", "plan", "geojson"]
 
-_PLAIN_INT = 10**18
+_LEAST_PLAIN, _MOST_PLAIN = -(10**18), 10**18
 _PLAIN_OPERATORS = frozenset({"eq", "neq", "gt", "gte", "lt", "lte"})
 
 _KEYS: dict[str, tuple[str, bool]] = {}
@@ -67,48 +67,86 @@ class LastKey:
 
 
 class Plan:
-    """Everything known of one query. Attributes that no step touched keep the class's value."""
+    """Everything known of one query. In slots, and all set: most are read, and few are changed."""
 
-    name: Any = None
-    row_type: Any = None
-    verb: Verb = "select"
-    mode: Mode = "list"
-    columns: tuple[Any, ...] | None = None
-    values: Any = None
-    arguments: Any = None
-    returns: Any = None
-    head = False
-    get = False
-    count: str | None = None
-    returning: str | None = None
-    on_conflict: Any = None
-    ignore_duplicates = False
-    default_to_null = True
-    max_affected: int | None = None
-    expect_rows: int | None = None
-    limit: int | None = None
-    offset: int | None = None
-    all_rows = False
-    strip_nulls = False
-    exact = False
-    rollback = False
-    accept: str | None = None
-    explain: tuple[str, str] | None = None
-    retry: RetryChoice = "default"
-    keyed = False
-    idempotency_key: str | None = None
-    timeout: float | None = None
-    negate = False
-    filtered = False
-    empty = False
-    ranges: dict[str, int] | None = None
-    orders: dict[str, str] | None = None
-    last_key: LastKey | None = None
-    headers: tuple[tuple[str, str], ...] = ()
-    preferences: tuple[tuple[str, str], ...] = ()
+    __slots__ = (
+        "all_rows",
+        "arguments",
+        "columns",
+        "count",
+        "default_to_null",
+        "empty",
+        "exact",
+        "expect_rows",
+        "explain",
+        "filtered",
+        "get",
+        "head",
+        "headers",
+        "idempotency_key",
+        "ignore_duplicates",
+        "keyed",
+        "last_key",
+        "limit",
+        "max_affected",
+        "mode",
+        "name",
+        "negate",
+        "offset",
+        "on_conflict",
+        "orders",
+        "pairs",
+        "preferences",
+        "ranges",
+        "retry",
+        "returning",
+        "returns",
+        "rollback",
+        "row_type",
+        "strip_nulls",
+        "timeout",
+        "values",
+        "verb",
+    )
 
     def __init__(self) -> None:
         self.pairs: list[str] = []
+        self.name: Any = None
+        self.row_type: Any = None
+        self.verb: Verb = "select"
+        self.mode: Mode = "list"
+        self.columns: tuple[Any, ...] | None = None
+        self.values: Any = None
+        self.arguments: Any = None
+        self.returns: Any = None
+        self.head = False
+        self.get = False
+        self.count: str | None = None
+        self.returning: str | None = None
+        self.on_conflict: Any = None
+        self.ignore_duplicates = False
+        self.default_to_null = True
+        self.max_affected: int | None = None
+        self.expect_rows: int | None = None
+        self.limit: int | None = None
+        self.offset: int | None = None
+        self.all_rows = False
+        self.strip_nulls = False
+        self.exact = False
+        self.rollback = False
+        self.explain: tuple[str, str] | None = None
+        self.retry: RetryChoice = "default"
+        self.keyed = False
+        self.idempotency_key: str | None = None
+        self.timeout: float | None = None
+        self.negate = False
+        self.filtered = False
+        self.empty = False
+        self.ranges: dict[str, int] | None = None
+        self.orders: dict[str, str] | None = None
+        self.last_key: LastKey | None = None
+        self.headers: tuple[tuple[str, str], ...] = ()
+        self.preferences: tuple[tuple[str, str], ...] = ()
 
     def take_negation(self) -> bool:
         """Whether `not_` came before this condition; it is used up."""
@@ -119,11 +157,22 @@ class Plan:
 
     def add_leaf(self, column: Any, operator: str, value: Any, negated: bool) -> None:
         """One condition as a parameter of its own: its value is literal to the end."""
-        key, own = encoded_key(column)
-        if type(value) is int and -_PLAIN_INT < value < _PLAIN_INT and operator in _PLAIN_OPERATORS:
-            self.filtered = self.filtered or own
-            self.pairs.append(f"{key}={'not.' if negated else ''}{operator}.{value}")
-            return
+        try:
+            key, own = _KEYS[column]
+        except (KeyError, TypeError):
+            key, own = encoded_key(column)
+        if operator in _PLAIN_OPERATORS:
+            kind = type(value)
+            if (
+                (value.isalnum() and value.isascii()) or safe(value)  # most need no look at each
+                if kind is str
+                else kind is int and _LEAST_PLAIN < value < _MOST_PLAIN
+            ):
+                if own:
+                    self.filtered = True
+                way = f"not.{operator}" if negated else operator
+                self.pairs.append(f"{key}={way}.{value}")
+                return
         try:
             negated, operator, text = operand(operator, value, negated)
         except BadValue as error:
@@ -180,7 +229,10 @@ class Plan:
         self.ranges = {**(self.ranges or {}), key: value}
 
     def add_order(self, key: str, term: str) -> None:
-        """One more sort term of this table or an embedded one."""
-        orders = self.orders = self.orders or {}
+        """One more sort term of this table or an embedded one, ready for the URL."""
+        orders = self.orders
+        if orders is None:
+            self.orders = {key: term}
+            return
         before = orders.get(key)
-        orders[key] = term if before is None else f"{before},{term}"
+        orders[key] = term if before is None else f"{before}%2C{term}"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import Any
 
 from aerodb._core import json
 from aerodb._core.database.chain import Chain
-from aerodb._core.database.columns import encoded_select, name_text
+from aerodb._core.database.columns import name_text, select_list
 from aerodb._core.database.decode import Decoder
 from aerodb._core.database.encode import array_literal, scalar_text
 from aerodb._core.database.percent import percent, segment
@@ -21,10 +21,13 @@ from aerodb.types import AeroDBError, AeroDBResponse, ResponseMeta
 
 __all__ = ["MAX_URL_BYTES", "local_error", "plan_of", "prepare"]
 
+HeaderTexts = tuple[tuple[str, str], ...]
+
 MAX_URL_BYTES = 16 * 1024
 
 _METHODS = {"select": "GET", "insert": "POST", "upsert": "POST", "update": "PATCH",
             "delete": "DELETE"}  # fmt: skip
+_SAFE, _UNSENT = Retry.SAFE, Retry.UNSENT
 _OBJECT = "application/vnd.pgrst.object+json"
 _ARRAY = "application/vnd.pgrst.array+json"
 _NOT_IN_TABLE = "/\\"
@@ -82,42 +85,44 @@ def call_of(plan: Plan, schema: str, max_url_bytes: int = MAX_URL_BYTES) -> Prep
         answer: AeroDBResponse[Any] = AeroDBResponse([], None, 0 if plan.count else None, meta)
         return Decoder(plan).expected(answer)
     method = _method(plan)
-    body = _body(plan, method)  # before the path: it may add columns=
-    path = _path(plan, method)
+    reads = method == "GET" or method == "HEAD"
+    body = None if reads else _body(plan)  # before the path: it may add columns=
+    path = _path(plan, reads)
     if len(path) > max_url_bytes:
         raise _too_long(plan, len(path), max_url_bytes)
-    return Call(
-        method,
-        path,
-        Decoder(plan, _row_type(plan)),
-        headers=_headers(plan, method, schema),
-        body=body,
-        retry=_retry(plan, method),
-        timeout=plan.timeout,
-        answers=(406,) if plan.mode == "maybe_single" else (),
-        keyed=_keyed(plan, method),
-    )
+    call = Call(method, path, Decoder(plan, _row_type(plan)))  # Python is slow with names in here
+    call.headers = _headers(plan, reads, schema)
+    call.body = body
+    call.retry = _SAFE if reads else _UNSENT
+    if plan.retry != "default":
+        call.retry = effective_retry(call.retry, plan.retry)
+    if plan.keyed and not reads:
+        call.keyed = "made" if plan.idempotency_key is None else "given"
+    if plan.mode == "maybe_single":
+        call.answers = (406,)
+    call.timeout = plan.timeout
+    return call
 
 
 def _check(plan: Plan) -> None:
+    if plan.verb == "select":
+        if plan.expect_rows is not None or plan.max_affected is not None:
+            name = "max_affected" if plan.expect_rows is None else "expect_rows"
+            raise BadValue(f"{name} was called on a read, expected a write")
+    elif plan.verb != "rpc":
+        _check_write(plan)
+        if plan.mode != "list":
+            plan.returning = "representation"
+
+
+def _check_write(plan: Plan) -> None:
+    """Refuse what the server would drop from a write: the user means it to hold (§3.6)."""
     if plan.verb in ("update", "delete") and not (plan.filtered or plan.all_rows):
         raise BadValue(
             f"{plan.verb} without a filter would change every row of {plan.name!r}",
             code="MISSING_FILTER",
             hint="Add a filter, or call all_rows() if every row is meant.",
         )
-    if plan.verb not in ("select", "rpc"):
-        _check_write(plan)
-        if plan.mode != "list":
-            plan.returning = "representation"
-    elif plan.verb == "select":
-        for name in ("expect_rows", "max_affected"):
-            if getattr(plan, name) is not None:
-                raise BadValue(f"{name} was called on a read, expected a write")
-
-
-def _check_write(plan: Plan) -> None:
-    """Refuse what the server would drop from a write: the user means it to hold (§3.6)."""
     if plan.head:
         raise BadValue(f"select(head=True) was called on {plan.verb}, expected a read")
     if plan.limit is not None or plan.offset is not None:
@@ -134,6 +139,8 @@ def _check_write(plan: Plan) -> None:
 
 
 def _row_type(plan: Plan) -> Any:
+    if plan.row_type is None and plan.returns is None:
+        return None
     found = plan.returns if plan.verb == "rpc" and plan.mode == "value" else plan.row_type
     if found is not None and not is_row_type(found):
         raise BadValue(f"row type: {describe(found)} was given, expected a class or a function")
@@ -146,41 +153,52 @@ def _method(plan: Plan) -> str:
     return "HEAD" if plan.head else _METHODS[plan.verb]
 
 
-def _retry(plan: Plan, method: str) -> Retry:
-    reads = method == "GET" or method == "HEAD"
-    return effective_retry(Retry.SAFE if reads else Retry.UNSENT, plan.retry)
-
-
-def _keyed(plan: Plan, method: str) -> Literal["given", "made"] | None:
-    if not plan.keyed or method == "GET" or method == "HEAD":
-        return None
-    return "made" if plan.idempotency_key is None else "given"
-
-
 # --- path --------------------------------------------------------------------------------------
 
 
-def _path(plan: Plan, method: str) -> str:
-    pairs = plan.pairs
-    if plan.verb == "rpc":
-        root = "/rest/v1/rpc/" + segment(plan.name, "function", _NOT_IN_FUNCTION)
-        if method != "POST":
-            pairs = _arguments(plan.arguments) + pairs
-    else:
-        root = "/rest/v1/" + segment(plan.name, "table", _NOT_IN_TABLE)
-    if plan.columns is not None:
-        pairs = ["select=" + encoded_select(plan.columns), *pairs]
+def _path(plan: Plan, reads: bool) -> str:
+    try:
+        begin = _BEGINS[plan.verb == "rpc", plan.name, plan.columns]
+    except (KeyError, TypeError):  # new, or with an expression in it
+        begin = _begin(plan)
+    pairs = plan.pairs.copy()
+    if plan.verb == "rpc" and reads:
+        pairs = _arguments(plan.arguments) + pairs
     if plan.on_conflict is not None:
-        pairs = [*pairs, f"on_conflict={percent(plan.on_conflict)}"]
+        pairs.append(f"on_conflict={percent(plan.on_conflict)}")
     if plan.orders is not None:
-        pairs = pairs + [f"{key}={percent(terms)}" for key, terms in plan.orders.items()]
+        for key, terms in plan.orders.items():
+            pairs.append(f"{key}={terms}")
     if plan.ranges is not None:
-        pairs = pairs + [f"{key}={count}" for key, count in plan.ranges.items()]
+        for key, count in plan.ranges.items():
+            pairs.append(f"{key}={count}")
     if plan.offset is not None:
-        pairs = [*pairs, f"offset={plan.offset}"]
+        pairs.append(f"offset={plan.offset}")
     if plan.limit is not None:
-        pairs = [*pairs, f"limit={plan.limit}"]
-    return f"{root}?{'&'.join(pairs)}" if pairs else root
+        pairs.append(f"limit={plan.limit}")
+    if not pairs:
+        return begin
+    return f"{begin}{'?' if plan.columns is None else '&'}{'&'.join(pairs)}"
+
+
+_BEGINS: dict[tuple[bool, str, tuple[str, ...] | None], str] = {}
+_BEGINS_LIMIT = 1024
+
+
+def _begin(plan: Plan) -> str:
+    """The path, and the columns; remembered where they are texts."""
+    if plan.verb == "rpc":
+        path = f"/rest/v1/rpc/{segment(plan.name, 'function', _NOT_IN_FUNCTION)}"
+    else:
+        path = f"/rest/v1/{segment(plan.name, 'table', _NOT_IN_TABLE)}"
+    columns = plan.columns
+    if columns is not None:
+        path += f"?select={percent(select_list(columns))}"
+    if columns is None or all(type(column) is str for column in columns):
+        if len(_BEGINS) >= _BEGINS_LIMIT:
+            _BEGINS.clear()
+        _BEGINS[plan.verb == "rpc", plan.name, columns] = path
+    return path
 
 
 def _arguments(arguments: Any) -> list[str]:
@@ -228,13 +246,10 @@ def _too_long(plan: Plan, size: int, limit: int) -> BadValue:
 # --- body --------------------------------------------------------------------------------------
 
 
-def _body(plan: Plan, method: str) -> bytes | None:
+def _body(plan: Plan) -> bytes | None:
     if plan.verb == "rpc":
-        if method != "POST":
-            return None
-        arguments = _mapping(plan.arguments, "rpc")
-        return _json(arguments, "rpc")
-    if plan.verb in ("select", "delete"):
+        return _json(_mapping(plan.arguments, "rpc"), "rpc")
+    if plan.verb == "delete":
         return None
     if plan.verb == "update":
         return _json(_mapping(plan.values, "update"), "update")
@@ -285,7 +300,26 @@ def _rows(plan: Plan) -> Any:
 # --- headers -----------------------------------------------------------------------------------
 
 
-def _headers(plan: Plan, method: str, schema: str) -> tuple[tuple[str, str], ...]:
+def _headers(plan: Plan, reads: bool, schema: str) -> HeaderTexts:
+    said = reads, schema, _accept(plan), _preferences(plan)
+    try:
+        headers = _HEADERS[said]
+    except (KeyError, TypeError):
+        headers = _usual_headers(*said)
+    if plan.idempotency_key is not None and not reads:
+        headers += (("Idempotency-Key", plan.idempotency_key),)
+    if plan.headers:
+        own = {name.lower() for name, _ in plan.headers}
+        headers = (*(pair for pair in headers if pair[0].lower() not in own), *plan.headers)
+    return headers
+
+
+_HEADERS: dict[tuple[bool, str, str, str], HeaderTexts] = {}
+_HEADERS_LIMIT = 256
+
+
+def _usual_headers(reads: bool, schema: str, accept: str, preferences: str) -> HeaderTexts:
+    """What most queries send. The same ones again are the same object again."""
     if (
         not isinstance(schema, str)
         or not schema
@@ -293,19 +327,15 @@ def _headers(plan: Plan, method: str, schema: str) -> tuple[tuple[str, str], ...
         or not schema.isprintable()
     ):
         raise BadValue(f"schema: {schema!a} was given, expected a name in visible ASCII")
-    reads = method == "GET" or method == "HEAD"
-    headers: tuple[tuple[str, str], ...] = (
-        ("Accept", _accept(plan)),
+    headers: HeaderTexts = (
+        ("Accept", accept),
         ("Accept-Profile" if reads else "Content-Profile", schema),
     )
-    preferences = _preferences(plan)
     if preferences:
         headers += (("Prefer", preferences),)
-    if plan.idempotency_key is not None and not reads:
-        headers += (("Idempotency-Key", plan.idempotency_key),)
-    if plan.headers:
-        own = {name.lower() for name, _ in plan.headers}
-        headers = (*(pair for pair in headers if pair[0].lower() not in own), *plan.headers)
+    if len(_HEADERS) >= _HEADERS_LIMIT:
+        _HEADERS.clear()
+    _HEADERS[reads, schema, accept, preferences] = headers
     return headers
 
 
@@ -329,6 +359,8 @@ def _accept(plan: Plan) -> str:
 
 
 def _preferences(plan: Plan) -> str:
+    if plan.verb == "select" and plan.count is None and not (plan.rollback or plan.preferences):
+        return ""  # a read has no others
     found: list[str] = []
     if plan.verb not in ("select", "rpc"):
         found.append(f"return={plan.returning}")

@@ -39,7 +39,8 @@ from aerodb.local.rest.responses import (
     statement_response,
 )
 from aerodb.local.rest.schema_cache import SchemaCache
-from aerodb.local.rest.transaction import Caller, Context, run_in_transaction, run_statement
+from aerodb.local.rest.surroundings import Caller, Context
+from aerodb.local.rest.transaction import run_in_transaction, run_statement
 from aerodb.local.settings import RestSettings
 
 log = logging.getLogger("aerodb.local.rest")

@@ -25,13 +25,15 @@ from aerodb.local.rest.pg_errors import error_of, rest_error
 from aerodb.local.rest.plan.statement import Statement
 from aerodb.local.rest.request import HttpRequest
 from aerodb.local.rest.responses import Response, statement_response
-from aerodb.local.rest.transaction import (
+from aerodb.local.rest.surroundings import (
     CHECK_CONSTRAINTS,
     COMMIT,
     ROLLBACK,
     Caller,
     Context,
     begin,
+)
+from aerodb.local.rest.transaction import (
     discards,
     leave,
     outcome_of,
