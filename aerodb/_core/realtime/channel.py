@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aerodb._core.errors import client_error
-from aerodb._core.realtime.cursor import Cursor, whole
+from aerodb._core.realtime.cursor import Cursor, seq_about, whole
 from aerodb._core.realtime.frames import (
     Frame,
     presence_frame,
@@ -345,6 +345,12 @@ class ChannelMachine:
         for inbox in self.inboxes:
             if inbox.put(item):
                 self._out.ring(inbox)
+
+    def dropped(self, frame: Frame) -> None:
+        """The server told of losses apart from an event: no heartbeat passes them untold."""
+        missed = whole(frame.get("dropped"))
+        if missed and self.phase is Phase.JOINED:
+            self.deliver(self.cursor.dropped(missed, seq_about(frame)))
 
     def message(self, item: ChannelEvent, frame: Frame) -> None:
         """A broadcast came."""
