@@ -18,7 +18,7 @@ from aerodb._core.realtime.calls import (
     handler_for,
     http_broadcast,
 )
-from aerodb._core.realtime.channel import ChannelConfig
+from aerodb._core.realtime.config import ChannelConfig
 from aerodb._core.realtime.failures import FailureLog
 from aerodb._core.realtime.filters import in_list, parse_filter, quoted
 from aerodb._core.realtime.handlers import Handlers

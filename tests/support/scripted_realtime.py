@@ -7,7 +7,7 @@
 
 It runs on an event loop of its own thread; its methods may be called from anywhere and have taken
 effect when they return. `seen` has every frame that came, `opened` the headers of every handshake,
-`refusals` what the next handshakes are answered with.
+`ends` the codes that connections ended with, `refusals` what the next handshakes are answered with.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ class ScriptedRealtime:
         self.paths: list[str] = []
         self.refusals: deque[tuple[int, dict[str, str], bytes]] = deque()
         self.connections: list[Connection] = []
+        self.ends: list[int | None] = []
         self.most = 0
         self.epoch = "one"
         self.seq = 0
@@ -152,6 +153,7 @@ class ScriptedRealtime:
             pass
         finally:
             writing.cancel()
+            self.ends.append(socket_.close_code)
             self.connections.remove(connection)
 
     async def _write(self, connection: Connection) -> None:

@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/test_realtime.py by scripts/generate.py [b0c4dadf8d02]: do not edit
+# GENERATED from tests/aio/test_realtime.py by scripts/generate.py [65c7511de592]: do not edit
 """Realtime over real sockets: the seed's line, handlers, streams, sending, bad input."""
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from aerodb import (
     RealtimeStatus,
     SubscribeStatus,
 )
-from aerodb._io.on_threads import Event, monotonic, pause
+from aerodb._io.on_threads import Event, Worker, monotonic, pause
 from aerodb.sync import AeroDBClient
+from tests.support.faults import FaultProxy
 from tests.support.scripted_realtime import ScriptedRealtime
 
 SOON = 20.0
@@ -592,6 +593,67 @@ def test_nothing_is_done_after_the_end(server: ScriptedRealtime) -> None:
         assert answer.error.code == "CLIENT_CLOSED"
     assert client.status.closed
     until(lambda: not server.connections)
+
+
+@pytest.mark.parametrize("end", ["disconnect", "close"])
+def test_every_channel_is_left_before_the_end(server: ScriptedRealtime, end: str) -> None:
+    client = make(server)
+    for name in ("posts", "users", "left"):
+        client.channel(name).subscribe()
+    client.channel("left").unsubscribe()
+    client.channel("never")
+    assert len(server.frames("unsubscribe")) == 1
+    if end == "disconnect":
+        client.realtime.disconnect()
+    else:
+        client.close()
+    until(lambda: not server.connections)
+    assert server.ends == [1000]
+    assert [one["channel"] for one in server.frames("unsubscribe")] == ["left", "posts", "users"]
+    client.close()
+
+
+def test_a_client_that_comes_back_leaves_nothing_twice(
+    client: AeroDBClient, server: ScriptedRealtime
+) -> None:
+    channel = client.channel("posts")
+    for turn in (1, 2):
+        channel.subscribe()
+        client.realtime.disconnect()
+        until(lambda turn=turn: len(server.ends) == turn)
+        assert len(server.frames("unsubscribe")) == turn
+    channel.subscribe()
+    server.kill()
+    until(lambda: len(server.opened) == 4 and channel.subscribed)
+    assert len(server.frames("unsubscribe")) == 2
+
+
+def test_closing_is_bounded_when_nothing_can_be_sent(server: ScriptedRealtime) -> None:
+    with FaultProxy(server.port) as proxy:
+        options = ClientOptions(trust_env=False, realtime=RealtimeOptions(reconnect_delay=0.05))
+        client = AeroDBClient(f"http://127.0.0.1:{proxy.port}", KEY, options=options)
+        channel = client.channel("posts")
+        channel.subscribe()
+        proxy.set("throttle", size=1, seconds=30)
+        sent: list[Any] = []
+
+        def fill() -> None:
+            while sent[-1:] != ["end"]:
+                sent.append(channel.send("e", "x" * 50_000))
+                if sent[-1].error is not None:
+                    sent.append("end")
+
+        filling = Worker(fill, "fill")
+        count = -1
+        while count != len(sent):
+            count = len(sent)
+            pause(0.5)
+        began = monotonic()
+        client.close()
+        assert monotonic() - began < 5
+        filling.join(SOON)
+        assert sent[-1] == "end"
+        assert sent[-2].error.code == "NOT_CONNECTED"
 
 
 def test_closing_is_bounded_when_nobody_answers(server: ScriptedRealtime) -> None:
