@@ -737,14 +737,14 @@ def test_errors_belong_to_whom_they_name() -> None:
 
 def test_presence_is_told_again_after_a_reconnection() -> None:
     world, channel, _ = joined()
-    assert track(world.machine, channel, {"mood": "good"}, Ticket(None, "sent")) is None
+    assert track(world.machine, channel, {"mood": "good"}, Ticket(None, "sent"), world.now) is None
     world.carry()
     world.kill()
     world.pass_time(2)
     frames = [one for one in world.sent if one["type"] == "presence"]
     assert [one["payload"] for one in frames] == [{"mood": "good"}] * 2
     assert world.sent[-1] is frames[1]  # after the subscription was confirmed
-    track(world.machine, channel, None, Ticket(None, "sent"))
+    track(world.machine, channel, None, Ticket(None, "sent"), world.now)
     world.carry()
     world.kill()
     world.pass_time(2)

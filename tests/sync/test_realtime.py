@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/test_realtime.py by scripts/generate.py [65c7511de592]: do not edit
+# GENERATED from tests/aio/test_realtime.py by scripts/generate.py [747645d86a53]: do not edit
 """Realtime over real sockets: the seed's line, handlers, streams, sending, bad input."""
 
 from __future__ import annotations
@@ -488,12 +488,89 @@ def test_presence(client: AeroDBClient, server: ScriptedRealtime) -> None:
     state = {"me": [{"presence_ref": "1", "mood": "good"}]}
     server.say({"type": "presence", "channel": "room", "event": "sync", "payload": state})
     until(lambda: len(heard) == 2)
-    assert [one.event for one in heard] == ["sync", "join"]
+    assert [one.event for one in heard] == ["join", "sync"]
     assert channel.presence_state() == state
+    came = {"ada": [{"presence_ref": "2"}]}
+    server.say({"type": "presence", "channel": "room", "event": "join", "payload": came})
+    until(lambda: len(heard) == 4)
+    assert heard[2].presences == came
+    assert heard[3].presences == {**state, **came}
     server.kill()
     until(lambda: len(server.frames("presence")) == 2)
     assert server.frames("presence")[1]["payload"] == {"mood": "good"}
     assert (channel.untrack()).ok
+
+
+def test_tracking_on_a_channel_without_presence_asks_for_it(
+    client: AeroDBClient, server: ScriptedRealtime
+) -> None:
+    channel = client.channel("room")
+    channel.subscribe()
+    assert (channel.untrack()).ok  # nothing was tracked
+    assert (channel.track({"mood": "good"})).ok
+    until(lambda: len(server.frames("presence")) == 1)
+    asked = server.frames("subscribe")
+    assert "config" not in asked[0]
+    assert asked[1]["config"]["presence"] == {"enabled": True}
+    assert server.frames("presence")[0]["payload"] == {"mood": "good"}
+    assert channel.subscribed
+    assert (channel.track({"mood": "better"})).ok
+    assert len(server.frames("subscribe")) == 2
+
+
+def test_who_listens_to_a_subscribed_channel_hears_so(
+    client: AeroDBClient, server: ScriptedRealtime
+) -> None:
+    first: list[Any] = []
+    second: list[Any] = []
+    channel = client.channel("posts")
+    channel.subscribe(lambda status, error: first.append(status))
+    channel.subscribe(lambda status, error: second.append(status))
+    until(lambda: second)
+    assert first == second == ["SUBSCRIBED"]
+    assert len(server.seen) == 1
+
+
+def test_unsubscribing_tells_of_a_handler_that_still_runs(
+    client: AeroDBClient, server: ScriptedRealtime
+) -> None:
+    began, may_end = Event(), Event()
+
+    def slow(event: Any) -> None:
+        began.set()
+        may_end.wait(SOON)
+
+    channel = client.channel("posts").on("INSERT", slow)
+    channel.subscribe()
+    server.insert("posts")
+    assert began.wait(SOON)
+    answer = channel.unsubscribe(timeout=0.05)
+    assert answer.error is not None
+    assert answer.error.code == "TIMEOUT"
+    assert "'posts'" in answer.error.message
+    assert channel.state == "idle"
+    may_end.set()
+    assert (channel.unsubscribe()).ok
+
+
+def test_a_handler_that_gives_up_harms_no_other(
+    client: AeroDBClient, server: ScriptedRealtime
+) -> None:
+    """`GeneratorExit` is no `Exception`, nor are the others tried with threads and tasks."""
+    heard: list[int] = []
+    errors: list[Any] = []
+
+    def gives_up(event: Any) -> None:
+        raise GeneratorExit
+
+    client.realtime.on_error(errors.append)
+    channel = client.channel("posts").on("INSERT", gives_up)
+    channel.on("INSERT", lambda event: heard.append(event.new["id"]))
+    channel.subscribe()
+    server.insert("posts", 5)
+    until(lambda: len(heard) == len(errors) == 5)
+    assert heard == [1, 2, 3, 4, 5]
+    assert errors[0].code == "HANDLER_FAILED"
 
 
 # --- bad input -----------------------------------------------------------------------------------
@@ -519,6 +596,18 @@ def test_what_the_server_refuses(
     assert len(server.seen) == len(server.opened) == 1
     server.answers.clear()
     assert (channel.subscribe()).ok
+
+
+def test_wishes_that_no_frame_can_hold(
+    client: AeroDBClient, server: ScriptedRealtime
+) -> None:
+    filtered = client.channel("posts").on_changes(filter="a=eq.\ud800", callback=print)
+    for channel in (filtered, client.channel("room", presence_key="\udfff")):
+        answer = channel.subscribe()
+        assert answer.error is not None
+        assert answer.error.code == "INVALID_ARGUMENT"
+        assert "surrogate" in answer.error.message
+    assert server.opened == []
 
 
 @pytest.mark.parametrize("name", ["", "x" * 256, "a\nb"])

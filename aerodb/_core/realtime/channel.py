@@ -102,6 +102,11 @@ class ChannelMachine:
 
     # --- joining --------------------------------------------------------------------------
 
+    def tell_standing(self, listener: object) -> None:
+        """Tell a new listener, and no other, that the channel is subscribed if it is."""
+        if listener is not None and self.phase is Phase.JOINED:
+            self._out.tell(self.owner, SubscribeStatus.SUBSCRIBED, only=listener)
+
     def subscribe(self, ticket: Ticket, now: float, *, ref: str, is_open: bool) -> None:
         """Be subscribed. One that is, and asks for nothing new, is that at once."""
         if self.phase is Phase.JOINED and self._asked == self.config.members(self.handlers):
@@ -337,7 +342,7 @@ class ChannelMachine:
             self.deliver(item)
 
     def presences(self, event: str, frame: Frame, size: int) -> None:
-        """`sync`, `join` or `leave` came (§4.10)."""
+        """`sync`, `join` or `leave` came (§4.10): who came and who went is told, then the whole."""
         if not self._listens():
             return
         inner = frame.get("payload")
@@ -346,7 +351,6 @@ class ChannelMachine:
         left: Presences = {}
         if event == "sync":
             joined, left = self.presence.sync(who)
-            self.deliver(PresenceMessage("sync", self.presence.copy(), frame, self.name, size))
         elif event == "join":
             joined = self.presence.join(who)
         else:
@@ -355,6 +359,9 @@ class ChannelMachine:
             self.deliver(PresenceMessage("join", joined, frame, self.name, size))
         if left:
             self.deliver(PresenceMessage("leave", left, frame, self.name, size))
+        if joined or left or event == "sync":
+            state = self.presence.snapshot()
+            self.deliver(PresenceMessage("sync", state, frame, self.name, size))
 
     def track(self, state: Mapping[str, Any] | None, ticket: Ticket) -> None:
         """Say that somebody is there, or no more. Remembered for the next connection.
@@ -365,6 +372,16 @@ class ChannelMachine:
         frame = presence_frame(self.name, event, state or {})
         self._tracked = None if state is None else dict(state)
         self._out.send(frame, ticket)
+
+    @property
+    def has_presence(self) -> bool:
+        """Whether the server was asked to tell who is there."""
+        return "presence" in (self._asked or {})
+
+    def keep_tracked(self, state: Mapping[str, Any]) -> None:
+        """Ask for presence with the next subscription, and track this then. Raises BadValue."""
+        presence_frame(self.name, "track", state)
+        self._tracked, self.config.presence = dict(state), True
 
     def forget(self, ticket: Ticket) -> None:
         """The caller does not wait any more."""

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/realtime/_lane.py by scripts/generate.py [c7b1bdb61bd1]: do not edit
+# GENERATED from aerodb_async_src/realtime/_lane.py by scripts/generate.py [33ad3b43dd71]: do not edit
 """The calls that the handlers of one channel are owed: in order, one at a time.
 
 User code runs here and nowhere else, apart from the reader: a handler that sleeps holds up its own
@@ -14,7 +14,7 @@ from aerodb._core.realtime.handlers import Handlers
 from aerodb._core.realtime.inbox import Inbox
 from aerodb._core.realtime.messages import ChannelEvent
 from aerodb._core.realtime.outputs import Notice
-from aerodb._io.on_asyncio import Event, call, settled
+from aerodb._io.on_asyncio import Event, call, is_own, settled
 
 if TYPE_CHECKING:
     from ._link import AsyncLink
@@ -53,9 +53,10 @@ class AsyncLane:
         return idle
 
     async def rest(self, timeout: float) -> bool:
-        """Wait until nobody is being called; a handler itself does not wait."""
+        """Wait until nobody is being called, and say whether that is so. A handler itself does not
+        wait: nobody but it is being called."""
         if self._link.telling.is_inside():
-            return False
+            return True
         watcher = Event()
         with self._link.mutex:
             if not self.inbox.busy:
@@ -76,7 +77,7 @@ class AsyncLane:
                         break
                     inbox.busy = True
                 for notice in news:
-                    for listener in self.listeners:
+                    for listener in self.listeners if notice.only is None else (notice.only,):
                         await self._tell_one(listener, notice)
                 await self._hand_out(items, generation)
         except BaseException:
@@ -102,7 +103,9 @@ class AsyncLane:
                     result = handler.callback(item)
                     if result is not None:
                         await settled(result)
-                except Exception as failure:  # noqa: BLE001  # a handler's failure is its own
+                except BaseException as failure:  # its own, whatever it is
+                    if not is_own(failure):
+                        raise
                     await self._link.telling.failed(handler.callback, failure, inbox.channel)
 
     async def _tell_one(self, listener: Callable[[Any, Any], Any], notice: Notice) -> None:
@@ -111,5 +114,7 @@ class AsyncLane:
 
         try:
             await call(told, notice)
-        except Exception as failure:  # noqa: BLE001  # a listener's failure is its own
+        except BaseException as failure:  # its own, whatever it is
+            if not is_own(failure):
+                raise
             await self._link.telling.failed(listener, failure, self.inbox.channel)
