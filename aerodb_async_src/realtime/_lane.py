@@ -7,7 +7,7 @@ channel only in the async twin, and the handlers of all channels in the blocking
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from aerodb._core.realtime.handlers import Handlers
@@ -29,11 +29,13 @@ class AsyncLane:
     `listeners` are told of statuses: they get the two arguments of a `Notice`.
     """
 
-    __slots__ = ("_link", "_news", "_watchers", "handlers", "inbox", "listeners", "overflowed")
+    __slots__ = ("_link", "_news", "_untold", "_watchers", "handlers", "inbox", "listeners",
+                 "overflowed")  # fmt: skip
 
     def __init__(self, link: AsyncLink, name: str, handlers: Handlers, **limits: Any) -> None:
         self._link = link
         self._news: list[Notice] = []
+        self._untold: tuple[Callable[[Any, Any], Any], ...] = ()
         self._watchers: list[Event] = []
         self.handlers = handlers
         self.inbox = Inbox(name, self, lasting=True, **limits)
@@ -43,6 +45,12 @@ class AsyncLane:
     def ring(self) -> None:
         """There is something in the inbox."""
         self._link.telling.dispatch(self._drain)
+
+    def listen(self, listener: Callable[[Any, Any], Any]) -> None:
+        """Tell this one of statuses too. Under the mutex."""
+        if listener not in self.listeners:
+            self.listeners = (*self.listeners, listener)
+            self._untold = (*self._untold, listener)
 
     def note(self, notice: Notice) -> bool:
         """Have a status told; True if somebody has to be rung for it. Under the mutex."""
@@ -77,7 +85,7 @@ class AsyncLane:
                         break
                     inbox.busy = True
                 for notice in news:
-                    for listener in self.listeners if notice.only is None else (notice.only,):
+                    for listener in self._concerned(notice):
                         await self._tell_one(listener, notice)
                 await self._hand_out(items, generation)
         except BaseException:
@@ -87,6 +95,15 @@ class AsyncLane:
             raise
         if inbox.overflowed and self.overflowed is not None:
             await self.overflowed()
+
+    def _concerned(self, notice: Notice) -> Sequence[Callable[[Any, Any], Any]]:
+        """A listener is told how things stand only if it has heard of nothing yet."""
+        untold = self._untold
+        if notice.only is None:
+            self._untold = ()
+            return self.listeners
+        self._untold = tuple(one for one in untold if one != notice.only)
+        return [one for one in untold if one == notice.only]
 
     def _rested(self) -> None:
         watchers, self._watchers = self._watchers, []

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/realtime/channel.py by scripts/generate.py [4ed88fd14a23]: do not edit
+# GENERATED from aerodb_async_src/realtime/channel.py by scripts/generate.py [91ae9b06fd60]: do not edit
 """A channel: its handlers, its subscription, what is sent on it and who is there."""
 
 from __future__ import annotations
@@ -101,7 +101,10 @@ class AsyncRealtimeChannel(AsyncRegistering):
         `too_many_subscriptions`).
         """
         if callback is not None:
-            self._listen_to_status(callback)
+            check_handler(callback)
+            calls.check_arguments(callback, 2)
+            with self.mutex:
+                self._lane.listen(callback)
         problem = self._refusal(timeout) or calls.wishes_problem(self._machine)
         if problem is not None:
             return AeroDBResponse(error=problem)
@@ -120,12 +123,6 @@ class AsyncRealtimeChannel(AsyncRegistering):
         if ticket.error is not None:
             return AeroDBResponse(error=ticket.error)
         return AeroDBResponse(self)
-
-    def _listen_to_status(self, callback: Callable[[Any, Any], Any]) -> None:
-        check_handler(callback)
-        calls.check_arguments(callback, 2)
-        if callback not in self._lane.listeners:
-            self._lane.listeners = (*self._lane.listeners, callback)
 
     def _refusal(self, timeout: float) -> AeroDBError | None:
         if self._problem is not None:
