@@ -342,12 +342,13 @@ class AsyncLink:
                 machine.lost(end.code, end.reason, monotonic(), jitter())
         with mutex:
             hangup, machine.hangup = machine.hangup, None
+            last, machine.farewell = machine.farewell, []
             self._socket = None
         await self.put_out()
         if hangup is None or hangup[0] == ABNORMAL:
             socket.abort()
         else:
-            await socket.close(*hangup, timeout=CLOSE_SECONDS)
+            await socket.close(*hangup, timeout=CLOSE_SECONDS, last=last)
 
     # --- tokens ---------------------------------------------------------------------------
 

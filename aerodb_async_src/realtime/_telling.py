@@ -8,7 +8,7 @@ from typing import Any
 
 from aerodb._core.errors import client_error
 from aerodb._core.realtime.failures import FailureLog
-from aerodb._io.on_asyncio import Dispatcher, call, logger, monotonic
+from aerodb._io.on_asyncio import Dispatcher, call, is_own, logger, monotonic
 from aerodb.types import AeroDBError
 
 _LOG = "aerodb.realtime"
@@ -64,10 +64,14 @@ class AsyncTelling:
         for listener in self.listeners:
             try:
                 await call(listener, error)
-            except Exception:  # noqa: BLE001  # a listener's failure is its own
+            except BaseException as failure:  # its own, whatever it is
+                if not is_own(failure):
+                    raise
                 logger(_LOG).exception("a listener to realtime errors failed")
 
-    async def failed(self, handler: Callable[..., Any], failure: Exception, channel: str) -> None:
+    async def failed(
+        self, handler: Callable[..., Any], failure: BaseException, channel: str
+    ) -> None:
         """Log the failure of a handler, not too often, and tell of it (reliability W6)."""
         count = self._failures.note(handler, monotonic())
         name = getattr(handler, "__qualname__", None) or repr(handler)

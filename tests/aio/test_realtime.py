@@ -19,8 +19,9 @@ from aerodb import (
     RealtimeStatus,
     SubscribeStatus,
 )
-from aerodb._io.on_asyncio import Event, monotonic, pause
+from aerodb._io.on_asyncio import Event, Worker, monotonic, pause
 from aerodb.aio import AeroDBClient
+from tests.support.faults import FaultProxy
 from tests.support.scripted_realtime import ScriptedRealtime
 
 SOON = 20.0
@@ -487,12 +488,89 @@ async def test_presence(client: AeroDBClient, server: ScriptedRealtime) -> None:
     state = {"me": [{"presence_ref": "1", "mood": "good"}]}
     server.say({"type": "presence", "channel": "room", "event": "sync", "payload": state})
     await until(lambda: len(heard) == 2)
-    assert [one.event for one in heard] == ["sync", "join"]
+    assert [one.event for one in heard] == ["join", "sync"]
     assert channel.presence_state() == state
+    came = {"ada": [{"presence_ref": "2"}]}
+    server.say({"type": "presence", "channel": "room", "event": "join", "payload": came})
+    await until(lambda: len(heard) == 4)
+    assert heard[2].presences == came
+    assert heard[3].presences == {**state, **came}
     server.kill()
     await until(lambda: len(server.frames("presence")) == 2)
     assert server.frames("presence")[1]["payload"] == {"mood": "good"}
     assert (await channel.untrack()).ok
+
+
+async def test_tracking_on_a_channel_without_presence_asks_for_it(
+    client: AeroDBClient, server: ScriptedRealtime
+) -> None:
+    channel = client.channel("room")
+    await channel.subscribe()
+    assert (await channel.untrack()).ok  # nothing was tracked
+    assert (await channel.track({"mood": "good"})).ok
+    await until(lambda: len(server.frames("presence")) == 1)
+    asked = server.frames("subscribe")
+    assert "config" not in asked[0]
+    assert asked[1]["config"]["presence"] == {"enabled": True}
+    assert server.frames("presence")[0]["payload"] == {"mood": "good"}
+    assert channel.subscribed
+    assert (await channel.track({"mood": "better"})).ok
+    assert len(server.frames("subscribe")) == 2
+
+
+async def test_who_listens_to_a_subscribed_channel_hears_so(
+    client: AeroDBClient, server: ScriptedRealtime
+) -> None:
+    first: list[Any] = []
+    second: list[Any] = []
+    channel = client.channel("posts")
+    await channel.subscribe(lambda status, error: first.append(status))
+    await channel.subscribe(lambda status, error: second.append(status))
+    await until(lambda: second)
+    assert first == second == ["SUBSCRIBED"]
+    assert len(server.seen) == 1
+
+
+async def test_unsubscribing_tells_of_a_handler_that_still_runs(
+    client: AeroDBClient, server: ScriptedRealtime
+) -> None:
+    began, may_end = Event(), Event()
+
+    async def slow(event: Any) -> None:
+        began.set()
+        await may_end.wait(SOON)
+
+    channel = client.channel("posts").on("INSERT", slow)
+    await channel.subscribe()
+    server.insert("posts")
+    assert await began.wait(SOON)
+    answer = await channel.unsubscribe(timeout=0.05)
+    assert answer.error is not None
+    assert answer.error.code == "TIMEOUT"
+    assert "'posts'" in answer.error.message
+    assert channel.state == "idle"
+    may_end.set()
+    assert (await channel.unsubscribe()).ok
+
+
+async def test_a_handler_that_gives_up_harms_no_other(
+    client: AeroDBClient, server: ScriptedRealtime
+) -> None:
+    """`GeneratorExit` is no `Exception`, nor are the others tried with threads and tasks."""
+    heard: list[int] = []
+    errors: list[Any] = []
+
+    def gives_up(event: Any) -> None:
+        raise GeneratorExit
+
+    client.realtime.on_error(errors.append)
+    channel = client.channel("posts").on("INSERT", gives_up)
+    channel.on("INSERT", lambda event: heard.append(event.new["id"]))
+    await channel.subscribe()
+    server.insert("posts", 5)
+    await until(lambda: len(heard) == len(errors) == 5)
+    assert heard == [1, 2, 3, 4, 5]
+    assert errors[0].code == "HANDLER_FAILED"
 
 
 # --- bad input -----------------------------------------------------------------------------------
@@ -518,6 +596,18 @@ async def test_what_the_server_refuses(
     assert len(server.seen) == len(server.opened) == 1
     server.answers.clear()
     assert (await channel.subscribe()).ok
+
+
+async def test_wishes_that_no_frame_can_hold(
+    client: AeroDBClient, server: ScriptedRealtime
+) -> None:
+    filtered = client.channel("posts").on_changes(filter="a=eq.\ud800", callback=print)
+    for channel in (filtered, client.channel("room", presence_key="\udfff")):
+        answer = await channel.subscribe()
+        assert answer.error is not None
+        assert answer.error.code == "INVALID_ARGUMENT"
+        assert "surrogate" in answer.error.message
+    assert server.opened == []
 
 
 @pytest.mark.parametrize("name", ["", "x" * 256, "a\nb"])
@@ -592,6 +682,67 @@ async def test_nothing_is_done_after_the_end(server: ScriptedRealtime) -> None:
         assert answer.error.code == "CLIENT_CLOSED"
     assert client.status.closed
     await until(lambda: not server.connections)
+
+
+@pytest.mark.parametrize("end", ["disconnect", "close"])
+async def test_every_channel_is_left_before_the_end(server: ScriptedRealtime, end: str) -> None:
+    client = make(server)
+    for name in ("posts", "users", "left"):
+        await client.channel(name).subscribe()
+    await client.channel("left").unsubscribe()
+    client.channel("never")
+    assert len(server.frames("unsubscribe")) == 1
+    if end == "disconnect":
+        await client.realtime.disconnect()
+    else:
+        await client.close()
+    await until(lambda: not server.connections)
+    assert server.ends == [1000]
+    assert [one["channel"] for one in server.frames("unsubscribe")] == ["left", "posts", "users"]
+    await client.close()
+
+
+async def test_a_client_that_comes_back_leaves_nothing_twice(
+    client: AeroDBClient, server: ScriptedRealtime
+) -> None:
+    channel = client.channel("posts")
+    for turn in (1, 2):
+        await channel.subscribe()
+        await client.realtime.disconnect()
+        await until(lambda turn=turn: len(server.ends) == turn)
+        assert len(server.frames("unsubscribe")) == turn
+    await channel.subscribe()
+    server.kill()
+    await until(lambda: len(server.opened) == 4 and channel.subscribed)
+    assert len(server.frames("unsubscribe")) == 2
+
+
+async def test_closing_is_bounded_when_nothing_can_be_sent(server: ScriptedRealtime) -> None:
+    with FaultProxy(server.port) as proxy:
+        options = ClientOptions(trust_env=False, realtime=RealtimeOptions(reconnect_delay=0.05))
+        client = AeroDBClient(f"http://127.0.0.1:{proxy.port}", KEY, options=options)
+        channel = client.channel("posts")
+        await channel.subscribe()
+        proxy.set("throttle", size=1, seconds=30)
+        sent: list[Any] = []
+
+        async def fill() -> None:
+            while sent[-1:] != ["end"]:
+                sent.append(await channel.send("e", "x" * 50_000))
+                if sent[-1].error is not None:
+                    sent.append("end")
+
+        filling = Worker(fill, "fill")
+        count = -1
+        while count != len(sent):
+            count = len(sent)
+            await pause(0.5)
+        began = monotonic()
+        await client.close()
+        assert monotonic() - began < 5
+        await filling.join(SOON)
+        assert sent[-1] == "end"
+        assert sent[-2].error.code == "NOT_CONNECTED"
 
 
 async def test_closing_is_bounded_when_nobody_answers(server: ScriptedRealtime) -> None:

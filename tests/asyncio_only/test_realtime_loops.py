@@ -165,3 +165,39 @@ def test_a_program_ends(sleep: int, end: str) -> None:
         check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
+
+
+async def test_a_handler_that_awaits_what_was_cancelled_harms_no_other(
+    server: ScriptedRealtime,
+) -> None:
+    async with make(server) as client:
+        errors: list[Any] = []
+        heard: list[int] = []
+        client.realtime.on_error(errors.append)
+
+        async def awaits_one_that_was_cancelled(event: Any) -> None:
+            task = asyncio.create_task(asyncio.sleep(60))
+            task.cancel()
+            await task
+
+        channel = client.channel("posts").on("INSERT", awaits_one_that_was_cancelled)
+        channel.on("INSERT", lambda event: heard.append(event.new["id"]))
+        await channel.subscribe()
+        server.insert("posts", 5)
+        await until(lambda: len(heard) == len(errors) == 5)
+        assert heard == [1, 2, 3, 4, 5]
+        assert errors[0].code == "HANDLER_FAILED"
+
+
+async def test_cancelling_who_collects_loses_nothing(server: ScriptedRealtime) -> None:
+    async with make(server) as client:
+        channel = client.channel("posts")
+        await channel.subscribe()
+        server.insert("posts", 3)
+        stream = channel._own_stream()
+        await until(lambda: len(stream.inbox) == 3)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(channel.collect(5, timeout=60), 0.2)
+        server.insert("posts", 2)
+        events = (await channel.collect(5)).unwrap()
+        assert [event.sequence for event in events] == [1, 2, 3, 4, 5]

@@ -18,7 +18,7 @@ from aerodb._core.realtime.calls import (
     handler_for,
     http_broadcast,
 )
-from aerodb._core.realtime.channel import ChannelConfig
+from aerodb._core.realtime.config import ChannelConfig
 from aerodb._core.realtime.failures import FailureLog
 from aerodb._core.realtime.filters import in_list, parse_filter, quoted
 from aerodb._core.realtime.handlers import Handlers
@@ -99,6 +99,9 @@ def test_broadcasts_over_http() -> None:
     assert not isinstance(call, AeroDBResponse)
     assert (call.method, call.path) == ("POST", "/realtime/broadcast")
     assert json.loads(call.body or b"") == {"channel": "c", "event": "e", "payload": {"a": 1}}
+    private = http_broadcast("c", "e", None, private=True)
+    assert not isinstance(private, AeroDBResponse)
+    assert json.loads(private.body or b"")["private"] is True  # not the public one of that name
     for payload in ({1: 2}, {"a": object()}, float("nan"), "x" * 70_000):
         refused = http_broadcast("c", "e", payload)
         assert isinstance(refused, AeroDBResponse)
@@ -540,10 +543,23 @@ def test_presence_of_a_channel() -> None:
     world.carry()
     found = [(one["event"], list(one["presences"])) for one in drained(inbox)]
     assert found == [
-        ("sync", ["a"]), ("join", ["a"]), ("join", ["b"]), ("leave", ["a"]),
-        ("sync", ["c"]), ("join", ["c"]), ("leave", ["b"]),
+        ("join", ["a"]), ("sync", ["a"]), ("join", ["b"]), ("sync", ["a", "b"]),
+        ("leave", ["a"]), ("sync", ["b"]), ("join", ["c"]), ("leave", ["b"]), ("sync", ["c"]),
     ]  # fmt: skip
     assert list(channel.presence.copy()) == ["c"]
+
+
+def test_what_a_handler_does_to_the_presences_it_got_is_its_own() -> None:
+    world = World()
+    channel, inbox = world.channel()
+    world.subscribe(channel)
+    state = {"a": [{"presence_ref": "1", "mood": "good"}]}
+    world.say({"type": "presence", "channel": CHANNEL, "event": "sync", "payload": state})
+    world.carry()
+    for message in drained(inbox):
+        message["presences"]["a"][0].clear()
+        message["presences"].clear()
+    assert channel.presence.copy() == state
 
 
 # --- small things --------------------------------------------------------------------------------

@@ -604,14 +604,59 @@ def test_dropped_frames_are_counted_where_the_server_says_so(n: int | None) -> N
     assert gap.missed == 4
 
 
+@pytest.mark.parametrize("status", ["ok", "error"])
+def test_losses_that_are_told_apart_from_events_are_told_once(status: str) -> None:
+    """Before a heartbeat a server tells what it dropped: the heartbeat passes it (§4.8)."""
+    world, channel, inbox = joined()
+    event = {"type": "event", "channel": CHANNEL, "payload": {"type": "INSERT", "new": {}}}
+    world.say({**event, "seq": 5, "n": 1})
+    told = {"type": "system", "event": "dropped", "status": status, "channel": CHANNEL}
+    world.say({**told, "message": "2 frames were lost.", "dropped": 2, "details": {"seq": 9}})
+    world.carry()
+    assert channel.phase is Phase.JOINED
+    _, gap = drained(inbox)
+    assert isinstance(gap, GapNotice)
+    assert (gap.reason, gap.missed, gap.after, gap.until) == ("server_dropped", 2, 5, 9)
+    world.say({**event, "seq": 11, "n": 4})
+    world.say({**event, "seq": 15, "n": 7})  # two more, and nothing was said of them
+    world.carry()
+    assert [getattr(one, "missed", None) for one in drained(inbox)] == [None, 2, None]
+
+
+def test_losses_that_are_told_do_not_hide_what_is_lost_after_them() -> None:
+    world, _, inbox = joined()
+    event = {"type": "event", "channel": CHANNEL, "payload": {"type": "INSERT", "new": {}}}
+    told = {"type": "system", "event": "dropped", "status": "ok", "channel": CHANNEL}
+    world.say({**event, "seq": 5, "n": 1})
+    world.say({**told, "dropped": 2})
+    world.say({**event, "seq": 11, "n": 7})  # two were told of, and three more are missing
+    world.say({**told, "dropped": 2})  # messages: they have no number
+    world.say({**event, "seq": 12, "n": 8})
+    world.say({**event, "seq": 13, "n": 10})
+    world.carry()
+    found = [getattr(one, "missed", None) for one in drained(inbox)]
+    assert found == [None, 2, 3, None, 2, None, 1, None]
+
+
+def test_what_a_system_frame_says_of_no_channel_or_no_number_means_nothing() -> None:
+    world, channel, inbox = joined()
+    for odd in ({}, {"dropped": 0}, {"dropped": "2"}, {"dropped": 2, "channel": "another"}):
+        world.say({"type": "system", "event": "dropped", "channel": CHANNEL, **odd})
+    world.carry()
+    assert channel.phase is Phase.JOINED
+    assert drained(inbox) == []
+
+
 def test_truncate_is_a_gap() -> None:
     world, _, inbox = joined()
     other, others = world.channel("other")
     world.subscribe(other)
-    details = {"schema": "public", "table": CHANNEL}
+    details = {"schema": "public", "table": CHANNEL, "seq": 7}
     world.say({"type": "system", "event": "truncate", "details": details})
     world.carry()
-    assert [getattr(one, "reason", None) for one in drained(inbox)] == ["truncate"]
+    assert [(one.reason, one.until) for one in drained(inbox) if isinstance(one, GapNotice)] == [
+        ("truncate", 7)
+    ]
     assert drained(others) == []
 
 
@@ -692,14 +737,14 @@ def test_errors_belong_to_whom_they_name() -> None:
 
 def test_presence_is_told_again_after_a_reconnection() -> None:
     world, channel, _ = joined()
-    assert track(world.machine, channel, {"mood": "good"}, Ticket(None, "sent")) is None
+    assert track(world.machine, channel, {"mood": "good"}, Ticket(None, "sent"), world.now) is None
     world.carry()
     world.kill()
     world.pass_time(2)
     frames = [one for one in world.sent if one["type"] == "presence"]
     assert [one["payload"] for one in frames] == [{"mood": "good"}] * 2
     assert world.sent[-1] is frames[1]  # after the subscription was confirmed
-    track(world.machine, channel, None, Ticket(None, "sent"))
+    track(world.machine, channel, None, Ticket(None, "sent"), world.now)
     world.carry()
     world.kill()
     world.pass_time(2)

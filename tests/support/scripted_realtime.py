@@ -7,7 +7,7 @@
 
 It runs on an event loop of its own thread; its methods may be called from anywhere and have taken
 effect when they return. `seen` has every frame that came, `opened` the headers of every handshake,
-`refusals` what the next handshakes are answered with.
+`ends` the codes that connections ended with, `refusals` what the next handshakes are answered with.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import struct
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
@@ -27,6 +28,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
+from websockets.protocol import OPEN
 
 Answer = Callable[["Connection", dict[str, Any]], None]
 RESET = struct.pack("ii", 1, 0)
@@ -56,6 +58,7 @@ class ScriptedRealtime:
         self.paths: list[str] = []
         self.refusals: deque[tuple[int, dict[str, str], bytes]] = deque()
         self.connections: list[Connection] = []
+        self.ends: list[int | None] = []
         self.most = 0
         self.epoch = "one"
         self.seq = 0
@@ -152,6 +155,7 @@ class ScriptedRealtime:
             pass
         finally:
             writing.cancel()
+            self.ends.append(socket_.close_code)
             self.connections.remove(connection)
 
     async def _write(self, connection: Connection) -> None:
@@ -245,7 +249,7 @@ class ScriptedRealtime:
             for connection in tuple(self.connections):
                 if code == 1006:
                     connection.socket.transport.close()
-                elif code < 1006 or code > 1006:
+                elif connection.socket.protocol.state is OPEN:
                     connection.socket.protocol.send_close(code, "because")
                     connection.socket.send_data()
 
@@ -257,7 +261,8 @@ class ScriptedRealtime:
         async def work() -> None:
             for connection in tuple(self.connections):
                 raw = connection.socket.transport.get_extra_info("socket")
-                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+                with suppress(OSError):  # it has ended already
+                    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
                 connection.socket.transport.abort()
 
         self._do(work())

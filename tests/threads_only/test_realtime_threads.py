@@ -208,3 +208,23 @@ def test_a_program_ends(sleep: int, end: str) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=50, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
+
+
+@pytest.mark.parametrize("raised", [SystemExit, KeyboardInterrupt])
+def test_a_handler_that_wants_to_end_the_program_harms_no_other(
+    server: ScriptedRealtime, raised: type[BaseException]
+) -> None:
+    def ends_it(event: Any) -> None:
+        raise raised
+
+    with make(server) as client:
+        errors: list[Any] = []
+        heard: list[int] = []
+        client.realtime.on_error(errors.append)
+        channel = client.channel("posts").on("INSERT", ends_it)
+        channel.on("INSERT", lambda event: heard.append(event.new["id"]))
+        channel.subscribe()
+        server.insert("posts", 5)
+        until(lambda: len(heard) == len(errors) == 5)
+        assert heard == [1, 2, 3, 4, 5]
+        assert errors[0].code == "HANDLER_FAILED"

@@ -11,6 +11,7 @@ from aerodb._core.errors import client_error
 from aerodb._core.http import Call, Prepared, RawResponse, Retry
 from aerodb._core.json import BadJSON, dumps, loads
 from aerodb._core.options import seconds
+from aerodb._core.realtime.channel import ChannelMachine
 from aerodb._core.realtime.cursor import whole
 from aerodb._core.realtime.filters import Filter, parse_filter
 from aerodb._core.realtime.handlers import PRESENCE_EVENTS, Binding, Handler, change_names
@@ -27,7 +28,9 @@ __all__ = [
     "http_broadcast",
     "join_error",
     "payload_problem",
+    "still_running",
     "time_problem",
+    "wishes_problem",
 ]
 
 MAX_NAME = 255
@@ -64,6 +67,16 @@ def payload_problem(what: str, value: Any) -> AeroDBError | None:
         return client_error("INVALID_ARGUMENT", f"{what}: {problem.message}")
     if size > limit:
         return client_error("INVALID_ARGUMENT", f"{what} has {size} bytes, more than {limit}")
+    return None
+
+
+def wishes_problem(channel: ChannelMachine) -> AeroDBError | None:
+    """Why the server cannot be asked for what a channel is to have (a lone surrogate in it)."""
+    try:
+        dumps(channel.config.members(channel.handlers))
+    except BadValue as problem:
+        text = f"channel {channel.name!r} cannot be asked for: {problem.message}"
+        return client_error("INVALID_ARGUMENT", text)
     return None
 
 
@@ -156,12 +169,22 @@ def connect_error(timeout: float, cause: AeroDBError | None) -> AeroDBError:
     return AeroDBError(cause.message, cause.status, cause.code, hint=cause.hint, retryable=True)
 
 
-def http_broadcast(channel: str, event: str, payload: Any) -> Prepared[SendResult]:
-    """A broadcast without a WebSocket."""
+def still_running(channel: str, timeout: float) -> AeroDBError:
+    """What `unsubscribe()` answers if a handler takes longer than it may."""
+    message = f"a handler of channel {channel!r} still ran after {timeout:g} s"
+    return client_error("TIMEOUT", message, hint="the channel is left; that call is the last one")
+
+
+def http_broadcast(
+    channel: str, event: str, payload: Any, *, private: bool = False
+) -> Prepared[SendResult]:
+    """A broadcast without a WebSocket; a private channel is another than the public one of its
+    name (§4.10)."""
     problem = payload_problem("payload", payload)
     if problem is not None:
         return AeroDBResponse(error=problem)
-    body = dumps({"channel": channel, "event": event, "payload": payload})
+    members = {"channel": channel, "event": event, "payload": payload}
+    body = dumps({**members, "private": True} if private else members)
     return Call(
         "POST",
         "/realtime/broadcast",

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from aerodb._core.errors import client_error
-from aerodb._core.realtime.cursor import Cursor, whole
+from aerodb._core.realtime.config import ChannelConfig
+from aerodb._core.realtime.cursor import Cursor, seq_about, whole
 from aerodb._core.realtime.frames import (
     Frame,
     presence_frame,
@@ -33,7 +34,7 @@ from aerodb._core.realtime.presence import Presences, PresenceState, read_presen
 from aerodb._core.realtime.states import CHANNEL_TABLE, Phase, Step
 from aerodb.types import AeroDBError
 
-__all__ = ["ChannelConfig", "ChannelMachine"]
+__all__ = ["ChannelMachine"]
 
 RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0)
 LEAVE_SECONDS = 5.0
@@ -41,35 +42,6 @@ _REFUSED_USER = frozenset({"unauthorized", "auth_failed", "token_expired"})
 _PASSES_BY = frozenset(
     {"rate_limit_exceeded", "message_too_large", "invalid_message", "unsupported"}
 )
-
-
-class ChannelConfig:
-    """What `client.channel(...)` was told; sent only where it is not the default (§4.2)."""
-
-    __slots__ = ("broadcast_ack", "broadcast_self", "presence", "presence_key", "private")
-
-    def __init__(self) -> None:
-        self.private = False
-        self.broadcast_self = False
-        self.broadcast_ack = False
-        self.presence = False
-        self.presence_key: str | None = None
-
-    def members(self, handlers: Handlers) -> dict[str, Any]:
-        """The members of `config`, without those that say the default."""
-        found: dict[str, Any] = {}
-        bindings = handlers.bindings()
-        if bindings:
-            found["postgres_changes"] = [one.config() for one in bindings]
-        broadcast = {"self": self.broadcast_self, "ack": self.broadcast_ack}
-        if any(broadcast.values()):
-            found["broadcast"] = {name: True for name, value in broadcast.items() if value}
-        if self.presence or self.presence_key is not None or handlers.wants_presence:
-            key = {} if self.presence_key is None else {"key": self.presence_key}
-            found["presence"] = {"enabled": True, **key}
-        if self.private:
-            found["private"] = True
-        return found
 
 
 class ChannelMachine:
@@ -122,7 +94,18 @@ class ChannelMachine:
         """Whether it is, or is to be, subscribed."""
         return self.phase in (Phase.JOINING, Phase.JOINED, Phase.ERRORED)
 
+    @property
+    def is_asked_for(self) -> bool:
+        """Whether the server has been asked for it on this connection."""
+        joining = self.phase is Phase.JOINING and self.due < math.inf
+        return joining or self.phase is Phase.JOINED
+
     # --- joining --------------------------------------------------------------------------
+
+    def tell_standing(self, listener: object) -> None:
+        """Tell a new listener, and no other, that the channel is subscribed if it is."""
+        if listener is not None and self.phase is Phase.JOINED:
+            self._out.tell(self.owner, SubscribeStatus.SUBSCRIBED, only=listener)
 
     def subscribe(self, ticket: Ticket, now: float, *, ref: str, is_open: bool) -> None:
         """Be subscribed. One that is, and asks for nothing new, is that at once."""
@@ -137,7 +120,7 @@ class ChannelMachine:
                 self._out.settle(one)
             self._leavers = []
         self._waiters.append(ticket)
-        under_way = self.phase is Phase.JOINING and self.due < math.inf
+        under_way = self.phase is Phase.JOINING and self.is_asked_for
         self._go(Step.SUBSCRIBE)
         self.error, self._retries = None, 0
         same = under_way and self._asked == self.config.members(self.handlers)
@@ -316,11 +299,9 @@ class ChannelMachine:
     def _listens(self) -> bool:
         """Whether what arrives is for somebody. A server that confirms nothing and sends events
         all the same has confirmed (§4.3: acks are optional)."""
-        if self.phase is Phase.JOINING and self.due < math.inf:
-            if self.cursor.is_waiting:
-                self.confirmed({})
-            return True
-        return self.phase is Phase.JOINED
+        if self.phase is Phase.JOINING and self.is_asked_for and self.cursor.is_waiting:
+            self.confirmed({})
+        return self.is_asked_for
 
     def change(self, kind: str, frame: Frame, inner: Mapping[str, Any], size: int) -> None:
         """A change came: once, and with a notice before it if others are missing."""
@@ -348,6 +329,12 @@ class ChannelMachine:
             if inbox.put(item):
                 self._out.ring(inbox)
 
+    def dropped(self, frame: Frame) -> None:
+        """The server told of losses apart from an event: no heartbeat passes them untold."""
+        missed = whole(frame.get("dropped"))
+        if missed and self.phase is Phase.JOINED:
+            self.deliver(self.cursor.dropped(missed, seq_about(frame)))
+
     def message(self, item: ChannelEvent, frame: Frame) -> None:
         """A broadcast came."""
         if self._listens():
@@ -357,7 +344,7 @@ class ChannelMachine:
             self.deliver(item)
 
     def presences(self, event: str, frame: Frame, size: int) -> None:
-        """`sync`, `join` or `leave` came (§4.10)."""
+        """`sync`, `join` or `leave` came (§4.10): who came and who went is told, then the whole."""
         if not self._listens():
             return
         inner = frame.get("payload")
@@ -366,7 +353,6 @@ class ChannelMachine:
         left: Presences = {}
         if event == "sync":
             joined, left = self.presence.sync(who)
-            self.deliver(PresenceMessage("sync", self.presence.copy(), frame, self.name, size))
         elif event == "join":
             joined = self.presence.join(who)
         else:
@@ -375,6 +361,9 @@ class ChannelMachine:
             self.deliver(PresenceMessage("join", joined, frame, self.name, size))
         if left:
             self.deliver(PresenceMessage("leave", left, frame, self.name, size))
+        if joined or left or event == "sync":
+            state = self.presence.snapshot()
+            self.deliver(PresenceMessage("sync", state, frame, self.name, size))
 
     def track(self, state: Mapping[str, Any] | None, ticket: Ticket) -> None:
         """Say that somebody is there, or no more. Remembered for the next connection.
@@ -385,6 +374,16 @@ class ChannelMachine:
         frame = presence_frame(self.name, event, state or {})
         self._tracked = None if state is None else dict(state)
         self._out.send(frame, ticket)
+
+    @property
+    def has_presence(self) -> bool:
+        """Whether the server was asked to tell who is there."""
+        return "presence" in (self._asked or {})
+
+    def keep_tracked(self, state: Mapping[str, Any]) -> None:
+        """Ask for presence with the next subscription, and track this then. Raises BadValue."""
+        presence_frame(self.name, "track", state)
+        self._tracked, self.config.presence = dict(state), True
 
     def forget(self, ticket: Ticket) -> None:
         """The caller does not wait any more."""

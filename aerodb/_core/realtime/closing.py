@@ -10,7 +10,16 @@ from aerodb._core.errors import Exchange, client_error, error_from_response
 from aerodb._core.http import Retry
 from aerodb.types import AeroDBError
 
-__all__ = ["Ending", "Retries", "delay", "ending_of", "refusal", "why_closed"]
+__all__ = [
+    "Ending",
+    "Retries",
+    "delay",
+    "ending_of",
+    "for_good",
+    "in_doubt",
+    "refusal",
+    "why_closed",
+]
 
 AGAIN_WITHIN_SECONDS = 60.0
 """A close that may not come twice: the second within this time is the last."""
@@ -130,6 +139,20 @@ def why_closed(code: int, reason: str) -> AeroDBError:
     message = f"the realtime connection {word} ({code}{said[:200]})"
     error = client_error("NOT_CONNECTED", message)
     return _passing(error)
+
+
+def for_good(ending: Ending, error: AeroDBError) -> AeroDBError:
+    """An end that is not followed by another connection."""
+    if ending is Ending.RENEW:
+        return AeroDBError(error.message, code="unauthorized", hint="sign in again")
+    return AeroDBError(error.message, code=error.code, hint="it happened twice in a row")
+
+
+def in_doubt(error: AeroDBError) -> AeroDBError:
+    """What became of something that was sent and not answered when the connection ended."""
+    return AeroDBError(
+        error.message, code="NOT_CONNECTED", retryable=error.retryable, maybe_applied=True
+    )
 
 
 def _passing(error: AeroDBError) -> AeroDBError:

@@ -11,7 +11,7 @@ from typing import Any
 from aerodb._core.realtime.frames import Frame
 from aerodb._core.realtime.messages import GapNotice, GapReason
 
-__all__ = ["Cursor", "whole"]
+__all__ = ["Cursor", "seq_about", "whole"]
 
 
 def whole(value: object) -> int | None:
@@ -19,6 +19,12 @@ def whole(value: object) -> int | None:
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53:
         return value
     return None
+
+
+def seq_about(frame: Frame) -> int | None:
+    """The position that a `system` frame is about."""
+    details = frame.get("details")
+    return whole((details if isinstance(details, dict) else frame).get("seq"))
 
 
 class Cursor:
@@ -31,7 +37,7 @@ class Cursor:
         n: The number of the last event since the server confirmed the subscription.
     """
 
-    __slots__ = ("_away", "_channel", "_joined", "epoch", "last", "n", "seq")
+    __slots__ = ("_away", "_channel", "_joined", "_told", "epoch", "last", "n", "seq")
 
     def __init__(self, channel: str) -> None:
         self._channel = channel
@@ -42,6 +48,7 @@ class Cursor:
         self.epoch: str | None = None
         self.seq = self.last = -1
         self.n = 0
+        self._told = (0, 0)
         self._joined = False
         self._away = False
 
@@ -69,7 +76,7 @@ class Cursor:
         """The server confirmed the subscription; what may be missing since the last time."""
         epoch, seq = frame.get("epoch"), whole(frame.get("seq"))
         resumed = frame.get("resume")
-        self.n = 0
+        self.n, self._told = 0, (0, 0)
         gap = self._gap(epoch, seq, resumed)
         if not (resumed == "ok" and gap is None and self._joined):
             # a resumed one goes on where it was: what is replayed now is below `seq`
@@ -96,12 +103,25 @@ class Cursor:
         number, dropped = whole(n), whole(frame.get("dropped")) or 0
         missed = dropped
         if number is not None:
-            missed = max(missed, number - self.n - 1)
+            missed = max(missed, number - self.n - 1 - self._told_of)
             self.n = max(self.n, number)
         if missed <= 0:
             return None
+        return self._dropped(missed, None if seq is None else seq - 1)
+
+    def dropped(self, missed: int, until: int | None) -> GapNotice:
+        """The server told of losses by themselves: the hole that the next event shows is known."""
+        self._told = (self.n, self._told_of + missed)
+        return self._dropped(missed, until)
+
+    @property
+    def _told_of(self) -> int:
+        """How many numbers after the last one may be missing without another word."""
+        n, missed = self._told
+        return missed if n == self.n else 0
+
+    def _dropped(self, missed: int, until: int | None) -> GapNotice:
         after = None if self.last < 0 else self.last
-        until = None if seq is None else seq - 1
         return GapNotice("server_dropped", self._channel, missed=missed, after=after, until=until)
 
     def heard(self, seq: int) -> None:

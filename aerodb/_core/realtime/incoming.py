@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from aerodb._core.realtime.cursor import whole
+from aerodb._core.realtime.cursor import seq_about, whole
 from aerodb._core.realtime.frames import (
     Frame,
     broadcast_of,
@@ -148,8 +148,11 @@ def _system(machine: RealtimeMachine, frame: Frame, size: int, now: float) -> No
             machine.accepted(now)
     elif event == "truncate":
         for channel in _truncated(machine, frame):
-            seq = whole(frame.get("seq"))
-            channel.deliver(GapNotice("truncate", channel.name, until=seq))
+            channel.deliver(GapNotice("truncate", channel.name, until=seq_about(frame)))
+    elif event == "dropped":
+        found = _channel(machine, frame)
+        if found is not None:
+            found.dropped(frame)
     elif status == "error":
         _error(machine, frame, size, now)
 

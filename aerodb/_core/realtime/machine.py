@@ -19,19 +19,20 @@ from aerodb._core.realtime.closing import (
     Ending,
     Retries,
     ending_of,
+    for_good,
+    in_doubt,
     why_closed,
 )
-from aerodb._core.realtime.frames import auth_frame
+from aerodb._core.realtime.frames import unsubscribe_frame
 from aerodb._core.realtime.liveness import Liveness
 from aerodb._core.realtime.messages import CHANGES, RealtimeStatus
 from aerodb._core.realtime.outputs import Outputs, Ticket
 from aerodb._core.realtime.states import LINK_TABLE, LinkPhase, Phase, Turn
+from aerodb._core.realtime.tokens import ANSWER_SECONDS, Tokens
 from aerodb._core.realtime_options import RealtimeOptions
 from aerodb.types import AeroDBError
 
 __all__ = ["RealtimeMachine"]
-
-AUTH_SECONDS = 10.0
 
 
 class RealtimeMachine:
@@ -42,17 +43,18 @@ class RealtimeMachine:
         channels: By name, in the order in which they were made.
         out: What is to be done; see `Outputs`.
         deadline: When `tick` is to be called, at the latest.
-        hangup: The driver is to close the socket itself: (code, reason), or ("abort", why).
+        hangup: The driver is to close the socket itself: (code, reason). `farewell`: frames
+            that are to be sent before, if the peer takes them.
         renewal: The driver is to get a newer token, apart from reading.
         rejected: The next connection needs a newer token than the last one had.
         error: Why the connection ended last.
         malformed: How many frames could not be read.
     """
 
-    __slots__ = ("_auth_due", "_auth_ref", "_counter", "_held", "_linger", "_opened", "_options",
-                 "_retries", "_token", "_waiters", "auth_unknown", "channels", "deadline",
-                 "error", "hangup", "liveness", "malformed", "opens", "out", "pending",
-                 "rejected", "renew_at", "renewal", "state")  # fmt: skip
+    __slots__ = ("_counter", "_held", "_linger", "_opened", "_options", "_retries", "_tokens",
+                 "_waiters", "channels", "deadline", "error", "farewell", "hangup", "liveness",
+                 "malformed", "opens", "out", "pending", "rejected", "renew_at", "renewal",
+                 "state")  # fmt: skip
 
     def __init__(self, options: RealtimeOptions) -> None:
         self._options = options
@@ -61,19 +63,19 @@ class RealtimeMachine:
         self.state = LinkPhase.IDLE
         self.deadline = math.inf
         self.hangup: tuple[int, str] | None = None
-        self.renewal = self.rejected = self.auth_unknown = False
+        self.farewell: list[str] = []
+        self.renewal = self.rejected = False
         self.renew_at = math.inf
         self.error: AeroDBError | None = None
         self.liveness = Liveness(options.heartbeat)
         self.malformed = self.opens = self._counter = 0
         self.pending: dict[str, Ticket] = {}
         self._waiters: list[Ticket] = []
-        self._auth_due = self._linger = math.inf
-        self._auth_ref: str | None = None
+        self._linger = math.inf
+        self._tokens = Tokens()
         self._retries = Retries(options.reconnect_delay, options.max_reconnect_delay)
         self._held = False
         self._opened = -math.inf
-        self._token: str | None = None
 
     def _go(self, turn: Turn, error: AeroDBError | None = None) -> bool:
         after = LINK_TABLE.get((self.state, turn))
@@ -155,6 +157,9 @@ class RealtimeMachine:
         self._held = False
         if self.is_open:
             self.hangup = (1000, "")
+            self.farewell = [
+                unsubscribe_frame(one.name) for one in self.channels.values() if one.is_asked_for
+            ]
         for channel in list(self.channels.values()):
             channel.close(error)
         gone = error or client_error("NOT_CONNECTED", "realtime was disconnected")
@@ -168,19 +173,17 @@ class RealtimeMachine:
 
     def rotate(self, token: str | None, now: float) -> None:
         """The session has another token, or none: the server has to know (§4.4)."""
-        if self.state is LinkPhase.CLOSED and token not in (None, self._token):
+        if self.state is LinkPhase.CLOSED and token is not None and self._tokens.is_news(token):
             again = [one for one in self.channels.values() if one.admitted()]
             if again:
                 self._want()
             return
-        if not self.is_open or token == self._token:
+        if not self.is_open or not self._tokens.is_news(token):
             return
-        if self.auth_unknown:
+        if self._tokens.is_unknown:
             self._reconnect_as_other(now)
             return
-        self._token = token
-        self._auth_ref, self._auth_due = self.ref(), now + AUTH_SECONDS
-        self.out.send(auth_frame(token, self._auth_ref))
+        self.out.send(self._tokens.push(token, self.ref(), now))
         self.replan(now)
 
     def _reconnect_as_other(self, now: float) -> None:
@@ -192,7 +195,7 @@ class RealtimeMachine:
 
     def accepted(self, now: float) -> None:
         """The server took the new token: what was refused to the old one may be tried again."""
-        self._auth_due, self._auth_ref = math.inf, None
+        self._tokens.answered()
         self._retries.forgive(Ending.RENEW)
         for channel in self.channels.values():
             if channel.admitted():
@@ -200,11 +203,11 @@ class RealtimeMachine:
 
     def refused_token(self, error: AeroDBError, ref: object, now: float) -> bool:
         """An error may be about the token that was sent; whether it is."""
-        if self._auth_ref is None or (ref is not None and ref != self._auth_ref):
+        if not self._tokens.is_meant(ref):
             return False
-        self._auth_due, self._auth_ref = math.inf, None
+        self._tokens.answered()
         if incoming.is_unknown_type(error):
-            self.auth_unknown = True
+            self._tokens.is_unknown = True
             self._reconnect_as_other(now)
         else:
             self.hangup = (1000, "")
@@ -217,7 +220,8 @@ class RealtimeMachine:
         """The handshake went well. `token` is what it carried; renew it from `renew_at` on."""
         if not self._go(Turn.OPENED):
             return False
-        self._opened, self._token, self.renew_at = now, token, renew_at
+        self._opened, self.renew_at = now, renew_at
+        self._tokens.carried(token)
         self.rejected, self.error, self.hangup = False, None, None
         self.liveness.begin(now)
         self.opens += 1
@@ -278,11 +282,7 @@ class RealtimeMachine:
         self._retries.pause(now, jitter, slow)
 
     def _end_for_good(self, ending: Ending, error: AeroDBError) -> None:
-        if ending is Ending.RENEW:
-            error = AeroDBError(error.message, code="unauthorized", hint="sign in again")
-        else:
-            error = AeroDBError(error.message, code=error.code, hint="it happened twice in a row")
-        self.error = error
+        self.error = error = for_good(ending, error)
         self._go(Turn.ENDED, error)
         self.out.unsent(error)
         self._give_up(error)
@@ -293,8 +293,8 @@ class RealtimeMachine:
         gone = error or client_error("NOT_CONNECTED", "the connection is being made anew")
         self.out.unsent(gone)
         self._drop_pending(gone)
-        self._auth_due = self.renew_at = self._linger = math.inf
-        self._auth_ref = None
+        self.renew_at = self._linger = math.inf
+        self._tokens.answered()
         for channel in self.channels.values():
             channel.lost()
         if not self._is_needed():
@@ -302,12 +302,9 @@ class RealtimeMachine:
 
     def _drop_pending(self, error: AeroDBError) -> None:
         """What was sent and not answered: nobody knows what became of it."""
-        doubt = AeroDBError(
-            error.message, code="NOT_CONNECTED", retryable=error.retryable, maybe_applied=True
-        )
         pending, self.pending = self.pending, {}
         for ticket in pending.values():
-            self.out.settle(ticket, error=doubt)
+            self.out.settle(ticket, error=in_doubt(error))
 
     def abandon(self) -> None:
         """Whoever read is gone (its event loop, its process): as if the connection was lost."""
@@ -332,7 +329,7 @@ class RealtimeMachine:
         """Find the next deadline anew."""
         own: tuple[float, ...] = ()
         if self.state is LinkPhase.OPEN:
-            own = (self.liveness.due, self._auth_due, self._linger, self.renew_at)
+            own = (self.liveness.due, self._tokens.due, self._linger, self.renew_at)
         elif self.state is LinkPhase.BACKOFF:
             own = (self._retries.at,)
         theirs = (channel.due for channel in self.channels.values())
@@ -356,7 +353,7 @@ class RealtimeMachine:
             error = client_error("NOT_CONNECTED", "nothing was heard of the server for too long")
             self._end(Ending.RECONNECT, error, now, jitter)
             return
-        if now >= self._auth_due:
+        if now >= self._tokens.due:
             self._reconnect_as_other(now)
             return
         if now >= self._linger:
@@ -366,7 +363,7 @@ class RealtimeMachine:
             return
         if now >= self.renew_at:
             self.renewal, self.out.stirred = True, True
-            self.renew_at = now + AUTH_SECONDS
+            self.renew_at = now + ANSWER_SECONDS
         beat = self.liveness.beat(now, self.ref())
         if beat is not None:
             self.out.send(beat)

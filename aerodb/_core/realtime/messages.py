@@ -191,12 +191,12 @@ class PresenceMessage(_Message):
     """Who is there changed. Its `type` is `PRESENCE`.
 
     Attributes:
-        event: `sync` (the whole state), `join` or `leave` (who came or went).
-        presences: {key: [what each of its connections tracks]}.
+        event: `join` or `leave` (who came or went), and after each of them `sync` (the whole).
+        presences: {key: [what each of its connections tracks]}; yours to change.
         channel, raw: As in `RealtimePayload`.
     """
 
-    __slots__ = ("channel", "event", "presences", "raw", "sequence", "size", "type")
+    __slots__ = ("_copy", "_presences", "channel", "event", "raw", "sequence", "size", "type")
     _names = ("type", "event", "presences")
 
     def __init__(
@@ -209,11 +209,20 @@ class PresenceMessage(_Message):
     ) -> None:
         self.type: Literal["PRESENCE"] = "PRESENCE"
         self.event = event
-        self.presences = presences
+        self._presences = presences
+        self._copy: dict[str, list[dict[str, Any]]] | None = None
         self.channel = channel
         self.raw = frame
         self.size = size
         self.sequence: int | None = None
+
+    @property
+    def presences(self) -> dict[str, list[dict[str, Any]]]:
+        if self._copy is None:  # most of them are never looked at, and a room may be large
+            self._copy = {
+                key: [dict(meta) for meta in metas] for key, metas in self._presences.items()
+            }
+        return self._copy
 
 
 GapReason = Literal[

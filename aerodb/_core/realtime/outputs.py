@@ -39,6 +39,8 @@ class Notice(NamedTuple):
     channel: Any
     status: Any
     error: AeroDBError | None = None
+    only: Any = None
+    """The one listener to be told; None: all of them."""
 
 
 class Outputs:
@@ -81,9 +83,11 @@ class Outputs:
         """Have somebody look at an inbox. All that an event stirs: `stirred` stays as it is."""
         self.ready.append(inbox)
 
-    def tell(self, channel: Any, status: Any, error: AeroDBError | None = None) -> None:
+    def tell(
+        self, channel: Any, status: Any, error: AeroDBError | None = None, only: Any = None
+    ) -> None:
         """Have a status told."""
-        self.notices.append(Notice(channel, status, error))
+        self.notices.append(Notice(channel, status, error, only))
         self.stirred = True
 
     def missing(self, gap: GapNotice) -> None:

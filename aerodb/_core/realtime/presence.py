@@ -34,7 +34,7 @@ def _without(metas: list[dict[str, Any]], gone: list[dict[str, Any]]) -> list[di
 
 
 class PresenceState:
-    """{key: metas}, changed as the server says."""
+    """{key: metas}, changed as the server says. What `snapshot` gave is never changed."""
 
     __slots__ = ("_state",)
 
@@ -51,24 +51,28 @@ class PresenceState:
     def join(self, who: Presences) -> Presences:
         """Add; who was not there before."""
         came: Presences = {}
+        state = dict(self._state)
         for key, metas in who.items():
-            held = self._state.setdefault(key, [])
+            held = state.get(key, [])
             came[key] = _without(metas, held)
-            held.extend(came[key])
+            state[key] = [*held, *came[key]]
+        self._state = _filled(state)
         return _filled(came)
 
     def leave(self, who: Presences) -> Presences:
         """Take away; who was there before."""
         went: Presences = {}
+        state = dict(self._state)
         for key, metas in who.items():
-            held = self._state.get(key, [])
-            left = _without(held, metas)
+            held = state.get(key, [])
+            state[key] = left = _without(held, metas)
             went[key] = _without(held, left)
-            if left:
-                self._state[key] = left
-            else:
-                self._state.pop(key, None)
+        self._state = _filled(state)
         return _filled(went)
+
+    def snapshot(self) -> Presences:
+        """The state as it is now, to be read only."""
+        return self._state
 
     def copy(self) -> Presences:
         """The state; the caller may change what it gets."""

@@ -38,12 +38,23 @@ def track(
     channel: ChannelMachine,
     state: Mapping[str, Any] | None,
     ticket: Ticket,
+    now: float,
 ) -> AeroDBError | None:
-    """Say that somebody is there, or no more; why not, if not. Raises BadValue."""
+    """Say that somebody is there, or no more; why not, if not. Raises BadValue.
+
+    A channel that was subscribed without presence is asked for anew, with it.
+    """
     problem = _problem(machine, channel, "")
-    if problem is None:
+    if problem is not None:
+        return problem
+    if channel.has_presence:
         channel.track(state, ticket)
-    return problem
+    elif state is None:
+        machine.out.settle(ticket)
+    else:
+        channel.keep_tracked(state)
+        machine.subscribe(channel, ticket, now)
+    return None
 
 
 def _problem(machine: RealtimeMachine, channel: ChannelMachine, frame: str) -> AeroDBError | None:
@@ -52,7 +63,7 @@ def _problem(machine: RealtimeMachine, channel: ChannelMachine, frame: str) -> A
         return client_error(
             "NOT_CONNECTED",
             f"channel {channel.name!r} is not subscribed; nothing was sent",
-            hint="await subscribe() first; after a loss of connection, wait for RESUBSCRIBED",
+            hint="call subscribe() first; after a loss of connection, wait for RESUBSCRIBED",
         )
     if machine.out.size + len(frame) > MAX_UNSENT:
         return client_error(

@@ -9,7 +9,7 @@ from aerodb._io.mutex import Mutex
 from aerodb._io.on_asyncio.aside import apart, soon, whole
 from aerodb._io.on_asyncio.client import HttpClient
 from aerodb._io.on_asyncio.colour import ContextGuard, Executable
-from aerodb._io.on_asyncio.dispatch import Dispatcher, at_exit, check_handler
+from aerodb._io.on_asyncio.dispatch import Dispatcher, at_exit, check_handler, is_own
 from aerodb._io.on_asyncio.primitives import Event, Lock, Queue, Worker, call, pause, settled
 from aerodb._io.on_asyncio.stream import ByteStream
 from aerodb._io.on_asyncio.websocket import WebSocket
@@ -32,6 +32,7 @@ __all__ = [
     "call",
     "call_log",
     "check_handler",
+    "is_own",
     "jitter",
     "loading",
     "logger",

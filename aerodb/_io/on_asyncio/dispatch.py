@@ -11,13 +11,24 @@ from aerodb._io.log import logger
 if TYPE_CHECKING:
     import asyncio
 
-__all__ = ["Dispatcher", "at_exit", "check_handler"]
+__all__ = ["Dispatcher", "at_exit", "check_handler", "is_own"]
 
 
 def check_handler(handler: object) -> None:
     """Raise TypeError for what cannot be called. Both `def` and `async def` will do."""
     if not callable(handler):
         raise TypeError(f"a handler must be callable, not {type(handler).__name__}")
+
+
+def is_own(failure: BaseException) -> bool:
+    """Whether what a handler raised is its own matter: not if this task is being cancelled, and
+    not Ctrl-C and `sys.exit()`, which end the program from wherever they strike."""
+    import asyncio
+
+    if isinstance(failure, asyncio.CancelledError):  # of a task that the handler awaited?
+        task = asyncio.current_task()
+        return task is not None and not task.cancelling()
+    return isinstance(failure, Exception | GeneratorExit)
 
 
 def at_exit(stop: Callable[[], Awaitable[Any]]) -> None:

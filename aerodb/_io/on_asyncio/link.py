@@ -14,6 +14,7 @@ import contextlib
 import logging
 import os
 import socket
+from collections.abc import Sequence
 
 from websockets.exceptions import ProtocolError
 from websockets.protocol import OPEN, Protocol, Side
@@ -328,18 +329,20 @@ class Link(OpeningProtocol):
         """Whether there is a socket to let go of."""
         return self._is_ours() and not self._gone.done() and self._sock.fileno() >= 0
 
-    async def close(self, code: int, reason: str, timeout: float) -> None:
+    async def close(self, code: int, reason: str, timeout: float, last: Sequence[str]) -> None:
         """See `WebSocket.close`."""
         if not self.is_open:
             return
         if is_here(self._loop):
-            await self._close(code, reason, timeout)
-        elif not await run_there(self._loop, self._close(code, reason, timeout)):
+            await self._close(code, reason, timeout, last)
+        elif not await run_there(self._loop, self._close(code, reason, timeout, last)):
             self.abort()
 
-    async def _close(self, code: int, reason: str, timeout: float) -> None:
+    async def _close(self, code: int, reason: str, timeout: float, last: Sequence[str]) -> None:
         protocol = self._protocol
         if protocol.state is OPEN and self._end is None:
+            for text in last:
+                protocol.send_text(text.encode("utf-8"))
             try:
                 protocol.send_close(code, reason)
             except ProtocolError as error:

@@ -9,7 +9,7 @@ from aerodb._io.mutex import Mutex
 from aerodb._io.on_threads.aside import apart, soon, whole
 from aerodb._io.on_threads.client import HttpClient
 from aerodb._io.on_threads.colour import ContextGuard, Executable
-from aerodb._io.on_threads.dispatch import Dispatcher, at_exit, check_handler
+from aerodb._io.on_threads.dispatch import Dispatcher, at_exit, check_handler, is_own
 from aerodb._io.on_threads.primitives import Event, Lock, Queue, Worker, call, pause, settled
 from aerodb._io.on_threads.stream import ByteStream
 from aerodb._io.on_threads.websocket import WebSocket
@@ -32,6 +32,7 @@ __all__ = [
     "call",
     "call_log",
     "check_handler",
+    "is_own",
     "jitter",
     "loading",
     "logger",

@@ -14,7 +14,7 @@ from typing import Any
 from aerodb._io import forks
 from aerodb._io.log import logger
 
-__all__ = ["Dispatcher", "at_exit", "check_handler"]
+__all__ = ["Dispatcher", "at_exit", "check_handler", "is_own"]
 
 IDLE_SECONDS = 10.0
 """A thread without jobs for so long ends, so that a client that is dropped leaves none behind."""
@@ -36,6 +36,12 @@ def check_handler(handler: object) -> None:
         raise TypeError(
             "the blocking AeroDBClient cannot run async handlers: use def, or AsyncAeroDBClient"
         )
+
+
+def is_own(failure: BaseException) -> bool:
+    """Whether what a handler raised is its own matter: always, on a thread of its own. `sys.exit()`
+    and a KeyboardInterrupt raised by hand end that call; Ctrl-C strikes the main thread."""
+    return True
 
 
 def at_exit(stop: Callable[[], Any]) -> None:

@@ -14,6 +14,7 @@ import contextlib
 import os
 import socket
 import threading
+from collections.abc import Sequence
 from time import monotonic
 from typing import NoReturn
 
@@ -236,27 +237,29 @@ class Link:
         if self._end is not None:
             raise SocketClosed(*self._end)
 
-    def close(self, code: int, reason: str, timeout: float) -> None:
+    def close(self, code: int, reason: str, timeout: float, last: Sequence[str]) -> None:
         """See `WebSocket.close`."""
-        frame = frames.close_frame(code, reason)
+        said = [frames.encode(frames.TEXT, text.encode("utf-8")) for text in last]
+        said.append(frames.encode(frames.CLOSE, frames.close_frame(code, reason)))
         if not self.is_open:
             return
         deadline = monotonic() + timeout
         try:
             if self._end is None:
-                self._say_goodbye(frame, deadline)
+                self._say_goodbye(said, deadline)
                 self._await_end(deadline)
         except SocketClosed:
             pass
         finally:
             self.abort()
 
-    def _say_goodbye(self, frame: bytes, deadline: float) -> None:
+    def _say_goodbye(self, said: list[bytes], deadline: float) -> None:
         try:
             in_time = self._outlet.lock.acquire(timeout=max(0.0, deadline - monotonic()))
             if in_time and not self._closing:
                 self._closing = True
-                self._outlet.put(frames.encode(frames.CLOSE, frame))
+                for frame in said:
+                    self._outlet.put(frame)
                 self._outlet.drain(deadline)
         finally:
             give_back(self._outlet.lock)

@@ -66,9 +66,14 @@ class WebSocket:
         """Have the `receive` that waits, or else the next one, return None at once."""
         self._link.wake()
 
-    def close(self, code: int = 1000, reason: str = "", timeout: float = 1.0) -> None:
-        """Tell the peer, wait for its answer at most `timeout` seconds, let go. Idempotent."""
-        self._link.close(code, reason, timeout)
+    def close(
+        self, code: int = 1000, reason: str = "", timeout: float = 1.0, last: Sequence[str] = ()
+    ) -> None:
+        """Tell the peer, wait for its answer at most `timeout` seconds, let go. Idempotent.
+
+        `last` are text messages that go before the close, within the same time.
+        """
+        self._link.close(code, reason, timeout, last)
 
     def abort(self) -> None:
         """Let go of the socket at once, telling nobody."""

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/realtime/_lane.py by scripts/generate.py [3a618afd8508]: do not edit
+# GENERATED from aerodb_async_src/realtime/_lane.py by scripts/generate.py [3ccc19201d5d]: do not edit
 """The calls that the handlers of one channel are owed: in order, one at a time.
 
 User code runs here and nowhere else, apart from the reader: a handler that sleeps holds up its own
@@ -7,14 +7,14 @@ channel only in the async twin, and the handlers of all channels in the blocking
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from aerodb._core.realtime.handlers import Handlers
 from aerodb._core.realtime.inbox import Inbox
 from aerodb._core.realtime.messages import ChannelEvent
 from aerodb._core.realtime.outputs import Notice
-from aerodb._io.on_asyncio import Event, call, settled
+from aerodb._io.on_asyncio import Event, call, is_own, settled
 
 if TYPE_CHECKING:
     from ._link import AsyncLink
@@ -29,11 +29,13 @@ class AsyncLane:
     `listeners` are told of statuses: they get the two arguments of a `Notice`.
     """
 
-    __slots__ = ("_link", "_news", "_watchers", "handlers", "inbox", "listeners", "overflowed")
+    __slots__ = ("_link", "_news", "_untold", "_watchers", "handlers", "inbox", "listeners",
+                 "overflowed")  # fmt: skip
 
     def __init__(self, link: AsyncLink, name: str, handlers: Handlers, **limits: Any) -> None:
         self._link = link
         self._news: list[Notice] = []
+        self._untold: tuple[Callable[[Any, Any], Any], ...] = ()
         self._watchers: list[Event] = []
         self.handlers = handlers
         self.inbox = Inbox(name, self, lasting=True, **limits)
@@ -44,6 +46,12 @@ class AsyncLane:
         """There is something in the inbox."""
         self._link.telling.dispatch(self._drain)
 
+    def listen(self, listener: Callable[[Any, Any], Any]) -> None:
+        """Tell this one of statuses too. Under the mutex."""
+        if listener not in self.listeners:
+            self.listeners = (*self.listeners, listener)
+            self._untold = (*self._untold, listener)
+
     def note(self, notice: Notice) -> bool:
         """Have a status told; True if somebody has to be rung for it. Under the mutex."""
         if not self.listeners:
@@ -53,9 +61,10 @@ class AsyncLane:
         return idle
 
     async def rest(self, timeout: float) -> bool:
-        """Wait until nobody is being called; a handler itself does not wait."""
+        """Wait until nobody is being called, and say whether that is so. A handler itself does not
+        wait: nobody but it is being called."""
         if self._link.telling.is_inside():
-            return False
+            return True
         watcher = Event()
         with self._link.mutex:
             if not self.inbox.busy:
@@ -76,7 +85,7 @@ class AsyncLane:
                         break
                     inbox.busy = True
                 for notice in news:
-                    for listener in self.listeners:
+                    for listener in self._concerned(notice):
                         await self._tell_one(listener, notice)
                 await self._hand_out(items, generation)
         except BaseException:
@@ -86,6 +95,15 @@ class AsyncLane:
             raise
         if inbox.overflowed and self.overflowed is not None:
             await self.overflowed()
+
+    def _concerned(self, notice: Notice) -> Sequence[Callable[[Any, Any], Any]]:
+        """A listener is told how things stand only if it has heard of nothing yet."""
+        untold = self._untold
+        if notice.only is None:
+            self._untold = ()
+            return self.listeners
+        self._untold = tuple(one for one in untold if one != notice.only)
+        return [one for one in untold if one == notice.only]
 
     def _rested(self) -> None:
         watchers, self._watchers = self._watchers, []
@@ -105,7 +123,9 @@ class AsyncLane:
                     result = handler.callback(item)
                     if result is not None:
                         await settled(result)
-                except Exception as failure:  # noqa: BLE001  # a handler's failure is its own
+                except BaseException as failure:  # its own, whatever it is
+                    if not is_own(failure):
+                        raise
                     await self._link.telling.failed(handler.callback, failure, inbox.channel)
 
     async def _watched(self, handler: Callable[[Any], Any], item: ChannelEvent) -> None:
@@ -121,5 +141,7 @@ class AsyncLane:
 
         try:
             await call(told, notice)
-        except Exception as failure:  # noqa: BLE001  # a listener's failure is its own
+        except BaseException as failure:  # its own, whatever it is
+            if not is_own(failure):
+                raise
             await self._link.telling.failed(listener, failure, self.inbox.channel)

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/realtime/_link.py by scripts/generate.py [db0bc7002fb1]: do not edit
+# GENERATED from aerodb_async_src/realtime/_link.py by scripts/generate.py [e62275ea4597]: do not edit
 """The one connection of a client: waits, and has `RealtimeMachine` decide.
 
 One worker connects, reads and rests, as the machine's state says; nobody else touches the
@@ -342,12 +342,13 @@ class AsyncLink:
                 machine.lost(end.code, end.reason, monotonic(), jitter())
         with mutex:
             hangup, machine.hangup = machine.hangup, None
+            last, machine.farewell = machine.farewell, []
             self._socket = None
         await self.put_out()
         if hangup is None or hangup[0] == ABNORMAL:
             socket.abort()
         else:
-            await socket.close(*hangup, timeout=CLOSE_SECONDS)
+            await socket.close(*hangup, timeout=CLOSE_SECONDS, last=last)
 
     # --- tokens ---------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/realtime/stream.py by scripts/generate.py [454774733e6e]: do not edit
+# GENERATED from aerodb_async_src/realtime/stream.py by scripts/generate.py [5bcd9b591e22]: do not edit
 """Events one after another: `async for event in channel`."""
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from aerodb._core.realtime.inbox import Inbox
 from aerodb._core.realtime.messages import ChannelEvent
 from aerodb._io.on_asyncio import Event, monotonic
+from aerodb.types import AeroDBAPIError
 
 if TYPE_CHECKING:
     from .channel import AsyncRealtimeChannel
@@ -68,6 +69,24 @@ class AsyncEventStream:
             if left is not None and left <= 0:
                 return None
             await self._bell.wait(left)
+
+    async def read_into(self, found: list[ChannelEvent], count: int, until: float) -> None:
+        """Read until there are `count` or it is `until`; who gives up before that loses nothing.
+
+        Raises:
+            AeroDBAPIError: As in `get`.
+        """
+        try:
+            while len(found) < count:
+                event = await self.get(max(0.0, until - monotonic()))
+                if event is None:
+                    return
+                found.append(event)
+        except AeroDBAPIError:
+            raise
+        except BaseException:  # cancelled or interrupted: the next reader gets them
+            self._taken.extendleft(reversed(found))
+            raise
 
     def _take(self) -> bool:
         with self._channel.mutex:

@@ -111,3 +111,9 @@ async def _set(connection: AsyncConnection[Any], values: list[tuple[str, str]]) 
     calls = ", ".join(["pg_catalog.set_config(%s, %s, true)"] * len(values))
     async with connection.cursor(row_factory=tuple_row) as cursor:
         await cursor.execute(f"select {calls}".encode(), [part for pair in values for part in pair])
+
+
+def user_of(identity: Identity) -> str | None:
+    """Return the user that an identity acts for."""
+    sub = (identity.claims or {}).get("sub")
+    return sub if isinstance(sub, str) and sub else None

@@ -7,6 +7,7 @@ import json
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -15,7 +16,8 @@ from psycopg_pool import PoolTimeout
 
 from aerodb._version import __version__
 from aerodb.local.credentials import Identity
-from aerodb.local.realtime.errors import BROKEN, UNAVAILABLE, FrameError
+from aerodb.local.realtime.callers import user_of
+from aerodb.local.realtime.errors import BROKEN, UNAVAILABLE, FrameError, not_admitted
 from aerodb.local.realtime.frames import (
     MAXIMUM_FRAME_BYTES,
     Incoming,
@@ -30,6 +32,7 @@ from aerodb.local.realtime.frames import (
     read_presence,
     read_subscribe,
 )
+from aerodb.local.realtime.joins import Joins
 from aerodb.local.realtime.limits import (
     FRAMES_BURST,
     FRAMES_PER_SECOND,
@@ -68,7 +71,7 @@ class Connection:
         self._parts = parts
         self._send = send
         self._key = key
-        self._joins: dict[str, asyncio.Task[None]] = {}
+        self._joins = Joins()
         self._allowances: dict[str, Allowance] = {}
         self._frames = Allowance(FRAMES_PER_SECOND, FRAMES_BURST)
         self._refusals = 0
@@ -88,7 +91,7 @@ class Connection:
     @property
     def user_id(self) -> str | None:
         """The user that the connection acts for."""
-        return _user_of(self._identity)
+        return user_of(self._identity)
 
     @property
     def default_key(self) -> str:
@@ -217,16 +220,14 @@ class Connection:
     async def subscribe(self, incoming: Incoming) -> None:
         """Begin to join; frames that come meanwhile are answered meanwhile."""
         asked = read_subscribe(incoming)
-        others = (self.channels.keys() | self._joins.keys()) - {asked.channel}
+        others = (self.channels.keys() | self._joins.channels) - {asked.channel}
         if len(others) >= MAXIMUM_CHANNELS:
             message = f"A connection has at most {MAXIMUM_CHANNELS} channels."
             raise FrameError("too_many_subscriptions", message)
-        await self._stop_joining(asked.channel)
-        task = asyncio.create_task(self._join(asked), name="aerodb-realtime-join")
-        self._joins[asked.channel] = task
+        await self._joins.stop(asked.channel)
+        self._joins.begin(asked.channel, lambda: self._join(asked))
 
     async def _join(self, asked: Subscribe) -> None:
-        task = asyncio.current_task()
         try:
             await self._parts.join(self, asked)
         except FrameError as problem:
@@ -238,14 +239,11 @@ class Connection:
             log.exception("a subscription failed")
             self.drop(asked.channel)
             self._refuse(BROKEN, asked.channel, asked.ref)
-        finally:
-            if self._joins.get(asked.channel) is task:
-                del self._joins[asked.channel]
 
     async def unsubscribe(self, incoming: Incoming) -> None:
         """Leave a channel; nothing of it is sent after the answer."""
         channel = channel_of(incoming)
-        await self._stop_joining(channel)
+        await self._joins.stop(channel)
         self.drop(channel)
         self.say("unsubscribed", channel=channel, ref=incoming.ref)
 
@@ -255,15 +253,8 @@ class Connection:
         if subscription is not None:
             self._parts.leave(subscription)
 
-    async def _stop_joining(self, channel: str) -> None:
-        task = self._joins.pop(channel, None)
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
     async def _leave_all(self) -> None:
-        for channel in [*self._joins]:
-            await self._stop_joining(channel)
+        await self._joins.stop_all()
         for channel in [*self.channels]:
             self.drop(channel)
 
@@ -278,9 +269,9 @@ class Connection:
         try:
             identity = await self._parts.admit(credentials)
         except RestError as problem:
-            raise _not_admitted(problem) from None
+            raise not_admitted(problem) from None
         same_role = self.identity.role == identity.role
-        same_person = same_role and self.user_id == _user_of(identity)
+        same_person = same_role and self.user_id == user_of(identity)
         self._become(identity)
         for channel, subscription in [*self.channels.items()]:
             if not same_person:
@@ -316,29 +307,29 @@ class Connection:
             return
         self.delivers = True
         for channel, subscription in self.channels.items():
-            if channel not in self._joins:
-                task = asyncio.create_task(self._rejoin(subscription), name="aerodb-realtime-join")
-                self._joins[channel] = task
+            if channel not in self._joins.channels:
+                self._joins.begin(channel, partial(self._rejoin, subscription))
 
     async def _rejoin(self, subscription: Subscription) -> None:
-        task = asyncio.current_task()
         try:
             await self._parts.feed.join(subscription)
         except (*Trouble, Pruned):
             self.drop(subscription.channel)
             self._refuse(UNAVAILABLE, subscription.channel, None)
-        finally:
-            if self._joins.get(subscription.channel) is task:
-                del self._joins[subscription.channel]
 
     # --- the other frames --------------------------------------------------------------------
 
     async def heartbeat(self, incoming: Incoming) -> None:
-        """Everything up to the number in the answer has been queued for this connection."""
-        for subscription in self.channels.values():
-            subscription.tell_losses()
+        """Everything up to the number in the answer has been sent to this connection before it, or
+        was thrown away, and that was told: what comes after a loss goes on from that number."""
         seq = self._parts.feed.seq_of(self.channels.values())
-        self.say("heartbeat", ref=incoming.ref, server_time=int(time.time() * 1000), seq=seq)
+        now = int(time.time() * 1000)
+        text = frame("heartbeat", ref=incoming.ref, server_time=now, seq=seq)
+        self.outbox.put(Frame(text, before=self._losses))
+
+    def _losses(self) -> list[str]:
+        told = [subscription.losses() for subscription in self.channels.values()]
+        return [text for text in told if text is not None]
 
     async def ping(self, incoming: Incoming) -> None:
         """The heartbeat of other clients."""
@@ -374,19 +365,6 @@ class Connection:
         if wait:
             message = "Too many messages on this channel."
             raise FrameError("rate_limit_exceeded", message, retry_after=wait)
-
-
-def _user_of(identity: Identity) -> str | None:
-    sub = (identity.claims or {}).get("sub")
-    return sub if isinstance(sub, str) and sub else None
-
-
-def _not_admitted(problem: RestError) -> FrameError:
-    if problem.status == 503:
-        return UNAVAILABLE
-    if problem.message == "JWT expired":
-        return FrameError("token_expired", problem.message)
-    return FrameError("auth_failed", problem.message)
 
 
 _ANSWERS: dict[str, Answer] = {

@@ -327,7 +327,7 @@ def _push_one(change: Change, verdict: Verdict, table: Table, subscription: Subs
         subscription.push_notice("truncate", message, table.schema, table.name, change.seq)
         return
     if change.kind == "LOST" and bindings:
-        subscription.miss()
+        subscription.miss(change.seq)
         return
     matching = [
         binding.id
@@ -336,7 +336,7 @@ def _push_one(change: Change, verdict: Verdict, table: Table, subscription: Subs
         and (not binding.conditions or verdict.lost or binding.conditions in verdict.passed)
     ]
     if matching and verdict.payload is None:
-        subscription.miss()
+        subscription.miss(change.seq)
     elif matching:
         subscription.push(change.seq, matching, verdict.payload or "null")
 

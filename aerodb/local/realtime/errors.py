@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from aerodb.local.rest.errors import RestError
+
 RETRYABLE = frozenset({"rate_limit_exceeded", "internal_error", "service_unavailable"})
 
 
@@ -35,3 +37,12 @@ def invalid(message: str) -> FrameError:
 
 UNAVAILABLE = FrameError("service_unavailable", "The database does not answer.", retry_after=1)
 BROKEN = FrameError("internal_error", "The server has failed.")
+
+
+def not_admitted(problem: RestError) -> FrameError:
+    """Return the error of a token that is no good."""
+    if problem.status == 503:
+        return UNAVAILABLE
+    if problem.message == "JWT expired":
+        return FrameError("token_expired", problem.message)
+    return FrameError("auth_failed", problem.message)

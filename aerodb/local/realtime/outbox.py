@@ -34,10 +34,14 @@ class Loser(Protocol):
 
 @dataclass(slots=True)
 class Frame:
-    """One frame to be sent. `owner` None: it is never thrown away, and `text` is all of it."""
+    """One frame to be sent. `owner` None: it is never thrown away, and `text` is all of it.
+
+    `before` is asked, when its turn has come, for what has to be said first.
+    """
 
     text: str
     owner: Loser | None = None
+    before: Callable[[], list[str]] | None = None
 
 
 class Outbox:
@@ -121,6 +125,9 @@ class Outbox:
             while self._waiting:
                 frame = self._waiting.popleft()
                 self._bytes -= len(frame.text)
+                if frame.before is not None:
+                    for text in frame.before():
+                        await self._send(text)
                 text = frame.text if frame.owner is None else frame.owner.stamp(frame.text)
                 await self._send(text)
                 if len(self._waiting) <= ROOMY_FRAMES and self._bytes <= MAXIMUM_BYTES // 4:

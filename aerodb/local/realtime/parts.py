@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from aerodb.local.credentials import Identity
 from aerodb.local.realtime.bindings import Bindings
+from aerodb.local.realtime.callers import user_of
 from aerodb.local.realtime.channels import Broadcast, Channels, Topic, topic_of
 from aerodb.local.realtime.errors import FrameError
 from aerodb.local.realtime.feed import Feed
@@ -159,8 +160,7 @@ class Parts:
         """Send a message that came by HTTP; return how many got it here."""
         if topic.private:
             await self.gate.check_send(identity, topic.name, "broadcast", event, payload)
-        user = (identity.claims or {}).get("sub")
-        return self.channels.send(Broadcast(topic, event, payload, user))
+        return self.channels.send(Broadcast(topic, event, payload, user_of(identity)))
 
     async def close_all(self, code: int, reason: str) -> None:
         """End every connection."""

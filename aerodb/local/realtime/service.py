@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import psycopg
 from psycopg import AsyncConnection
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg_pool import PoolTimeout
 
 from aerodb.local.credentials import Identity
 from aerodb.local.database import Database
@@ -29,6 +29,7 @@ from aerodb.local.realtime.log import Log
 from aerodb.local.realtime.parts import FEATURES, Parts
 from aerodb.local.realtime.peers import CHANNEL as PEERS_CHANNEL
 from aerodb.local.realtime.peers import Peers
+from aerodb.local.realtime.pools import Pools
 from aerodb.local.realtime.presence import Presence
 from aerodb.local.realtime.tables import Tables
 from aerodb.local.realtime.upkeep import Sweep, Upkeep, Watched
@@ -43,10 +44,6 @@ PREFIX = "/realtime"
 Authenticate = Callable[[Mapping[str, str]], Identity]
 SessionLives = Callable[[Mapping[str, Any]], Awaitable[bool]]
 """Whether the session that claims name still goes on."""
-Pool = AsyncConnectionPool[AsyncConnection[Any]]
-_LOG_CONNECTIONS = 4
-_CALLER_CONNECTIONS = 4
-_WAIT_SECONDS = 10.0
 _CLOSE_SECONDS = 3.0
 
 
@@ -63,30 +60,19 @@ class RealtimeService:
     ) -> None:
         rest = database.rest
         self._conninfo = conninfo
-        self._log_pool = _pool(conninfo, _LOG_CONNECTIONS, "aerodb-local-realtime", _by_index)
-        self._caller_pool = _pool(database.login, _CALLER_CONNECTIONS, "aerodb-local-callers")
+        self._pools = pools = Pools(conninfo, database.login)
         self._authenticate = authenticate
         self._session_lives = session_lives
         self._from_address: Counter[str] = Counter()
         self._most_from_address = settings.realtime_connections_per_address
         self._query_credentials = settings.realtime_query_credentials
-        self._tables = Tables(self._log_pool)
-        self._callers = Callers(self._caller_pool, rest.db_extra_search_path)
+        self._tables = Tables(pools.log)
+        self._callers = Callers(pools.callers, rest.db_extra_search_path)
+        self._live_callers = Callers(pools.live, rest.db_extra_search_path)
         instance = uuid4()
-        self._log = Log(self._log_pool, instance)
-        self._peers = Peers(self._log_pool, instance, self._receive)
-        # Those who are served live have connections of their own: nobody who is slow holds them.
-        self._live_pool = _pool(database.login, _CALLER_CONNECTIONS, "aerodb-local-live")
-        self._live_callers = Callers(self._live_pool, rest.db_extra_search_path)
-        self._feed = Feed(
-            self._log,
-            self._tables,
-            Delivery(self._tables, self._live_callers),
-            Delivery(self._tables, self._callers),
-            self._connect,
-        )
-        self._feed.listen(rest.db_channel, self._schema_changed)
-        self._feed.listen(PEERS_CHANNEL, self._peers.hear)
+        self._log = Log(pools.log, instance)
+        self._peers = Peers(pools.log, instance, self._receive)
+        self._feed = self._make_feed(rest.db_channel)
         channels = Channels(self._peers.publish)
         self._presence = Presence(str(instance), channels, self._peers.publish)
         self._parts = Parts(
@@ -97,17 +83,27 @@ class RealtimeService:
             gate=Gate(self._callers),
             admit=self._admit,
         )
-        self._feed.on_restart = self._restarted
-        self._feed.on_listening = self._peers.announce
         self._sweep = Sweep()
         self._http = HttpSide(self._parts, self._admit, self._figures)
         self._tasks: list[asyncio.Task[None]] = []
 
+    def _make_feed(self, schema_channel: str) -> Feed:
+        feed = Feed(
+            self._log,
+            self._tables,
+            Delivery(self._tables, self._live_callers),
+            Delivery(self._tables, self._callers),
+            self._connect,
+        )
+        feed.listen(schema_channel, self._schema_changed)
+        feed.listen(PEERS_CHANNEL, self._peers.hear)
+        feed.on_restart = self._restarted
+        feed.on_listening = self._peers.announce
+        return feed
+
     async def start(self) -> None:
         """Find the end of the log and follow it from there."""
-        await self._log_pool.open()
-        await self._caller_pool.open()
-        await self._live_pool.open()
+        await self._pools.open()
         await self._feed.open()
         upkeep = Upkeep(self._log, self._feed, self._parts.bindings, self._peers, self._presence)
         await upkeep.once(thorough=True)
@@ -123,9 +119,7 @@ class RealtimeService:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         with contextlib.suppress(psycopg.Error, PoolTimeout, OSError, TimeoutError):
             await asyncio.wait_for(self._peers.resign(), _CLOSE_SECONDS)
-        await self._caller_pool.close(timeout=_CLOSE_SECONDS)
-        await self._live_pool.close(timeout=_CLOSE_SECONDS)
-        await self._log_pool.close(timeout=_CLOSE_SECONDS)
+        await self._pools.close(_CLOSE_SECONDS)
 
     @property
     def alive(self) -> bool:
@@ -293,35 +287,3 @@ def make_realtime_service(
 def _report(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and task.exception() is not None:
         log.error("the realtime part has failed", exc_info=task.exception())
-
-
-async def _by_index(connection: AsyncConnection[Any]) -> None:
-    """Read the log by its indexes.
-
-    Its size changes faster than the statistics on it; a plan that sorts a long transaction for
-    every page of it takes time that grows with the square of its length.
-    """
-    await connection.execute(
-        "select set_config('enable_bitmapscan', 'off', false), "
-        "set_config('enable_seqscan', 'off', false), set_config('jit', 'off', false)"
-    )
-
-
-def _pool(
-    conninfo: str,
-    most: int,
-    name: str,
-    configure: Callable[[AsyncConnection[Any]], Awaitable[None]] | None = None,
-) -> Pool:
-    return AsyncConnectionPool(
-        conninfo,
-        connection_class=AsyncConnection[Any],
-        kwargs={"autocommit": True, "application_name": "aerodb.local realtime"},
-        min_size=0,
-        max_size=most,
-        max_idle=60.0,
-        timeout=_WAIT_SECONDS,
-        open=False,
-        name=name,
-        configure=configure,
-    )

@@ -122,28 +122,34 @@ class Subscription:
         }
         self.owner.outbox.put(Frame(encode(notice)))
 
-    def miss(self) -> None:
+    def miss(self, seq: int) -> None:
         """An event could not be delivered: the hole in `n` and the next frame tell."""
         self.n += 1
+        self.last_seq = seq
         self.dropped += 1
 
     def lose(self) -> None:
         """A frame of this subscription was thrown away (see `Outbox`)."""
         self.dropped += 1
 
-    def tell_losses(self) -> None:
-        """Tell of losses that no later frame has told of."""
-        if self.dropped:
-            dropped, self.dropped = self.dropped, 0
-            notice = {
-                "type": "system",
-                "event": "dropped",
-                "status": "error",
-                "message": f"{dropped} frames of this channel were lost.",
-                "channel": self.channel,
-                "dropped": dropped,
-            }
-            self.owner.outbox.put(Frame(encode(notice)))
+    def losses(self) -> str | None:
+        """Return a frame about losses that no frame has told of; its number is beyond them all.
+
+        A heartbeat must not pass them, and no other frame of this subscription may ever come.
+        """
+        if not self.dropped:
+            return None
+        dropped, self.dropped = self.dropped, 0
+        notice = {
+            "type": "system",
+            "event": "dropped",
+            "status": "ok",
+            "message": f"{dropped} frames of this channel were lost.",
+            "channel": self.channel,
+            "dropped": dropped,
+            "details": {"seq": self.last_seq},
+        }
+        return encode(notice)
 
     def stamp(self, text: str) -> str:
         """Return a frame's text with what was lost before it."""

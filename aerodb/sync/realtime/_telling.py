@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/realtime/_telling.py by scripts/generate.py [1e8f6142c99b]: do not edit
+# GENERATED from aerodb_async_src/realtime/_telling.py by scripts/generate.py [8633cfba2963]: do not edit
 """Where a user's code runs, and what becomes of its failures."""
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from typing import Any
 
 from aerodb._core.errors import client_error
 from aerodb._core.realtime.failures import FailureLog
-from aerodb._io.on_threads import Dispatcher, call, logger, monotonic
+from aerodb._io.on_threads import Dispatcher, call, is_own, logger, monotonic
 from aerodb.types import AeroDBError
 
 _LOG = "aerodb.realtime"
@@ -64,10 +64,14 @@ class Telling:
         for listener in self.listeners:
             try:
                 call(listener, error)
-            except Exception:  # noqa: BLE001  # a listener's failure is its own
+            except BaseException as failure:  # its own, whatever it is
+                if not is_own(failure):
+                    raise
                 logger(_LOG).exception("a listener to realtime errors failed")
 
-    def failed(self, handler: Callable[..., Any], failure: Exception, channel: str) -> None:
+    def failed(
+        self, handler: Callable[..., Any], failure: BaseException, channel: str
+    ) -> None:
         """Log the failure of a handler, not too often, and tell of it (reliability W6)."""
         count = self._failures.note(handler, monotonic())
         name = getattr(handler, "__qualname__", None) or repr(handler)

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/realtime/channel.py by scripts/generate.py [4bd9e11aeb9e]: do not edit
+# GENERATED from aerodb_async_src/realtime/channel.py by scripts/generate.py [57953e5bb0d5]: do not edit
 """A channel: its handlers, its subscription, what is sent on it and who is there."""
 
 from __future__ import annotations
@@ -94,38 +94,43 @@ class RealtimeChannel(Registering):
         """Subscribe; the answer comes when the server has confirmed it, or will not.
 
         The first subscription opens the connection. `callback(status, error)` is told of every
-        `SubscribeStatus` from now on. If nothing is confirmed within `timeout` seconds, the answer
-        is `JOIN_TIMEOUT` or why there is no connection, and it is tried further until
-        `unsubscribe()`. Codes: those, `CLIENT_CLOSED`, `INVALID_ARGUMENT`, and the server's own
-        (`unauthorized`, `invalid_filter`, `too_many_subscriptions`).
+        `SubscribeStatus` from now on, and at once if it is subscribed already. If nothing is
+        confirmed within `timeout` seconds, the answer is `JOIN_TIMEOUT` or why there is no
+        connection, and it is tried further until `unsubscribe()`. Codes: those, `CLIENT_CLOSED`,
+        `INVALID_ARGUMENT`, and the server's own (`unauthorized`, `invalid_filter`,
+        `too_many_subscriptions`).
         """
         if callback is not None:
-            self._listen_to_status(callback)
-        problem = self._refusal(timeout)
+            check_handler(callback)
+            calls.check_arguments(callback, 2)
+            with self.mutex:
+                self._lane.listen(callback)
+        problem = self._refusal(timeout) or calls.wishes_problem(self._machine)
         if problem is not None:
             return AeroDBResponse(error=problem)
         with self._link.watching.of("subscribe", self.name) as told:
-            response = self._subscribe(timeout)
+            response = self._subscribe(timeout, callback)
             told.ended(response.error)
         return response
 
-    def _subscribe(self, timeout: float) -> AeroDBResponse[Self]:
+    def _subscribe(
+        self, timeout: float, callback: Callable[[Any, Any], Any] | None
+    ) -> AeroDBResponse[Self]:
         self._prepare_inboxes()
         ticket = Ticket(Event())
         link, machine = self._link, self._machine
-        link.do(lambda now: link.machine.subscribe(machine, ticket, now))
+
+        def ask(now: float) -> None:
+            machine.tell_standing(callback)
+            link.machine.subscribe(machine, ticket, now)
+
+        link.do(ask)
         if not link.wait(ticket, timeout):
             cause = None if link.machine.is_open else link.machine.error
             return AeroDBResponse(error=calls.join_error(self.name, timeout, cause))
         if ticket.error is not None:
             return AeroDBResponse(error=ticket.error)
         return AeroDBResponse(self)
-
-    def _listen_to_status(self, callback: Callable[[Any, Any], Any]) -> None:
-        check_handler(callback)
-        calls.check_arguments(callback, 2)
-        if callback not in self._lane.listeners:
-            self._lane.listeners = (*self._lane.listeners, callback)
 
     def _refusal(self, timeout: float) -> AeroDBError | None:
         if self._problem is not None:
@@ -145,7 +150,10 @@ class RealtimeChannel(Registering):
         self, *, timeout: float = 5.0, clear_handlers: bool = False
     ) -> AeroDBResponse[None]:
         """Be subscribed no more. No handler runs when this has returned (but the one that calls
-        it); they are kept for the next `subscribe()` unless they are to be cleared."""
+        it); they are kept for the next `subscribe()` unless they are to be cleared.
+
+        Codes: `TIMEOUT` if a handler still runs after `timeout` seconds: it is the last one.
+        """
         problem = calls.time_problem(timeout)
         if problem is not None:
             return AeroDBResponse(error=problem)
@@ -153,12 +161,12 @@ class RealtimeChannel(Registering):
         link, machine, until = self._link, self._machine, monotonic() + timeout
         link.do(lambda now: link.machine.unsubscribe(machine, ticket, now))
         link.wait(ticket, timeout)
-        self._lane.rest(max(0.0, until - monotonic()))
+        rested = self._lane.rest(max(0.0, until - monotonic()))
         if clear_handlers:
             with self.mutex:
                 machine.handlers.clear()
             self._lane.listeners = ()
-        return AeroDBResponse()
+        return AeroDBResponse(error=None if rested else calls.still_running(self.name, timeout))
 
     def _overflowed(self) -> None:
         """`overflow="close"`: the handlers were too slow, so the channel ends."""
@@ -206,7 +214,9 @@ class RealtimeChannel(Registering):
         """As `send`, by one HTTP request: no subscription and no connection are needed."""
         if self._problem is not None:
             return AeroDBResponse(error=client_error("INVALID_ARGUMENT", self._problem))
-        return self._transport.execute(calls.http_broadcast(self.name, event, payload))
+        private = self._machine.config.private
+        call = calls.http_broadcast(self.name, event, payload, private=private)
+        return self._transport.execute(call)
 
     def track(
         self, state: Mapping[str, Any], *, timeout: float = 10.0
@@ -230,7 +240,10 @@ class RealtimeChannel(Registering):
             return AeroDBResponse(error=problem)
         ticket, machine = Ticket(Event(), "sent"), self._link.machine
         return self._carry_out(
-            ticket, lambda now: sending.track(machine, self._machine, state, ticket), timeout, None
+            ticket,
+            lambda now: sending.track(machine, self._machine, state, ticket, now),
+            timeout,
+            None,
         )
 
     def _carry_out(
@@ -290,7 +303,7 @@ class RealtimeChannel(Registering):
             kept = self._stream
             if kept is None or not len(kept.inbox):
                 message = f"channel {self.name!r} is not subscribed"
-                error = client_error("NOT_CONNECTED", message, hint="await subscribe() first")
+                error = client_error("NOT_CONNECTED", message, hint="call subscribe() first")
                 raise AeroDBAPIError(error)
             return kept
         return self._own_stream()
@@ -318,11 +331,7 @@ class RealtimeChannel(Registering):
         until = monotonic() + timeout
         try:
             stream = self._reading()
-            while len(found) < count:
-                event = stream.get(max(0.0, until - monotonic()))
-                if event is None:
-                    break
-                found.append(event)
+            stream.read_into(found, count, until)
         except AeroDBAPIError as problem:
             return AeroDBResponse(found, problem.error)
         if len(found) == count:

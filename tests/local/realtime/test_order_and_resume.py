@@ -297,3 +297,34 @@ async def test_the_heartbeat_counts_only_what_was_queued(
             told = max(told, found["seq"])
             await asyncio.sleep(0.02)
         await writing
+
+
+async def test_no_heartbeat_passes_what_was_thrown_away_untold(
+    rt_server: LocalServer, empty: Owner
+) -> None:
+    """A client goes on from a heartbeat's number after a loss: what is missing below it must have
+    been told of before, also to a channel that nothing else is sent to."""
+    rows = (
+        "insert into posts (id, title) "
+        "select n, repeat('x', 1000) from generate_series(%s::int, %s) n"
+    )
+    async with socket_to(rt_server, max_queue=1) as slow:
+        acks = {name: await slow.join(name) for name in ("posts", "pairs")}
+        begun = acks["pairs"]["seq"]
+        await asyncio.to_thread(empty.execute, rows.encode(), [1, 12_000])
+        settle(rt_server, empty)  # the network is full by now
+        empty.execute("insert into pairs values (1, 'x', 'y')")
+        quiet = settle(rt_server, empty)
+        for ref in range(20):
+            await slow.send("heartbeat", ref=str(ref))
+            await asyncio.sleep(0.01)
+        await asyncio.to_thread(empty.execute, rows.encode(), [20_001, 23_000])
+        settle(rt_server, empty)
+        told, beats = begun, 0
+        while beats < 20:
+            frame = await slow.receive()
+            if frame.get("channel") == "pairs" and ("dropped" in frame or "payload" in frame):
+                told = quiet
+            elif frame["type"] == "heartbeat":
+                beats += 1
+                assert frame["seq"] < quiet or told == quiet

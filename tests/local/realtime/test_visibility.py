@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 import pytest
 
+from aerodb import AsyncAeroDBClient, ClientOptions, GapNotice, RealtimeOptions, RealtimePayload
 from aerodb.local import LocalServer
 
-from .conftest import bound, settle, socket_to
+from .conftest import HANG, bound, settle, socket_to
 
 Owner = psycopg.Connection[Any]
 
@@ -286,18 +289,27 @@ async def test_a_role_without_the_right_loses_the_channel(
         await socket.nothing_more(settle(rt_server, empty))
 
 
+@contextmanager
+def failing_policy(owner: Owner) -> Generator[None]:
+    """A table `broken`, whose policy fails for the rows of ann."""
+    owner.execute("create table broken (id int primary key, owner text)")
+    owner.execute(
+        "create function explode(text) returns boolean language plpgsql as "
+        "$$ begin if $1 = 'ann' then raise exception 'no'; end if; return true; end $$"
+    )
+    owner.execute("alter table broken enable row level security")
+    owner.execute("create policy p on broken using (explode(owner))")
+    try:
+        yield
+    finally:
+        owner.execute("drop table broken; drop function explode")
+
+
 @pytest.mark.parametrize("who", ["ann", "bob"])
 async def test_policies_that_fail_show_nothing_and_say_so(
     rt_server: LocalServer, empty: Owner, who: str
 ) -> None:
-    empty.execute("create table broken (id int primary key, owner text)")
-    empty.execute(
-        "create function explode(text) returns boolean language plpgsql as "
-        "$$ begin if $1 = 'ann' then raise exception 'no'; end if; return true; end $$"
-    )
-    empty.execute("alter table broken enable row level security")
-    empty.execute("create policy p on broken using (explode(owner))")
-    try:
+    with failing_policy(empty):
         async with socket_to(rt_server, token_of(rt_server, who)) as socket:
             await socket.join("broken")
             empty.execute("insert into broken values (1, 'ann')")
@@ -305,9 +317,25 @@ async def test_policies_that_fail_show_nothing_and_say_so(
             await socket.send("heartbeat", ref="r")
             told = await socket.until("system")
             assert (told["event"], told["dropped"]) == ("dropped", 1)
-            await socket.until("heartbeat")
-    finally:
-        empty.execute("drop table broken; drop function explode")
+            assert told["details"]["seq"] <= (await socket.until("heartbeat"))["seq"]
+
+
+async def test_a_client_takes_such_a_loss_for_a_gap_and_goes_on(
+    rt_server: LocalServer, empty: Owner
+) -> None:
+    options = ClientOptions(trust_env=False, realtime=RealtimeOptions(heartbeat=0.2))
+    with failing_policy(empty):
+        async with AsyncAeroDBClient(rt_server.url, rt_server.anon_key, options=options) as client:
+            channel = client.channel("broken")
+            (await channel.subscribe()).unwrap()
+            empty.execute("insert into broken values (1, 'ann')")
+            (gap,) = (await channel.collect(1, timeout=HANG)).unwrap()
+            assert isinstance(gap, GapNotice)
+            assert (gap.reason, gap.missed) == ("server_dropped", 1)
+            empty.execute("insert into broken values (2, 'bob')")
+            (found,) = (await channel.collect(1, timeout=HANG)).unwrap()
+            assert isinstance(found, RealtimePayload)
+            assert found["new"]["id"] == 2
 
 
 async def test_a_table_without_a_key_shows_nothing_under_policies(
