@@ -12,11 +12,15 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Protocol
 
-from opentelemetry import trace
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-
 import aerodb
+from aerodb.contrib._extras import needs
+
+try:
+    from opentelemetry import trace
+    from opentelemetry.trace import Span, SpanKind, Status, StatusCode, TracerProvider
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+except ModuleNotFoundError as problem:
+    raise needs("otel", problem) from None
 
 __all__ = ["OpenTelemetry"]
 
