@@ -204,6 +204,7 @@ def ask_all(environment: dict[str, str], *paths: str) -> tuple[list[tuple[int, s
     )  # fmt: skip
     lines = [line.partition(" ") for line in done.stdout.splitlines()]
     assert len(lines) == 2 * len(paths)
+    assert "unclosed" not in done.stderr
     return [(int(status), json.loads(body)) for status, _, body in lines], done.stderr
 
 
