@@ -11,7 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.snippets import snippets_of
+
 pytestmark = pytest.mark.timeout(300)
+
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 SCHEMA = """
 create table notes (id int generated always as identity, owner uuid default auth.uid(), body text);
@@ -188,6 +192,24 @@ def test_settings_of_a_module_are_for_its_tests(tmp_path: Path, order: tuple[str
         "    assert aerodb.from_('t').count().error is not None\n"
     )
     assert "2 passed" in run(tmp_path, "-n", "0", "-p", "no:randomly", *order, tests=SETTINGS)
+
+
+def test_the_guide_as_pasted(tmp_path: Path) -> None:
+    """With a test more, of what the override of the settings adds."""
+    names = {"sql": "schema.sql", "text": "pytest.ini", "python": "test_visits.py"}
+    for snippet in snippets_of(ROOT / "docs" / "testing.md"):
+        if snippet.code.startswith("# conftest.py"):
+            (tmp_path / "conftest.py").write_text(snippet.code)
+        elif snippet.language in names:
+            (tmp_path / names.pop(snippet.language)).write_text(snippet.code)
+    assert names == {}
+    (tmp_path / "test_unseen.py").write_text(
+        "def test_unseen(aerodb):\n    assert aerodb.from_('unseen').count().unwrap() == 0\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-W", "error"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "6 passed" in done.stdout
 
 
 def test_loading_the_plugin_loads_nothing_heavy() -> None:
