@@ -42,10 +42,18 @@ def run(code: str, log: str | None = None) -> subprocess.CompletedProcess[str]:
         )
 
 
-@pytest.mark.parametrize("log", [None, "", "info", "nonsense"])
+@pytest.mark.parametrize("log", [None, "", "info", "WARNING"])
 def test_nothing_is_printed_unless_asked_for(log: str | None) -> None:
     done = run(CALL.format(after=""), log)
     assert (done.stdout, done.stderr) == ("", "")
+
+
+@pytest.mark.parametrize("log", ["DEBG", "1"])
+def test_a_level_that_is_none_is_told_once(log: str) -> None:
+    done = run(CALL.format(after="AeroDBClient(sys.argv[1]).close()"), log)
+    assert done.stdout == ""
+    assert f"aerodb WARNING] AERODB_LOG={log} is not one of debug, info, " in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_the_variable_alone_prints_calls_to_stderr() -> None:
