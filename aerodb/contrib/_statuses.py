@@ -83,7 +83,10 @@ _NEUTRAL = {
     "PGRST116": "There is nothing of this kind.",
 }
 """In place of PostgreSQL's texts that name tables, columns and constraints."""
-_OF_CONSTRAINTS = dict.fromkeys(("23", "44"), "This does not fit what is there.")
+_OF_CONSTRAINTS: dict[str, str] = {
+    "23": "This does not fit what is there.",
+    "44": "This does not fit what is there.",
+}
 
 
 def status_of(error: AeroDBError, *, has_token: bool = True) -> int:

@@ -58,19 +58,23 @@ def aerodb_settings(pytestconfig: pytest.Config) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def _aerodb_templates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Templates]:
     """Those of the run: one, unless a module of tests has settings of its own."""
+    with _of_the_extra()(tmp_path_factory.getbasetemp()) as templates:
+        yield templates
+
+
+def _of_the_extra() -> type[Templates]:
+    """The class, or a failure that names the extra."""
     from aerodb.local.extra import missing_text
 
-    text: str | None = None
     try:
         from aerodb.testing.sharing import Templates
     except ModuleNotFoundError as problem:
         text = missing_text(problem)
         if text is None:
             raise
-    if text is not None:
-        pytest.fail(text, pytrace=False)
-    with Templates(tmp_path_factory.getbasetemp()) as templates:
-        yield templates
+    else:
+        return Templates
+    pytest.fail(text, pytrace=False)
 
 
 @pytest.fixture
