@@ -38,7 +38,7 @@ from tests.support.snippets import Runner, Snippet, commands_of, snippets_of
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SNIPPETS = [snippet for document in DOCUMENTS for snippet in snippets_of(document)]
-LANGUAGES = {"python", "console", "sql", "mermaid", "text"}
+LANGUAGES = {"python", "console", "sql", "mermaid", "text", "js"}
 by_name = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 
 

@@ -42,10 +42,18 @@ def run(code: str, log: str | None = None) -> subprocess.CompletedProcess[str]:
         )
 
 
-@pytest.mark.parametrize("log", [None, "", "info", "nonsense"])
+@pytest.mark.parametrize("log", [None, "", "info", "WARNING"])
 def test_nothing_is_printed_unless_asked_for(log: str | None) -> None:
     done = run(CALL.format(after=""), log)
     assert (done.stdout, done.stderr) == ("", "")
+
+
+@pytest.mark.parametrize("log", ["DEBG", "1"])
+def test_a_level_that_is_none_is_told_once(log: str) -> None:
+    done = run(CALL.format(after="AeroDBClient(sys.argv[1]).close()"), log)
+    assert done.stdout == ""
+    assert f"aerodb WARNING] AERODB_LOG={log} is not one of debug, info, " in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_the_variable_alone_prints_calls_to_stderr() -> None:
@@ -78,3 +86,22 @@ def test_only_the_api_of_opentelemetry_is_imported() -> None:
     names = run(code).stdout.split()
     assert "opentelemetry.trace" in names
     assert not [name for name in names if name.startswith("opentelemetry.sdk")]
+
+
+@pytest.mark.parametrize("kept", ["client", "client.as_service('aero_sk_Canary7x')"])
+def test_a_client_that_is_open_at_the_end_is_told_of_by_name(kept: str) -> None:
+    """Not as a socket, which says nothing of whose it is."""
+    code = f"""
+import sys, warnings
+from aerodb import AeroDBClient
+warnings.simplefilter("always")
+client = AeroDBClient(sys.argv[1], "aero_pk_Canary7xKey0123456789")
+client.from_("t").select("id").execute().unwrap()
+client = {kept}
+
+def main():  # as most programs have: it makes a cycle of all that is global
+    pass
+"""
+    done = run(code)
+    assert "ResourceWarning: unclosed AeroDB client" in done.stderr
+    assert "socket" not in done.stderr

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["CallLog", "call_log", "logger"]
 
 VARIABLE = "AERODB_LOG"
-_LEVELS = {"debug": "DEBUG", "info": "INFO"}
+_LEVELS = ("debug", "info", "warning", "error")
+_told: set[str] = set()  # values of the variable that were no levels
 _FORMAT = "[%(asctime)s %(name)s %(levelname)s] %(message)s"
 
 
@@ -42,19 +43,28 @@ def call_log() -> CallLog | None:
     `AERODB_LOG` is read each time a client is made. A logger that the program itself has set to
     DEBUG by then is heeded too.
     """
-    level = _LEVELS.get(os.environ.get(VARIABLE, "").strip().lower())
-    if level is not None:
-        _set_up(level)
+    if text := os.environ.get(VARIABLE, "").strip():
+        _heed(text)
     if "logging" not in sys.modules:
         return None
     ours = logger()
     return CallLog(ours) if ours.isEnabledFor(sys.modules["logging"].DEBUG) else None
 
 
-def _set_up(level: str) -> None:
+def _heed(text: str) -> None:
+    """Do as the variable says; say so once if it says nothing that is known."""
+    if text.lower() in _LEVELS:
+        logger().setLevel(text.upper())
+        _write_somewhere()
+    elif text not in _told:
+        _told.add(text)
+        _write_somewhere()
+        logger().warning("%s=%.40s is not one of %s", VARIABLE, text, ", ".join(_LEVELS))
+
+
+def _write_somewhere() -> None:
     """Write to stderr, unless the program has handlers of its own, which get the lines then."""
     ours = logger()
-    ours.setLevel(level)
     module = sys.modules["logging"]
     silent = all(isinstance(one, module.NullHandler) for one in ours.handlers)
     if silent and not module.getLogger().handlers:

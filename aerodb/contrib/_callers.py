@@ -9,7 +9,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from aerodb import User
-from aerodb._core.identity import unverified_claims
+from aerodb._core.identity import key_role, unverified_claims
 
 LONGEST_SECONDS = 60.0
 MOST = 1024
@@ -53,6 +53,16 @@ _caches: WeakKeyDictionary[Any, CallerCache] = WeakKeyDictionary()
 def caller_cache(client: Any) -> CallerCache:
     """The cache that belongs to a client; gone with it."""
     return _caches.setdefault(client, CallerCache())
+
+
+def is_key(token: str) -> bool:
+    """Whether what was sent as an access token is an API key, which AeroDB would take as well.
+
+    A key is a program's, not a person's; those of JWT form name one of two roles, and no `sub`.
+    """
+    if "sub" in (unverified_claims(token) or {}):
+        return False
+    return key_role(token) in ("anon", "service_role")
 
 
 def _fingerprint(token: str) -> bytes:

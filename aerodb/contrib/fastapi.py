@@ -13,19 +13,27 @@ security sees the caller. Both share one pool of connections. Needs `pip install
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, HTTPException, Security
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from starlette.requests import HTTPConnection, Request
-from starlette.responses import JSONResponse, StreamingResponse
-
 from aerodb import AeroDBAPIError, AsyncAeroDBClient, User
-from aerodb.contrib._callers import CallerCache, caller_cache
-from aerodb.contrib._statuses import answer_of
-from aerodb.contrib._streaming import ChannelAnswer, ObjectAnswer
+from aerodb.contrib._callers import CallerCache, caller_cache, is_key
+from aerodb.contrib._extras import needs
+from aerodb.contrib._logging import integration_logger
+from aerodb.contrib._statuses import answer_of, challenge, status_of
+
+try:
+    from fastapi import Depends, FastAPI, HTTPException, Security
+    from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+    from fastapi.security.utils import get_authorization_scheme_param
+    from starlette.requests import HTTPConnection, Request
+    from starlette.responses import JSONResponse, StreamingResponse
+
+    from aerodb.contrib._streaming import ChannelAnswer, ObjectAnswer
+except ModuleNotFoundError as problem:
+    raise needs("fastapi", problem) from None
 
 __all__ = [
     "DB",
@@ -42,6 +50,8 @@ __all__ = [
     "install_error_handlers",
     "stream_object",
 ]
+
+_logger = integration_logger("fastapi")
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[dict[str, Any]]]
 
@@ -93,7 +103,7 @@ DB = Annotated[AsyncAeroDBClient, Depends(get_db)]
 
 
 def get_user_db(db: DB, credentials: Credentials) -> AsyncAeroDBClient:
-    """A client that acts as the caller; 401 if the request has no bearer token.
+    """A client that acts as the caller; 401 if the request has no bearer token, or an API key.
 
     The token is not looked at here: AeroDB does, with the first query.
     """
@@ -124,7 +134,7 @@ async def get_current_user(db: DB, user_db: UserDB, credentials: Credentials) ->
         return known
     response = await user_db.auth.get_user()
     if response.data is None:
-        if response.error is not None and response.error.status in (401, 403, 404):
+        if response.error is not None and status_of(response.error) in (401, 403, 404):
             raise _unauthorized("The access token is not, or no longer, valid.", invalid=True)
         response.unwrap()
         raise _unauthorized("The access token belongs to nobody.", invalid=True)
@@ -136,19 +146,49 @@ CurrentUser = Annotated[User, Depends(get_current_user)]
 
 
 def install_error_handlers(app: FastAPI) -> None:
-    """Answer what `unwrap()` raises in a handler: AeroDB's 401, 403, 404, 409, 422, 429 as they
-    are, one row that is not there as 404, an AeroDB that cannot be reached as 503, or 504.
+    """Answer what `unwrap()` raises in a handler: what the caller can do something about as 400 to
+    429, one row that is not there as 404, an AeroDB that cannot be reached as 503, or 504, and what
+    the program does wrong as 500.
 
-    The body is `{"detail": ..., "code": ...}`. What is no fault of the caller is told without
-    details: those are in the log of the program.
+    The body is `{"detail": ..., "code": ...}`, and names nothing of the database. The error itself
+    is logged by `aerodb.contrib.fastapi`: at level ERROR if the caller did not cause it, at INFO
+    else.
     """
     app.add_exception_handler(AeroDBAPIError, _answer)
+    app.add_exception_handler(_Unauthorized, _refuse)
 
 
 async def _answer(request: Request, problem: Exception) -> JSONResponse:
     assert isinstance(problem, AeroDBAPIError)
-    status, body, headers = answer_of(problem.error)
+    has_token = _bearer_of(request) is not None
+    status, body, headers = answer_of(problem.error, has_token=has_token)
+    _log(request, problem, status)
     return JSONResponse(body, status, headers)
+
+
+async def _refuse(request: Request, problem: Exception) -> JSONResponse:
+    assert isinstance(problem, _Unauthorized)
+    body = {"detail": problem.detail, "code": problem.code}
+    return JSONResponse(body, problem.status_code, problem.headers)
+
+
+def _log(request: HTTPConnection, problem: AeroDBAPIError, status: int) -> None:
+    """The route and not the path, which may have values in it."""
+    _logger.log(
+        logging.ERROR if status >= 500 else logging.INFO,
+        "%s %s: %d, for %s",
+        request.scope.get("method", "WebSocket"),
+        getattr(request.scope.get("route"), "path", request.scope["path"]),
+        status,
+        problem.error,
+        exc_info=problem if status == 500 else None,  # where in the program it comes from
+        extra={"aerodb_error": problem.code, "aerodb_status": problem.status},
+    )
+
+
+def _bearer_of(request: HTTPConnection) -> str | None:
+    scheme, token = get_authorization_scheme_param(request.headers.get("Authorization"))
+    return token if scheme.lower() == "bearer" and token else None
 
 
 def channel_events(
@@ -202,13 +242,22 @@ def stream_object(
 def _as_caller(
     db: AsyncAeroDBClient, credentials: HTTPAuthorizationCredentials
 ) -> AsyncAeroDBClient:
+    if is_key(credentials.credentials):
+        raise _unauthorized("This needs an access token; an API key is nobody.", invalid=True)
     try:
         return db.as_user(credentials.credentials)
     except ValueError:
         raise _unauthorized("The access token cannot be one.", invalid=True) from None
 
 
+class _Unauthorized(HTTPException):
+    """A 401 of ours, with the `code` that `install_error_handlers` puts into its body."""
+
+    code = "NOT_AUTHENTICATED"
+
+
 def _unauthorized(detail: str, *, invalid: bool = False) -> HTTPException:
-    """RFC 6750 §3: the challenge names an error only if there was a token."""
-    challenge = 'Bearer error="invalid_token"' if invalid else "Bearer"
-    return HTTPException(401, detail, {"WWW-Authenticate": challenge})
+    made = _Unauthorized(401, detail, {"WWW-Authenticate": challenge(invalid=invalid)})
+    if invalid:
+        made.code = "invalid_token"
+    return made

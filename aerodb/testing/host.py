@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from aerodb.local import LocalServer
+from aerodb.local import LocalError, LocalServer
 from aerodb.local.clones import open_template
 
 FIRST_SECONDS = 60.0
@@ -26,7 +26,11 @@ def main() -> None:
     """Run until nobody needs it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     settings = json.loads(sys.stdin.readline())
-    template, database = open_template(LocalServer(**settings).settings)
+    try:
+        template, database = open_template(LocalServer(**settings).settings)
+    except (LocalError, TypeError, ValueError) as problem:
+        _say({"problem": str(problem)})
+        return
     folder = Path(tempfile.mkdtemp(prefix="aerodb-host-"))
     try:
         with socket.socket(socket.AF_UNIX) as listener:

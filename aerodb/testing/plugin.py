@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from aerodb import AeroDBClient, AsyncAeroDBClient
     from aerodb.local import LocalServer
     from aerodb.local.clones import Template
+    from aerodb.testing.sharing import Templates
 
 PASSWORD = "correct horse battery staple"  # noqa: S105 - of people who live as long as a test
 
@@ -55,14 +56,35 @@ def aerodb_settings(pytestconfig: pytest.Config) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def aerodb_template(
-    aerodb_settings: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Template]:
-    """The PostgreSQL of the run, with the database that each test gets a copy of."""
-    from aerodb.testing.sharing import shared_template
+def _aerodb_templates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Templates]:
+    """Those of the run: one, unless a module of tests has settings of its own."""
+    with _of_the_extra()(tmp_path_factory.getbasetemp()) as templates:
+        yield templates
 
-    with shared_template(aerodb_settings, tmp_path_factory.getbasetemp()) as template:
-        yield template
+
+def _of_the_extra() -> type[Templates]:
+    """The class, or a failure that names the extra."""
+    from aerodb.local.extra import missing_text
+
+    try:
+        from aerodb.testing.sharing import Templates
+    except ModuleNotFoundError as problem:
+        text = missing_text(problem)
+        if text is None:
+            raise
+    else:
+        return Templates
+    pytest.fail(text, pytrace=False)
+
+
+@pytest.fixture
+def aerodb_template(_aerodb_templates: Templates, aerodb_settings: dict[str, Any]) -> Template:
+    """The database that each test gets a copy of, in the PostgreSQL of the run."""
+    try:
+        return _aerodb_templates.get(aerodb_settings)
+    except RuntimeError as problem:
+        text = str(problem)
+    pytest.fail(text, pytrace=False)
 
 
 @pytest.fixture

@@ -28,23 +28,49 @@ def of_the_server(settings: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if name not in _OF_THE_TEMPLATE}
 
 
-@contextlib.contextmanager
-def shared_template(settings: dict[str, Any], temporary: Path) -> Generator[Template]:
-    """The template of a run, which lives at least as long as the block.
+class Templates:
+    """The templates of a run, by their settings; each lives as long as this one at least.
 
     Args:
-        settings: Arguments of `LocalServer`.
         temporary: pytest's folder of this process; those of xdist's workers lie side by side.
     """
-    shared = temporary.parent if "PYTEST_XDIST_WORKER" in os.environ else temporary
-    text = json.dumps(settings, sort_keys=True, default=str)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-    file = shared / f"aerodb-{digest}.json"
-    with _locked(shared / f"aerodb-{digest}.lock"):
-        found = _running(file) or _started(text, file)
-    members, line = found
-    with line:
-        yield Template.load(members)
+
+    def __init__(self, temporary: Path) -> None:
+        self._shared = temporary.parent if "PYTEST_XDIST_WORKER" in os.environ else temporary
+        self._found: dict[str, Template | str] = {}
+        self._lines = contextlib.ExitStack()
+
+    def __enter__(self) -> Templates:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._lines.close()
+
+    def get(self, settings: dict[str, Any]) -> Template:
+        """The template of these arguments of `LocalServer`.
+
+        Raises:
+            RuntimeError: it cannot be made; each time, with the reason, without trying again.
+        """
+        text = json.dumps(settings, sort_keys=True, default=str)
+        found = self._found.get(text)
+        if found is None:
+            try:
+                found = self._started(text)
+            except RuntimeError as problem:
+                found = str(problem)
+            self._found[text] = found
+        if isinstance(found, str):
+            raise RuntimeError(found)
+        return found
+
+    def _started(self, text: str) -> Template:
+        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+        file = self._shared / f"aerodb-{digest}.json"
+        with _locked(self._shared / f"aerodb-{digest}.lock"):
+            members, line = _running(file) or _started(text, file)
+        self._lines.enter_context(line)
+        return Template.load(members)
 
 
 @contextlib.contextmanager
@@ -75,9 +101,11 @@ def _started(text: str, file: Path) -> tuple[dict[str, Any], socket.socket]:
         host.stdin.write(text + "\n")
         host.stdin.close()
         answer = host.stdout.readline()
-    if not answer:
-        raise RuntimeError(f"the AeroDB of the tests did not start (status {host.wait()})")
-    said = json.loads(answer)
+    said: dict[str, Any] = json.loads(answer) if answer else {}
+    if "line" not in said:
+        status = host.wait()
+        reason = said.get("problem", f"status {status}, see stderr")
+        raise RuntimeError(f"the AeroDB of the tests did not start: {reason}")
     line = _connected(said["line"])
     if line is None:
         raise RuntimeError("the AeroDB of the tests has ended at once")

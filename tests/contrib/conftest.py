@@ -23,6 +23,9 @@ insert into board values (1, 'Welcome');
 create table talk (id int generated always as identity primary key, text text not null);
 create function slow(seconds float) returns text language sql stable as
     $$ select pg_sleep(seconds)::text $$;
+create view twice as select 1 as a union all select 2;
+create function stopped() returns text language sql stable set statement_timeout = '100ms' as
+    $$ select pg_sleep(60)::text $$;
 """
 
 

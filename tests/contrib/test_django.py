@@ -144,6 +144,131 @@ def test_a_bad_token_is_401_and_never_a_lesser_role(site: str, path: str) -> Non
         assert answer.status_code == 401
 
 
+@pytest.mark.parametrize("failing", ["failing", "failing-async"])
+def test_what_a_view_lets_through_has_a_status(site: str, failing: str, alice: Session) -> None:
+    def ask(kind: str, **headers: str) -> httpx.Response:
+        return httpx.get(f"{site}/{failing}/{kind}", headers=headers, timeout=30)
+
+    for kind, status, code in (
+        ("row", 404, "PGRST116"),
+        ("value", 400, "22P02"),
+        ("conflict", 409, "23505"),
+        ("policy", 403, "42501"),
+    ):
+        answer = ask(kind, **bearer(alice))
+        assert (answer.status_code, answer.json()["code"]) == (status, code)
+        assert "board" not in answer.text
+    assert ask("policy").status_code == 401
+    assert ask("policy").headers["WWW-Authenticate"] == "Bearer"
+    bad = ask("row", Authorization="Bearer a.b.c")
+    assert (bad.status_code, bad.json()["code"]) == (401, "PGRST301")
+    assert bad.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
+    assert bad.headers["X-Request-Id"]
+
+
+@pytest.mark.parametrize("failing", ["failing", "failing-async"])
+def test_browsers_are_given_pages(site: str, failing: str) -> None:
+    accept = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    missing = httpx.get(f"{site}/{failing}/row", headers=accept)
+    assert missing.status_code == 404
+    assert "Accept" in missing.headers["Vary"]
+    assert "<title>Not Found</title>" in missing.text
+    conflict = httpx.get(f"{site}/{failing}/conflict", headers=accept)
+    assert (conflict.status_code, conflict.text) == (409, "This exists already.")
+
+
+def test_an_api_key_is_nobody(site: str, aerodb_server: LocalServer) -> None:
+    for key in (aerodb_server.anon_key, aerodb_server.service_key):
+        answer = httpx.get(f"{site}/notes", headers={"Authorization": f"Bearer {key}"})
+        assert (answer.status_code, answer.json()["code"]) == (401, "invalid_token")
+
+
+ASK_ALL = """
+import asyncio, json, sys
+import django; django.setup()
+from django.test import AsyncClient, Client
+body = {"username": "a@example.com", "password": "correct horse"}
+sign_in = {"data": json.dumps(body), "content_type": "application/json"}
+http, ahttp = Client(raise_request_exception=False), AsyncClient(raise_request_exception=False)
+
+def say(answer):
+    print(answer.status_code, json.dumps(answer.content.decode()))
+
+for path in sys.argv[1:]:
+    say(http.get(path) if "sign-in" not in path else http.post(path, **sign_in))
+    if "sign-in" not in path:
+        say(asyncio.run(ahttp.get(path.replace("failing", "failing-async"))))
+    else:
+        say(asyncio.run(ahttp.post(path + "-async", **sign_in)))
+"""
+
+
+def ask_all(environment: dict[str, str], *paths: str) -> tuple[list[tuple[int, str]], str]:
+    """Ask in both colours for each path. Status and body of all answers, and what was logged."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", ASK_ALL, *paths],
+        cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=100,
+    )  # fmt: skip
+    lines = [line.partition(" ") for line in done.stdout.splitlines()]
+    assert len(lines) == 2 * len(paths)
+    assert "unclosed" not in done.stderr
+    return [(int(status), json.loads(body)) for status, _, body in lines], done.stderr
+
+
+def test_what_the_program_does_wrong_is_djangos_500(environment: dict[str, str]) -> None:
+    answers, log = ask_all(environment, "/failing/column")
+    for status, body in answers:
+        assert status == 500
+        assert "AeroDBAPIError" in body  # the page of DEBUG
+        assert "Traceback" in body
+    assert log.count("aerodb.types.AeroDBAPIError: 42703 400: column board.titel") == 2
+    answers, _ = ask_all(
+        {**environment, "SITE_KEY": "aero_pk_wrong", "SITE_DEBUG": "0"}, "/failing/row"
+    )
+    for status, body in answers:
+        assert status == 500
+        assert "key" not in body
+
+
+def test_a_statement_that_takes_too_long_is_504(environment: dict[str, str]) -> None:
+    answers, log = ask_all(environment, "/failing/time")
+    assert [status for status, _ in answers] == [504, 504]
+    assert log.count("Gateway Timeout: /failing") == 2
+    assert "57014" in log
+
+
+def test_errors_can_be_left_to_django(environment: dict[str, str]) -> None:
+    answers, _ = ask_all({**environment, "SITE_ERRORS": "0"}, "/failing/row")
+    assert [status for status, _ in answers] == [500, 500]
+
+
+def test_an_outage_does_not_look_like_a_wrong_password(environment: dict[str, str]) -> None:
+    """Nor like anything but an outage, wherever AeroDB is asked."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        away = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    answers, log = ask_all({**environment, "SITE_URL": away}, "/sign-in", "/failing/row")
+    for status, body in answers:
+        assert status == 503
+        assert json.loads(body)["code"] == "NETWORK_ERROR"
+        assert away not in body
+    assert log.count("Service Unavailable: /") == 4
+    assert away in log
+    answers, _ = ask_all({**environment, "SITE_KEY": "aero_pk_wrong"}, "/sign-in")
+    assert [status for status, _ in answers] == [500, 500]
+    answers, _ = ask_all({**environment, "SITE_APP": "none"}, "/sign-in")
+    assert all(status == 500 and "INSTALLED_APPS" in body for status, body in answers)
+
+
+def test_signing_in_by_a_coroutine(site: str, aerodb_server: LocalServer) -> None:
+    email = f"{uuid4()}@example.com"
+    with AeroDBClient(aerodb_server.url, aerodb_server.anon_key) as client:
+        client.auth.sign_up(email, "correct horse").unwrap()
+    for password, status in (("correct horse", 200), ("wrong", 403)):
+        credentials = {"username": email, "password": password}
+        answer = httpx.post(f"{site}/sign-in-async", json=credentials, timeout=30)
+        assert answer.status_code == status
+
+
 def test_signing_in_by_django(site: str, aerodb_server: LocalServer) -> None:
     with sign_in(site, aerodb_server) as browser:
         text = str(uuid4())
@@ -256,6 +381,7 @@ def test_check_finds_nothing_wrong(environment: dict[str, str]) -> None:
         ({"SITE_KEY": ""}, "aerodb.W001"),
         ({"SITE_KEY": "aero_sk_x"}, "aerodb.W002"),
         ({"SITE_DEBUG": "0"}, "aerodb.W003"),
+        ({"SITE_MIDDLEWARE": "none"}, "aerodb.W004"),
     ],
 )
 def test_check_finds_what_is_wrong(

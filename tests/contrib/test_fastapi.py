@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -11,6 +14,7 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import jwt
 import pytest
 import uvicorn
 from fastapi import FastAPI
@@ -59,6 +63,21 @@ def make_app(url: str, key: str, **options: Any) -> FastAPI:
     @app.get("/slow")
     async def slow(db: DB, seconds: float) -> str:
         return str((await db.rpc("slow", {"seconds": seconds})).data)
+
+    @app.get("/faults/{kind}")
+    async def fault(db: DB, kind: str) -> Any:
+        table = db.from_("board")
+        if kind == "column":
+            return (await table.select("titel")).unwrap()
+        if kind == "table":
+            return (await db.from_("bord").select("*")).unwrap()
+        if kind == "function":
+            return (await db.rpc("sloow", {"seconds": 1})).unwrap()
+        if kind == "filter":
+            return (await table.update({"text": "all"})).unwrap()
+        if kind == "several rows":
+            return (await db.from_("twice").select("*").single()).unwrap()
+        return (await db.rpc("stopped")).unwrap()
 
     return app
 
@@ -139,6 +158,22 @@ def test_no_token_or_a_bad_one_is_401(
     answer = http.get(path, headers=raw)
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"] == challenge
+    assert answer.json()["detail"]
+    assert answer.json()["code"]
+
+
+def test_an_api_key_is_nobody(http: httpx.Client, aerodb_server: LocalServer) -> None:
+    """AeroDB takes it as a bearer token; it would make the caller the program."""
+    role = jwt.encode({"role": "anon", "iss": "someone"}, "x" * 32, "HS256")
+    for key in (aerodb_server.anon_key, aerodb_server.service_key, role):
+        headers = {"Authorization": f"Bearer {key}"}
+        for answer in (
+            http.post("/notes", params={"body": "x"}, headers=headers),
+            http.get("/anybody", headers=headers),
+            http.get("/me", headers=headers),
+        ):
+            assert (answer.status_code, answer.json()["code"]) == (401, "invalid_token")
+            assert answer.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
 
 
 def test_the_current_user(http: httpx.Client, alice: Session, bob: Session) -> None:
@@ -183,6 +218,71 @@ def test_errors_become_answers(http: httpx.Client, alice: Session) -> None:
     assert twice[1].status_code == 409
     refused = http.post("/notes", params={"body": "a\0b"}, headers=bearer(alice))
     assert (refused.status_code, refused.json()["code"]) == (422, "INVALID_ARGUMENT")
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "status"),
+    [
+        ("column", "42703", 500),
+        ("table", "PGRST205", 500),
+        ("function", "PGRST202", 500),
+        ("filter", "MISSING_FILTER", 500),
+        ("several rows", "PGRST116", 500),
+        ("time", "57014", 504),
+    ],
+)
+def test_what_the_program_does_wrong_is_told_to_its_log_only(
+    http: httpx.Client, kind: str, code: str, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = http.get(f"/faults/{kind}")
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert answer.json().keys() == {"detail", "code"}
+    for name in ("board", "bord", "text", "titel", "sloow", "twice", "public"):
+        assert name not in answer.text
+    (record,) = [one for one in caplog.records if one.levelno == logging.ERROR]
+    assert f"GET /faults/{{kind}}: {status}, for {code}" in record.getMessage()
+    assert (record.exc_info is not None) == (status == 500)
+
+
+@pytest.mark.parametrize("path", ["/board", "/me", "/notes", "/anybody"])
+def test_a_key_that_is_not_taken_is_no_fault_of_the_callers(
+    aerodb_server: LocalServer, alice: Session, path: str
+) -> None:
+    with Running(make_app(aerodb_server.url, "aero_pk_wrong")) as running:
+        answer = httpx.get(f"{running.url}{path}", headers=bearer(alice))
+    assert (answer.status_code, answer.json()["code"]) == (500, "invalid_api_key")
+    assert "key" not in answer.json()["detail"]
+
+
+def test_a_program_without_logging_says_on_stderr_what_is_wrong(
+    aerodb_server: LocalServer,
+) -> None:
+    """uvicorn sets up its own loggers only."""
+    code = f"""
+import asyncio, httpx, logging.config, uvicorn.config
+from fastapi import FastAPI
+from tests.contrib.test_fastapi import make_app
+
+logging.config.dictConfig(uvicorn.config.LOGGING_CONFIG)
+app = make_app({aerodb_server.url!r}, {aerodb_server.anon_key!r})
+
+async def main():
+    async with app.router.lifespan_context(app) as state:
+        async def asgi(scope, receive, send):
+            await app({{**scope, "state": dict(state)}}, receive, send)
+        transport = httpx.ASGITransport(asgi)
+        async with httpx.AsyncClient(transport=transport, base_url="http://app") as client:
+            for path in ("/faults/column", "/board/77"):
+                print((await client.get(path)).status_code)
+
+asyncio.run(main())
+"""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=100)
+    assert done.stdout.split() == ["500", "404"]
+    first = "GET /faults/{kind}: 500, for 42703 400: column board.titel does not exist"
+    assert done.stderr.startswith(first)
+    assert done.stderr.count("for ") == 1  # the caller's own faults are not errors
 
 
 def test_an_aerodb_that_is_away_is_503_without_details() -> None:

@@ -12,8 +12,11 @@ from pathlib import Path
 import pytest
 
 from tests.support.pytests import pytest_command
+from tests.support.snippets import snippets_of
 
 pytestmark = pytest.mark.timeout(300)
+
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 SCHEMA = """
 create table notes (id int generated always as identity, owner uuid default auth.uid(), body text);
@@ -146,19 +149,79 @@ def test_a_killed_run_leaves_nothing_behind(tmp_path: Path) -> None:
     assert all_gone(tmp_path), processes_below(tmp_path)
 
 
-def test_a_schema_that_fails_says_why(tmp_path: Path) -> None:
-    tests = """
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"schema": ["create tabel oops ()"]}, "tabel"),
+        ({"schema": ["nowhere.sql"]}, "nowhere.sql"),
+        ({"migrations": "nowhere"}, "nowhere"),
+        ({"shcema": []}, "shcema"),
+    ],
+)
+def test_what_is_wrong_with_the_settings_is_said_by_each_test(
+    tmp_path: Path, settings: dict[str, object], reason: str
+) -> None:
+    tests = f"""
     import pytest
 
     @pytest.fixture(scope="session")
     def aerodb_settings():
-        return {"schema": ["create tabel oops ()"]}
+        return {settings!r}
+
+    @pytest.mark.parametrize("number", range(2))
+    def test_it(aerodb, number):
+        pass
+    """
+    done = run(tmp_path, "-n", "0", "--show-capture=no", tests=tests, code=1)
+    said = "\nthe AeroDB of the tests did not start: "
+    assert done.count(said) == 2
+    assert reason in done.partition(said)[2].partition("\n\n")[0]
+    assert "sharing.py" not in done  # no traceback of ours
+    assert "2 errors" in done
+
+
+def test_without_the_extra_it_is_named(tmp_path: Path) -> None:
+    tests = """
+    import sys
+
+    sys.modules["psycopg"] = None
 
     def test_it(aerodb):
         pass
     """
     done = run(tmp_path, "-n", "0", tests=tests, code=1)
-    assert "tabel" in done
+    assert "pip install 'aerodb[local]'" in done
+    assert "plugin.py" not in done
+
+
+@pytest.mark.parametrize(
+    "order", [("test_it.py", "test_other.py"), ("test_other.py", "test_it.py")]
+)
+def test_settings_of_a_module_are_for_its_tests(tmp_path: Path, order: tuple[str, str]) -> None:
+    (tmp_path / "test_other.py").write_text(
+        "def test_other(aerodb):\n"
+        "    assert aerodb.from_('board').count().unwrap() == 0\n"
+        "    assert aerodb.from_('t').count().error is not None\n"
+    )
+    assert "2 passed" in run(tmp_path, "-n", "0", "-p", "no:randomly", *order, tests=SETTINGS)
+
+
+def test_the_guide_as_pasted(tmp_path: Path) -> None:
+    """With a test more, of what the override of the settings adds."""
+    names = {"sql": "schema.sql", "text": "pytest.ini", "python": "test_visits.py"}
+    for snippet in snippets_of(ROOT / "docs" / "testing.md"):
+        if snippet.code.startswith("# conftest.py"):
+            (tmp_path / "conftest.py").write_text(snippet.code)
+        elif snippet.language in names:
+            (tmp_path / names.pop(snippet.language)).write_text(snippet.code)
+    assert names == {}
+    (tmp_path / "test_unseen.py").write_text(
+        "def test_unseen(aerodb):\n    assert aerodb.from_('unseen').count().unwrap() == 0\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-W", "error"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "6 passed" in done.stdout
 
 
 def test_loading_the_plugin_loads_nothing_heavy() -> None:

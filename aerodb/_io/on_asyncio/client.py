@@ -48,7 +48,7 @@ class HttpClient:
         self._client_is_shared = False
         check_extras(settings)
         self._running_loop: Callable[[], AbstractEventLoop] | None = None
-        forks.watch(self)
+        forks.watch_client(self)
 
     async def send(
         self, request: Request, deadline: float | None, idle_timeout: float | None = None
@@ -140,6 +140,16 @@ class HttpClient:
     def __reduce__(self) -> NoReturn:
         raise TypeError("an HTTP client cannot be pickled or copied: make one where it is used")
 
-    def __del__(self) -> None:
-        if os.getpid() == self._pid and self.sockets:
+    def let_go(self) -> None:
+        """Say that nobody has closed it, and close what no running loop needs."""
+        if os.getpid() != self._pid or not self.sockets:
+            return
+        try:
             warnings.warn("unclosed AeroDB client", ResourceWarning, stacklevel=2, source=self)
+        finally:
+            for loop, engine in list(self._engines.items()):
+                if not loop.is_running():
+                    engine.abandon()
+
+    def __del__(self) -> None:
+        self.let_go()

@@ -40,7 +40,7 @@ class HttpClient:
         self._library = None if client is None else library_of(client, "Client")
         self._client_is_shared = False
         check_extras(settings)
-        forks.watch(self)
+        forks.watch_client(self)
 
     def send(
         self, request: Request, deadline: float | None, idle_timeout: float | None = None
@@ -111,8 +111,14 @@ class HttpClient:
     def __reduce__(self) -> NoReturn:
         raise TypeError("an HTTP client cannot be pickled or copied: make one where it is used")
 
-    def __del__(self) -> None:
-        engine = self._engine
+    def let_go(self) -> None:
+        """Close what nobody has closed, and say so: when it is collected, or the process ends."""
+        engine, self._engine = self._engine, None
         if engine is not None and os.getpid() == self._pid and engine.sockets:
-            warnings.warn("unclosed AeroDB client", ResourceWarning, stacklevel=2, source=self)
-            engine.close()
+            try:
+                warnings.warn("unclosed AeroDB client", ResourceWarning, stacklevel=2, source=self)
+            finally:
+                engine.close()
+
+    def __del__(self) -> None:
+        self.let_go()

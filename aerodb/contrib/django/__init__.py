@@ -16,6 +16,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from aerodb.contrib._extras import needs
+
 if TYPE_CHECKING:
     from aerodb.contrib.django.backends import AeroDBBackend
     from aerodb.contrib.django.clients import aclient, client
@@ -49,4 +51,7 @@ def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(home), name)
+    try:
+        return getattr(import_module(home), name)
+    except ModuleNotFoundError as problem:
+        raise needs("django", problem) from None

@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
+from asgiref.sync import sync_to_async
+from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.contrib.auth.backends import ModelBackend
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.http import HttpRequest
 
-from aerodb import User
+from aerodb import AeroDBAPIError, AeroDBError, User
 from aerodb.contrib.django import conf
 from aerodb.contrib.django.clients import get_client
 
 SESSION_ATTRIBUTE = "_aerodb_session"
-_logger = logging.getLogger("aerodb.contrib.django")
 _WRONG = frozenset({"invalid_credentials", "validation_failed", "INVALID_ARGUMENT"})
 
 
 class AeroDBBackend(ModelBackend):
-    """`AUTHENTICATION_BACKENDS = ["aerodb.contrib.django.AeroDBBackend"]`.
+    """`AUTHENTICATION_BACKENDS += ["aerodb.contrib.django.AeroDBBackend"]`.
 
     Django's user is made at the first sign-in, without a password, and named by AeroDB's user
     id (by the address, where addresses are user names). Permissions are Django's own.
     """
+
+    def __init__(self) -> None:
+        if not apps.is_installed("aerodb.contrib.django"):
+            raise ImproperlyConfigured(
+                'AeroDBBackend needs "aerodb.contrib.django" in INSTALLED_APPS: without it nothing '
+                "keeps the tokens of who has signed in"
+            )
 
     def authenticate(
         self,
@@ -35,7 +42,10 @@ class AeroDBBackend(ModelBackend):
     ) -> Any:
         """Django's user for an address and a password; None if AeroDB does not take them.
 
-        An AeroDB that cannot be reached is logged, and the next backend is asked.
+        Raises:
+            AeroDBAPIError: AeroDB could not say: it cannot be reached, does not take the program's
+                key, or has been asked too often. See `not_answered`.
+            PermissionDenied: the address has not been confirmed.
         """
         email = credentials.get("email") or username
         if not email or password is None:
@@ -45,13 +55,30 @@ class AeroDBBackend(ModelBackend):
         del password
         view.close()
         if response.data is None or response.data.session is None:
-            self._tell(response.error)
-            return None
+            return self._refused(request, response.error)
         user = self._django_user(response.data.user or response.data.session.user)
         if user is None or not self.user_can_authenticate(user):
             return None
         setattr(user, SESSION_ATTRIBUTE, response.data.session)
         return user
+
+    async def aauthenticate(
+        self,
+        request: HttpRequest | None,
+        username: str | None = None,
+        password: str | None = None,
+        **credentials: Any,
+    ) -> Any:
+        """The same from an event loop."""
+        ask = sync_to_async(self.authenticate)
+        return await ask(request, username=username, password=password, **credentials)
+
+    def not_answered(self, request: HttpRequest | None, problem: AeroDBAPIError) -> None:
+        """Raise the problem: nobody is to be told of a wrong password while AeroDB is away.
+
+        A subclass that returns instead has the next backend asked.
+        """
+        raise problem
 
     def configure_user(self, user: Any, aerodb_user: User, *, created: bool) -> None:
         """Take over what is to be taken over. Called at each sign-in; override it for more."""
@@ -72,9 +99,9 @@ class AeroDBBackend(ModelBackend):
         self.configure_user(user, aerodb_user, created=created)
         return user
 
-    def _tell(self, error: Any) -> None:
+    def _refused(self, request: HttpRequest | None, error: AeroDBError | None) -> None:
         if error is None or error.code in _WRONG:
             return
         if error.code == "email_not_verified":
             raise PermissionDenied("this address has not been confirmed")
-        _logger.warning("AeroDB could not be asked who this is: %s", error)
+        self.not_answered(request, AeroDBAPIError(error))

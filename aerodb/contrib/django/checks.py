@@ -9,13 +9,12 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
 
 from aerodb import AeroDBClient
 from aerodb.contrib.django import conf
 
-_MIDDLEWARE = "aerodb.contrib.django.AeroDBMiddleware"
 _SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
-_BACKEND = "aerodb.contrib.django.AeroDBBackend"
 
 
 def check_settings(app_configs: Any, **rest: Any) -> list[CheckMessage]:
@@ -51,9 +50,17 @@ def _connection() -> Iterator[CheckMessage]:
 
 def _order() -> Iterator[CheckMessage]:
     names = list(settings.MIDDLEWARE)
-    if _MIDDLEWARE not in names:
+    ours = next((name for name in names if _is(name, "AeroDBMiddleware")), None)
+    if ours is None:
+        if _signs_in():
+            yield Warning(
+                "AeroDBBackend is used without AeroDBMiddleware: no request acts as who has signed "
+                "in.",
+                hint="Add AeroDBMiddleware to MIDDLEWARE, behind SessionMiddleware.",
+                id="aerodb.W004",
+            )
         return
-    if _SESSIONS in names and names.index(_SESSIONS) > names.index(_MIDDLEWARE):
+    if _SESSIONS in names and names.index(_SESSIONS) > names.index(ours):
         yield Error(
             "AeroDBMiddleware stands before SessionMiddleware.",
             hint="Put it behind: it finds signed-in people by their session.",
@@ -63,10 +70,28 @@ def _order() -> Iterator[CheckMessage]:
 
 def _store() -> Iterator[CheckMessage]:
     signed = "django.contrib.sessions.backends.signed_cookies"
-    if _BACKEND in settings.AUTHENTICATION_BACKENDS and signed == settings.SESSION_ENGINE:
+    if _signs_in() and signed == settings.SESSION_ENGINE:
         yield Error(
             "With sessions in signed cookies the tokens of AeroDBBackend would be readable by the "
             "browser, and could not be renewed safely.",
             hint="Use a session engine that keeps sessions on the server.",
             id="aerodb.E004",
         )
+
+
+def _signs_in() -> bool:
+    return any(_is(name, "AeroDBBackend") for name in settings.AUTHENTICATION_BACKENDS)
+
+
+def _is(path: str, ours: str) -> bool:
+    """Whether a class of the settings is the one of ours, or made of it."""
+    if path == f"aerodb.contrib.django.{ours}":
+        return True
+    try:
+        found: Any = import_string(path)
+    except (ImportError, ImproperlyConfigured, RuntimeError):  # it needs an app that is not there
+        return False
+    return any(
+        one.__name__ == ours and one.__module__.startswith("aerodb.contrib.django.")
+        for one in getattr(found, "__mro__", ())
+    )

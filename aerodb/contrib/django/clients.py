@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import atexit
 import threading
 from typing import Any, cast
 
@@ -64,3 +66,13 @@ def _forget(*, setting: str, **rest: Any) -> None:
 
 
 setting_changed.connect(_forget, dispatch_uid="aerodb.contrib.django.clients")
+
+
+@atexit.register
+def _end() -> None:
+    """They live as long as the process. Connections of event loops that have ended are given up."""
+    made, amade = _made.pop(AeroDBClient, None), _made.pop(AsyncAeroDBClient, None)
+    if made is not None:
+        made.close()
+    if amade is not None:
+        asyncio.run(amade.close())

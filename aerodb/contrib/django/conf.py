@@ -17,7 +17,7 @@ _ARGUMENTS = {
     "HEADERS": "headers",
     "REALTIME_URL": "realtime_url",
 }
-NAMES = (*_ARGUMENTS, "OPTIONS")
+NAMES = (*_ARGUMENTS, "OPTIONS", "ERRORS")
 
 
 def arguments() -> dict[str, Any]:
@@ -44,3 +44,8 @@ def arguments() -> dict[str, Any]:
     if "OPTIONS" in given:
         made["options"] = ClientOptions(**given["OPTIONS"])
     return made
+
+
+def answers_errors() -> bool:
+    """Whether the middleware answers what AeroDB refuses: `ERRORS`, which is True if not given."""
+    return bool(getattr(settings, "AERODB", {}).get("ERRORS", True))

@@ -2,7 +2,8 @@
 
 Who that is comes from an `Authorization: Bearer` header, or else from the tokens that
 `AeroDBBackend` put on the shelf at sign-in. A token that AeroDB does not take is answered by
-AeroDB, with 401: nobody is made a lesser role silently.
+AeroDB, with 401: nobody is made a lesser role silently. What `unwrap()` raises in a view becomes an
+answer with a status that fits.
 """
 
 from __future__ import annotations
@@ -13,8 +14,11 @@ from typing import Any
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
 
-from aerodb import Session
-from aerodb.contrib.django import shelf
+from aerodb import AeroDBAPIError, Session
+from aerodb.contrib._callers import is_key
+from aerodb.contrib._statuses import challenge
+from aerodb.contrib.django import conf, shelf
+from aerodb.contrib.django.errors import answer
 from aerodb.contrib.django.requests import RequestClient
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]
@@ -55,6 +59,15 @@ class AeroDBMiddleware:
         if _is_async(view):
             request.aerodb.find()  # type: ignore[attr-defined]
 
+    def process_exception(
+        self, request: HttpRequest, exception: Exception
+    ) -> HttpResponseBase | None:
+        """Answer what AeroDB has refused. All else, and a 500, is Django's to answer."""
+        if not isinstance(exception, AeroDBAPIError) or not conf.answers_errors():
+            return None
+        made = getattr(request, "aerodb", None)
+        return answer(request, exception, has_token=made is not None and made.has_token)
+
     async def _acall(self, request: HttpRequest) -> Any:
         given, refusal = _given(request)
         if refusal is not None:
@@ -79,8 +92,14 @@ def _given(request: HttpRequest) -> tuple[Session | None, JsonResponse | None]:
     if scheme.lower() != "bearer":
         return None, None
     try:
-        return Session(token.strip()), None
+        given = Session(token.strip())
     except ValueError:
-        body = {"detail": "The access token cannot be one.", "code": "invalid_token"}
-        challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
-        return None, JsonResponse(body, status=401, headers=challenge)
+        return None, _refused("The access token cannot be one.")
+    if is_key(given.access_token):
+        return None, _refused("This needs an access token; an API key is nobody.")
+    return given, None
+
+
+def _refused(detail: str) -> JsonResponse:
+    body = {"detail": detail, "code": "invalid_token"}
+    return JsonResponse(body, status=401, headers={"WWW-Authenticate": challenge(invalid=True)})

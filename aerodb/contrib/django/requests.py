@@ -54,6 +54,11 @@ else:
             if self._find is not None:
                 self._session, self._find = self._find(), None
 
+        @property
+        def has_token(self) -> bool:
+            """Whether requests have gone out as somebody, by a token."""
+            return self._session is not None
+
         def _as_caller(self, client: Any) -> Any:
             self.find()
             return client if self._session is None else client.as_user(self._session.access_token)

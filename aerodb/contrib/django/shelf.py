@@ -8,7 +8,6 @@ change, and the session holds that record's key.
 
 from __future__ import annotations
 
-import logging
 import time
 from importlib import import_module
 from typing import Any
@@ -18,12 +17,13 @@ from django.conf import settings
 from django.http import HttpRequest
 
 from aerodb import Session
+from aerodb.contrib._logging import integration_logger
 from aerodb.contrib.django.clients import get_client
 
 KEY = "_aerodb"
 _RENEW_SECONDS = 60.0
 _KEPT_SECONDS = 30 * 24 * 3600
-_logger = logging.getLogger("aerodb.contrib.django")
+_logger = integration_logger("django")
 
 
 def put(request: HttpRequest, session: Session) -> None:

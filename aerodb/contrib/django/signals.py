@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.http import HttpRequest
 
+from aerodb.contrib._logging import integration_logger
 from aerodb.contrib.django import shelf
 from aerodb.contrib.django.backends import SESSION_ATTRIBUTE
 from aerodb.contrib.django.clients import get_client
 
-_logger = logging.getLogger("aerodb.contrib.django")
+_logger = integration_logger("django")
 
 
 def connect() -> None:

@@ -21,6 +21,10 @@ MIDDLEWARE = [
 ]
 if os.environ.get("SITE_MIDDLEWARE") == "wrong way round":
     MIDDLEWARE.reverse()
+if os.environ.get("SITE_MIDDLEWARE") == "none":
+    MIDDLEWARE.pop()
+if os.environ.get("SITE_APP") == "none":
+    INSTALLED_APPS.pop()
 AUTHENTICATION_BACKENDS = ["aerodb.contrib.django.AeroDBBackend"]
 SESSION_ENGINE = os.environ.get("SITE_SESSIONS", "django.contrib.sessions.backends.db")
 DATABASES = {
@@ -32,7 +36,7 @@ DATABASES = {
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
-AERODB = {"OPTIONS": {"timeout": 30.0}}
+AERODB = {"OPTIONS": {"timeout": 30.0}, "ERRORS": os.environ.get("SITE_ERRORS") != "0"}
 AERODB |= {
     name: os.environ[f"SITE_{name}"] for name in ("URL", "KEY") if f"SITE_{name}" in os.environ
 }

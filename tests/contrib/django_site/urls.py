@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 
-from django.contrib.auth import authenticate, login, logout
+from django.contrib.auth import aauthenticate, authenticate, login, logout
 from django.http import HttpRequest, JsonResponse
 from django.urls import path
 
@@ -59,6 +59,48 @@ async def broken_async(request: AeroDBHttpRequest) -> JsonResponse:
     return JsonResponse({"never": (await caller.aio.from_("nothing").select("*")).unwrap()})
 
 
+def failing(request: AeroDBHttpRequest, kind: str) -> JsonResponse:
+    db = request.aerodb
+    if kind == "column":
+        return JsonResponse({"rows": db.from_("board").select("titel").execute().unwrap()})
+    if kind == "time":
+        return JsonResponse({"text": db.rpc("stopped").execute().unwrap()})
+    if kind == "conflict":
+        row = {"id": 1, "text": "Welcome"}
+        return JsonResponse({"row": db.from_("board").insert(row).execute().unwrap()})
+    if kind == "policy":
+        row = {"body": "x", "owner": "00000000-0000-0000-0000-000000000000"}
+        return JsonResponse({"row": db.from_("notes").insert(row).execute().unwrap()})
+    if kind == "value":
+        rows = db.from_("board").select("*").eq("id", "x").execute().unwrap()
+        return JsonResponse({"rows": rows})
+    one = db.from_("board").select("*").eq("id", 77).single().execute()
+    return JsonResponse({"row": one.unwrap()})
+
+
+async def failing_async(request: AeroDBHttpRequest, kind: str) -> JsonResponse:
+    db = request.aerodb.aio
+    if kind == "column":
+        return JsonResponse({"rows": (await db.from_("board").select("titel")).unwrap()})
+    if kind == "time":
+        return JsonResponse({"text": (await db.rpc("stopped")).unwrap()})
+    if kind == "conflict":
+        row = {"id": 1, "text": "Welcome"}
+        return JsonResponse({"row": (await db.from_("board").insert(row)).unwrap()})
+    if kind == "policy":
+        row = {"body": "x", "owner": "00000000-0000-0000-0000-000000000000"}
+        return JsonResponse({"row": (await db.from_("notes").insert(row)).unwrap()})
+    if kind == "value":
+        return JsonResponse({"rows": (await db.from_("board").select("*").eq("id", "x")).unwrap()})
+    one = await db.from_("board").select("*").eq("id", 77).single()
+    return JsonResponse({"row": one.unwrap()})
+
+
+async def sign_in_async(request: HttpRequest) -> JsonResponse:
+    person = await aauthenticate(request, **json.loads(request.body))
+    return JsonResponse({"signed_in": person is not None}, status=403 if person is None else 200)
+
+
 def age(request: HttpRequest) -> JsonResponse:
     """Let the tokens of this session be about to end; tell whether they are the same."""
     from importlib import import_module
@@ -80,5 +122,8 @@ urlpatterns = [
     path("notes-async", notes_async),
     path("broken", broken),
     path("broken-async", broken_async),
+    path("failing/<kind>", failing),
+    path("failing-async/<kind>", failing_async),
+    path("sign-in-async", sign_in_async),
     path("age", age),
 ]
