@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/storage/_transfers.py by scripts/generate.py [4deacfe7cf44]: do not edit
+# GENERATED from aerodb_async_src/storage/_transfers.py by scripts/generate.py [4ef0abcbbbe2]: do not edit
 """A bucket's transfers: objects on their way up and down."""
 
 from __future__ import annotations
@@ -151,7 +151,10 @@ class BucketTransfers:
         Args:
             chunk_size: Bytes of one request; what a failure costs at most.
             checksum: Send each chunk's SHA-256 along, for servers that compare it.
-            upload_url: Go on with this upload: `error.details["upload_url"]` of an earlier call.
+            upload_url: Go on with this upload: `error.details["upload_url"]` of an earlier call
+                for the same object and file. What the server has of it already is not sent again;
+                with `checksum` the whole is compared at the end, if the server says its SHA-256
+                and it may be read: else `INTEGRITY_ERROR`.
             state_file: Where to keep the upload's URL, so that another process goes on if this
                 one dies. It is removed at the end, and of no effect once the file has changed.
             token: The token of `create_signed_upload_url`: upload by it, without any other
