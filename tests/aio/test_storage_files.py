@@ -11,6 +11,7 @@ import json
 import lzma
 import os
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -208,6 +209,32 @@ async def test_what_cannot_be_read_is_an_error(
             ):
                 assert error is not None, given
                 assert error.code == code
+
+
+class Slow:
+    """An iterator that takes its time, longer than there is."""
+
+    def __init__(self) -> None:
+        self.pieces = [b"x"] * 5
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        if not self.pieces:
+            raise StopIteration
+        time.sleep(0.2)
+        return self.pieces.pop()
+
+
+async def test_a_source_that_takes_too_long_is_said_to_be_one(
+    client: AeroDBClient, scripted: ScriptedServer
+) -> None:
+    error = (await client.functions.invoke("f", Slow(), timeout=0.5)).error
+    assert error is not None
+    assert error.code == "TIMEOUT"
+    assert "what was to be sent" in error.message
+    assert error.hint is None
 
 
 # --- down ---------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/test_storage_files.py by scripts/generate.py [e1454d2df07d]: do not edit
+# GENERATED from tests/aio/test_storage_files.py by scripts/generate.py [3d10f4a353ac]: do not edit
 """What a file of the system's or the caller's can do to a transfer, up and down."""
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import lzma
 import os
 import tempfile
+import time
 from collections.abc import Iterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -208,6 +209,32 @@ def test_what_cannot_be_read_is_an_error(
             ):
                 assert error is not None, given
                 assert error.code == code
+
+
+class Slow:
+    """An iterator that takes its time, longer than there is."""
+
+    def __init__(self) -> None:
+        self.pieces = [b"x"] * 5
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        if not self.pieces:
+            raise StopIteration
+        time.sleep(0.2)
+        return self.pieces.pop()
+
+
+def test_a_source_that_takes_too_long_is_said_to_be_one(
+    client: AeroDBClient, scripted: ScriptedServer
+) -> None:
+    error = (client.functions.invoke("f", Slow(), timeout=0.5)).error
+    assert error is not None
+    assert error.code == "TIMEOUT"
+    assert "what was to be sent" in error.message
+    assert error.hint is None
 
 
 # --- down ---------------------------------------------------------------------------------------
