@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+from starlette.datastructures import UploadFile
 
 from aerodb import AsyncAeroDBClient
 from tests.support.forms import uploaded
@@ -39,28 +40,16 @@ async def test_an_async_iterator(scripted: ScriptedServer) -> None:
     assert uploaded(scripted.seen[0]).content == data
 
 
-class Awaited:
-    """A file as frameworks hand them on: it is read by awaiting."""
-
-    def __init__(self, data: bytes) -> None:
-        self._file = io.BytesIO(data)
-
-    async def read(self, size: int = -1) -> bytes:
-        await asyncio.sleep(0)
-        return self._file.read(size)
-
-    async def seekable(self) -> bool:
-        return True
-
-
 async def test_an_async_file(scripted: ScriptedServer) -> None:
+    """As web frameworks hand them on."""
     data = os.urandom(700_000)
     scripted.on("/functions/v1/f", answer(200, b"{}", [("Content-Type", "application/json")]))
     async with AsyncAeroDBClient(f"http://127.0.0.1:{scripted.port}") as client:
-        given: Any = Awaited(data)
+        given: Any = UploadFile(io.BytesIO(data))
         (await client.storage.from_("b").upload("f.bin", given)).unwrap()
         assert uploaded(scripted.seen[-1]).content == data
-        (await client.functions.invoke("f", Awaited(data))).unwrap()
+        await given.seek(0)
+        (await client.functions.invoke("f", given)).unwrap()
         assert scripted.seen[-1].body == data
 
 

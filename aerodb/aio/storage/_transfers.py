@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/storage/_transfers.py by scripts/generate.py [95c9f2338ab3]: do not edit
+# GENERATED from aerodb_async_src/storage/_transfers.py by scripts/generate.py [f96bc01654de]: do not edit
 """A bucket's transfers: objects on their way up and down."""
 
 from __future__ import annotations
@@ -152,29 +152,24 @@ class AsyncBucketTransfers:
             chunk_size: Bytes of one request; what a failure costs at most.
             checksum: Send each chunk's SHA-256 along, for servers that compare it.
             upload_url: Go on with this upload: `error.details["upload_url"]` of an earlier call
-                for the same object and file. What the server has of it already is not sent again;
-                with `checksum` the whole is compared at the end, if the server says its SHA-256
-                and it may be read: else `INTEGRITY_ERROR`.
-            state_file: Where to keep the upload's URL, so that another process goes on if this
-                one dies. It is removed at the end, and of no effect once the file has changed.
-            token: The token of `create_signed_upload_url`: upload by it, without any other
-                credential. It says whether an object may be replaced, so `upsert` cannot be
-                given; `data` has what is known here, as who has a token may not read.
+                for this object and file. `checksum` compares the whole then: `INTEGRITY_ERROR`.
+            state_file: Where to keep the upload's URL, so that another process can go on. It is
+                removed at the end, and of no effect once the file has changed.
+            token: Of `create_signed_upload_url`, the only credential then; it decides on `upsert`.
 
-        The file must be one that can be read again: a path, an open file, bytes. If it changes
-        meanwhile, the answer is `SOURCE_CHANGED`. `NOT_SUPPORTED`: the server has no such
-        uploads. The other arguments are those of `upload`.
+        The file must be one that can be read again: a path, an open file, bytes; `SOURCE_CHANGED`
+        if it changes. `NOT_SUPPORTED`: the server has no such uploads. The rest is as in `upload`.
         """
         upload = checked_upload(content_type=content_type, upsert=upsert, checksum=checksum,
                                 cache_control=cache_control, metadata=metadata)  # fmt: skip
+        if isinstance(upload, AeroDBError):
+            return AeroDBResponse(error=upload)
         problem = resumable_problem(chunk_size, upload_url, token, upsert=upsert)
-        refusal = upload if isinstance(upload, AeroDBError) else self._refused(path, None, problem)
-        if isinstance(upload, AeroDBError) or refusal is not None:
+        if refusal := self._refused(path, None, problem):
             return AeroDBResponse(error=refusal)
         meter = AsyncMeter(progress, path, "upload")
         resumable = AsyncResumableUpload(self._transport, self._bucket, path, upload, meter,
-                                         chunk=chunk_size, state_file=state_file,
-                                         token=token)  # fmt: skip
+            chunk=chunk_size, state_file=state_file, token=token)  # fmt: skip
         return meter.ended(await resumable.run(file, upload_url))
 
     async def upload_many(

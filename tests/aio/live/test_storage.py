@@ -304,13 +304,43 @@ segments = st.text(max_size=12) | st.sampled_from(NASTY)
 async def test_a_name_comes_back_as_it_was_or_is_refused(
     bucket: StorageBucket, parts: list[str]
 ) -> None:
-    path = "/".join(parts)
+    await comes_back_or_is_refused(bucket, "/".join(parts))
+
+
+REFUSED = [
+    "..", ".", "a/../b", "%2e%2e/x", "%252e%252e", "..%2f", "a\\..\\b", "/etc/passwd", "//h/x",
+    "C:\\x", "\\\\h\\s", "a%00b", "a\x00b", "x" * 1025, "\u00e9" * 513, "a//b", "a/", "", "\ud800",
+]  # fmt: skip
+TAKEN = [
+    "con", "C:x", "dot.", "space ", " ", "a?x", "a#x", "\u00e9", "e\u0301", "\u2024\u2024",
+    "\u202egpj.exe", "x" * 1024, "100%", "50%20off",
+]  # fmt: skip
+
+
+async def test_the_names_that_others_have_stumbled_over(server: Any, bucket: StorageBucket) -> None:
+    """The table of reliability C2; and the store has no file but by ids of its own."""
+    folder = server.database.folder.path
+    around = {path.name for path in folder.iterdir()}
+    assert [await comes_back_or_is_refused(bucket, path) for path in REFUSED] == [False] * len(
+        REFUSED
+    )
+    assert [await comes_back_or_is_refused(bucket, path) for path in TAKEN] == [True] * len(TAKEN)
+    for path in TAKEN:
+        (await bucket.upload(path, path.encode())).unwrap()
+    assert {path.name for path in folder.iterdir()} == around
+    assert sorted(paths_of((await bucket.list()).unwrap())) == sorted(TAKEN)
+    for stored in (folder / "storage").rglob("*"):
+        assert all(part.isascii() and part.isalnum() for part in stored.relative_to(folder).parts)
+
+
+async def comes_back_or_is_refused(bucket: StorageBucket, path: str) -> bool:
+    """Whether it is a name. What is none is never sent."""
     content = path.encode("utf-8", "surrogatepass")
     made = await bucket.upload(path, content, upsert=True)
     if object_problem(path) is not None:
         assert made.error is not None
-        assert made.error.code == "INVALID_ARGUMENT"
-        return
+        assert (made.error.code, made.error.attempts) == ("INVALID_ARGUMENT", 0)
+        return False
     assert made.unwrap().path == path
     assert (await bucket.download(path)).unwrap() == content
     assert (await bucket.info(path)).unwrap().path == path
@@ -319,3 +349,4 @@ async def test_a_name_comes_back_as_it_was_or_is_refused(
     assert signed.url is not None
     assert fetched(signed.url) == content
     assert paths_of((await bucket.remove([path])).unwrap()) == [path]
+    return True
