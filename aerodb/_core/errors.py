@@ -206,6 +206,8 @@ def _timeout(
     failure: TransportError, exchange: Exchange, where: str
 ) -> tuple[str, str, str | None]:
     limit = "" if exchange.timeout is None else f" within {exchange.timeout:g} s"
+    if not failure.sent and failure.connected:
+        return "TIMEOUT", f"nothing was sent to {where}{limit}: {failure.message}", None
     if not failure.sent:
         hint = "is the host reachable from here? A firewall often drops packets silently"
         return "TIMEOUT", f"no connection to {where}{limit}", hint

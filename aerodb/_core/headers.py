@@ -60,7 +60,10 @@ def headers_problem(headers: object) -> str | None:
     if not isinstance(headers, Mapping):
         return f"headers must be a mapping of str to str, not {type(headers).__name__}"
     problems = (header_problem(name, value) for name, value in headers.items())
-    return next((problem for problem in problems if problem), None)
+    problem = next((problem for problem in problems if problem), None)
+    if problem is None and len({name.lower() for name in headers}) < len(headers):
+        return "a header is there twice, in capitals and in small letters"
+    return problem
 
 
 def token_problem(token: object, what: str) -> str | None:

@@ -122,12 +122,16 @@ class TransportError(Exception):
     """The exchange did not complete. Raised by the shim, caught by `_transport` only.
 
     `sent` is False only if it is certain that no byte of the request reached the peer: then any
-    operation may be repeated. The text holds no header and no secret.
+    operation may be repeated. The text holds no header and no secret. `connected` says that a
+    timeout is not one of connecting.
     """
 
-    def __init__(self, kind: FailureKind, message: str, *, sent: bool) -> None:
+    def __init__(
+        self, kind: FailureKind, message: str, *, sent: bool, connected: bool = False
+    ) -> None:
         super().__init__(message)
         self.kind: FailureKind = kind
+        self.connected = connected
         self.message = message
         self.sent = sent
 

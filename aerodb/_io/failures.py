@@ -16,12 +16,15 @@ STAGES = {
     "queue": "no connection became free in time; a response stream that is not closed holds one",
     "connect": "connecting took too long",
     "answer": "the server did not answer in time",
+    "body": "what was to be sent was not there in time",
 }
 
 
 def timed_out(stage: str, *, sent: bool) -> TransportError:
     """The deadline passed during `stage`, a key of `STAGES`."""
-    return TransportError("timeout", STAGES[stage], sent=sent)
+    if stage == "answer" and not sent:
+        stage = "body"
+    return TransportError("timeout", STAGES[stage], sent=sent, connected=stage != "connect")
 
 
 def client_closed(*, sent: bool = False) -> TransportError:
@@ -32,7 +35,7 @@ def client_closed(*, sent: bool = False) -> TransportError:
 def queue_full(waiting: int) -> TransportError:
     """More calls wait for a connection than the settings allow."""
     message = f"too many calls wait for a free connection ({waiting})"
-    return TransportError("timeout", message, sent=False)
+    return TransportError("timeout", message, sent=False, connected=True)
 
 
 def unreachable(host: str, port: int, error: OSError) -> TransportError:

@@ -7,59 +7,99 @@ followed.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import errno
 import hashlib
+import io
 import os
 import stat
-import tempfile
 import threading
+from collections.abc import Generator
 from typing import Any
 
 from aerodb._core.http import SourceError
-from aerodb._io.sources import file_error
+from aerodb._io.sources import can_seek, file_error
 
 
 class PartFile:
-    """A file in the making. `digest` is asked for at construction, as it costs time."""
+    """A file in the making, by its path. `digest` is asked for at construction, as it costs time.
+
+    Nothing is on the disk before `open`, so that whoever gives up meanwhile has what to `discard`.
+    """
 
     def __init__(self, target: Any, *, hashed: bool) -> None:
         self._target = os.fsdecode(os.fspath(target))
-        folder, name = os.path.split(self._target)
+        folder, self._name = os.path.split(self._target)
         self._folder = folder or "."
-        if not name or os.path.isdir(self._target):
-            raise SourceError("FILE_ERROR", f"{self._target} is a folder: name a file in it")
         self._hashed = hashed
         self._digest = hashlib.sha256()
-        try:
-            # mkstemp: O_CREAT | O_EXCL | O_NOFOLLOW, mode 0600, a name nobody can foresee
-            handle, self._part = tempfile.mkstemp(".part", f".{name[:80]}.", self._folder)
-        except OSError as error:
-            raise file_error("write", self._target, error) from None
-        self._file = os.fdopen(handle, "wb", buffering=0)
+        self._part: str | None = None
+        self._file: Any = None
+        self._over = False
+        self._process = os.getpid()
         self._lock = threading.Lock()  # who gave up must not close it under a thread that writes
+
+    def open(self) -> None:
+        """Begin it, unless it has been discarded meanwhile."""
+        with self._lock:
+            if self._over:
+                return
+            try:
+                self._look()
+                _making.add(self)
+                self._make()
+            except (OSError, ValueError) as error:
+                raise file_error("write", self._target, error) from None
+
+    def _look(self) -> None:
+        """Only a file can be replaced by one: what stands for a device must stay what it is."""
+        if not self._name or os.path.isdir(self._target):
+            raise SourceError("FILE_ERROR", f"{self._target} is a folder: name a file in it")
+        for look in (os.lstat, os.stat):
+            with contextlib.suppress(FileNotFoundError):
+                mode = look(self._target).st_mode
+                if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
+                    hint = "to write to what it stands for, open it, and give the open file"
+                    message = f"{self._target} is no file, and would be replaced by one"
+                    raise SourceError("FILE_ERROR", message, hint=hint)
+
+    def _make(self) -> None:
+        while True:
+            name = f".{self._name[:80]}.{os.urandom(8).hex()}.part"
+            self._part = os.path.join(self._folder, name)
+            try:
+                handle = os.open(self._part, _NEW, 0o600)
+            except FileExistsError:
+                self._part = None
+            else:
+                self._file = os.fdopen(handle, "wb", buffering=0)
+                return
 
     def write(self, blocks: list[bytes]) -> None:
         """Append."""
         with self._lock:
-            self._write(blocks)
-
-    def _write(self, blocks: list[bytes]) -> None:
-        try:
-            for block in blocks:
-                _write_all(self._file, block)
-                if self._hashed:
-                    self._digest.update(block)
-        except OSError as error:
-            raise file_error("write", self._target, error) from None
+            if self._over:
+                return
+            try:
+                for block in blocks:
+                    _write_all(self._file, block)
+                    if self._hashed:
+                        self._digest.update(block)
+            except OSError as error:
+                raise file_error("write", self._target, error) from None
 
     def restart(self) -> None:
         """Drop what is there."""
-        try:
-            self._file.seek(0)
-            self._file.truncate()
-        except OSError as error:
-            raise file_error("write", self._target, error) from None
-        self._digest = hashlib.sha256()
+        with self._lock:
+            if self._over:
+                return
+            try:
+                self._file.seek(0)
+                self._file.truncate()
+            except OSError as error:
+                raise file_error("write", self._target, error) from None
+            self._digest = hashlib.sha256()
 
     def sha256(self) -> str:
         """The digest of what is there, in hex."""
@@ -67,20 +107,45 @@ class PartFile:
 
     def commit(self) -> None:
         """Put it in the target's place, for good."""
-        try:
-            os.fsync(self._file.fileno())
-            self._file.close()
-            os.replace(self._part, self._target)
-        except OSError as error:
-            raise file_error("write", self._target, error) from None
+        with self._lock:
+            if self._over or self._part is None:
+                raise SourceError("FILE_ERROR", f"{self._target} was given up")
+            try:
+                os.fsync(self._file.fileno())
+                self._file.close()
+                os.replace(self._part, self._target)
+            except OSError as error:
+                raise file_error("write", self._target, error) from None
         _sync_folder(self._folder)
 
     def discard(self) -> None:
         """Leave nothing behind; does nothing after `commit`."""
         with self._lock:
-            self._file.close()
-        with contextlib.suppress(OSError):
-            os.unlink(self._part)
+            self._over = True
+            if self._file is not None:
+                self._file.close()
+            if self._part is not None:
+                with contextlib.suppress(OSError):
+                    os.unlink(self._part)
+        _making.discard(self)
+
+    def discard_own(self) -> None:
+        """As `discard`, unless it is another process's, of which this one is a fork."""
+        if self._process == os.getpid():
+            self.discard()
+
+
+_BEYOND: int = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)  # where there are such
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BEYOND
+
+_making: set[PartFile] = set()
+
+
+@atexit.register
+def _leave_none() -> None:
+    """What a daemon thread has in hand when the process ends, as after a Ctrl-C."""
+    for part in list(_making):
+        part.discard_own()
 
 
 class OpenedFile:
@@ -90,18 +155,20 @@ class OpenedFile:
         self._file = file
         self._hashed = hashed
         self._digest = hashlib.sha256()
-        seekable = getattr(file, "seekable", None)
-        self._start: int | None = file.tell() if seekable is not None and seekable() else None
+        self._start: int | None = None
+
+    def open(self) -> None:
+        """Take note of where it stands."""
+        with _as_source_error():
+            self._start = self._file.tell() if can_seek(self._file) else None
 
     def write(self, blocks: list[bytes]) -> None:
         """Append."""
-        try:
+        with _as_source_error():
             for block in blocks:
                 _write_all(self._file, block)
                 if self._hashed:
                     self._digest.update(block)
-        except OSError as error:
-            raise file_error("write", None, error) from None
 
     def restart(self) -> None:
         """Go back to where it stood."""
@@ -109,8 +176,9 @@ class OpenedFile:
             raise SourceError(
                 "SOURCE_CHANGED", "the download has to begin anew, and the file cannot go back"
             )
-        self._file.seek(self._start)
-        self._file.truncate()
+        with _as_source_error():
+            self._file.seek(self._start)
+            self._file.truncate()
         self._digest = hashlib.sha256()
 
     def sha256(self) -> str:
@@ -121,16 +189,38 @@ class OpenedFile:
         """What becomes of it is the caller's affair, but the bytes are handed on."""
         flush = getattr(self._file, "flush", None)
         if flush is not None:
-            flush()
+            with _as_source_error():
+                flush()
 
     def discard(self) -> None:
         """It is the caller's."""
 
 
-def open_target(target: Any, hashed: bool) -> PartFile | OpenedFile:
-    """Where a download goes: a path, or a file opened for writing. Raises SourceError."""
+@contextlib.contextmanager
+def _as_source_error() -> Generator[None]:
+    """What a file of the caller's raises, as ours."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise file_error("write", None, error) from None
+    except TypeError as error:
+        message = f"the file takes no bytes: {error}"
+        raise SourceError("INVALID_ARGUMENT", message[:200], hint=_BINARY) from None
+
+
+_BINARY = "open files in binary mode: open(path, 'wb')"
+
+
+def target_of(target: Any, hashed: bool) -> PartFile | OpenedFile:
+    """Where a download goes: a path, or a file opened for writing. Nothing is opened yet.
+
+    Raises SourceError.
+    """
     if isinstance(target, str | bytes | os.PathLike):
         return PartFile(target, hashed=hashed)
+    if isinstance(target, io.TextIOBase):
+        message = "a download is bytes, and the file takes text"
+        raise SourceError("INVALID_ARGUMENT", message, hint=_BINARY)
     if hasattr(target, "write"):
         return OpenedFile(target, hashed=hashed)
     message = f"cannot download to a {type(target).__name__}: give a path, or a file to write to"
@@ -141,7 +231,11 @@ def _write_all(file: Any, block: bytes) -> None:
     view = memoryview(block)
     while view:
         written = file.write(view)
-        view = view[len(view) if written is None else written :]
+        if written is None and not isinstance(file, io.RawIOBase):
+            return  # as simple files of others' do, which take all of it
+        if not written:
+            raise BlockingIOError(errno.EAGAIN, "a file that does not wait takes no more")
+        view = view[written:]
 
 
 def _sync_folder(folder: str) -> None:
@@ -164,7 +258,7 @@ def read_state(path: Any) -> bytes | None:
             return file.read(64 * 1024)
     except FileNotFoundError:
         return None
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise file_error("read", os.fsdecode(os.fspath(path)), error) from None
 
 
@@ -172,6 +266,7 @@ def write_state(path: Any, data: bytes) -> None:
     """Replace a small file, whole or not at all."""
     part = PartFile(path, hashed=False)
     try:
+        part.open()
         part.write([data])
         part.commit()
     finally:
@@ -180,7 +275,7 @@ def write_state(path: Any, data: bytes) -> None:
 
 def drop_state(path: Any) -> None:
     """Remove a small file that has served."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, ValueError):
         os.unlink(path)
 
 
@@ -206,6 +301,6 @@ def place_below(folder: Any, path: str) -> str:
                 os.mkdir(place)
             if not stat.S_ISDIR(os.lstat(place).st_mode):
                 raise SourceError("FILE_ERROR", f"{place} is no folder")
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise file_error("write", place, error) from None
     return os.path.join(place, name)

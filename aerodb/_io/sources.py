@@ -60,7 +60,8 @@ class MemorySource:
     name: str | None = None
 
     def __init__(self, data: bytes | bytearray | memoryview) -> None:
-        self._view = memoryview(data).cast("B")
+        view = memoryview(data)
+        self._view = view.cast("B") if view.c_contiguous else memoryview(view.tobytes())
         self.size: int | None = len(self._view)
         self._at = 0
 
@@ -86,7 +87,8 @@ class MemorySource:
 class FileSource:
     """A file: ours if it was given by its path, else the caller's, which is never closed here.
 
-    A caller's file is read from where it stands.
+    A caller's file is read from where it stands. Its size is what it says of itself: the file of
+    the system below it may be another one, as below what `gzip.open` gives.
     """
 
     replayable = True
@@ -98,16 +100,28 @@ class FileSource:
         self._path = path
         name = path if path is not None else getattr(file, "name", None)
         self.name: str | None = name if isinstance(name, str) else None
-        self._start = 0 if path is not None else file.tell()
         self._identity = self._look()
-        self.size: int | None = max(0, self._end() - self._start)
+        try:
+            self._start = 0 if path is not None else file.tell()
+            self.size: int | None = self._measured()
+        except Exception as error:  # noqa: BLE001  # whatever a file of the caller's may raise
+            raise file_error("read", self.name, error) from None
 
-    def _end(self) -> int:
-        if self._identity is not None:
-            return self._identity[0]
-        end: int = self._file.seek(0, io.SEEK_END)
+    def _measured(self) -> int | None:
+        """How much there is to be read; None if only reading tells, as below /proc."""
+        if self._path is not None and self._identity is not None:
+            end = self._identity[0]
+        else:
+            try:
+                end = self._file.seek(0, io.SEEK_END)
+            except (OSError, ValueError):
+                end = 0
         self._file.seek(self._start)
-        return end
+        if isinstance(end, int) and end > self._start:
+            return end - self._start
+        empty = not self._file.read(1)
+        self._file.seek(self._start)
+        return 0 if empty else None
 
     def _look(self) -> Identity | None:
         """Size, time and inode; None for what is no file of the system (BytesIO)."""
@@ -139,25 +153,29 @@ class FileSource:
         self._at = self._start + offset
         try:
             self._file.seek(self._at)
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001  # as in `read`
             raise file_error("read", self.name, error) from None
 
     def read(self, size: int) -> bytes:
         try:
-            if self._cache is not None:
+            if self._path is not None:  # `read_now` leaves its place to itself
                 self._file.seek(self._at)
             data = self._file.read(size)
-            self._at += len(data)
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001  # zlib.error, LZMAError, EOFError: any
             raise file_error("read", self.name, error) from None
         if not isinstance(data, bytes):
             _refuse_piece(data)
+        self._at += len(data)
         return data
 
     def check(self) -> None:
-        """Raise if it is not as it was when it was opened."""
-        if self._look() != self._identity or not self._is_in_place():
+        """Raise if it is not as it was when it was opened, or goes on behind its end."""
+        if self._look() != self._identity or not self._is_in_place() or self._goes_on():
             raise changed(self.name)
+
+    def _goes_on(self) -> bool:
+        at_the_end = self.size is not None and self._at == self._start + self.size
+        return at_the_end and bool(self.read(1))
 
     def _is_in_place(self) -> bool:
         """Whether the path still names the file that was opened."""
@@ -174,7 +192,7 @@ class FileSource:
 
     @property
     def fingerprint(self) -> str:
-        return "-".join(map(str, (*(self._identity or (self.size,)), self._start)))
+        return "-".join(map(str, (*(self._identity or ()), self.size, self._start)))
 
 
 class IteratorSource:
@@ -257,21 +275,39 @@ def open_blocking(file: Any) -> Source:
 def _open_path(path: Any) -> Source:
     name = os.fsdecode(path)
     try:
+        if not _regular(os.stat(path)):  # before it is opened: a FIFO would wait for a writer
+            raise SourceError("FILE_ERROR", f"{name} is not a file")
         file = open(path, "rb", buffering=0)  # noqa: SIM115  # the source closes it
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise file_error("read", name, error) from None
-    if not _regular(os.fstat(file.fileno())):
-        file.close()
-        raise SourceError("FILE_ERROR", f"{name} is not a file")
     return FileSource(file, name)
 
 
 def _opened(file: Any) -> Source:
     """A file of the caller's: from the start again if it can seek, else once."""
-    seekable = getattr(file, "seekable", None)
-    if seekable is not None and seekable():
+    if can_seek(file):
         return FileSource(file, None)
-    return IteratorSource(iter(lambda: file.read(SMALL_BLOCK), b""))
+    return IteratorSource(_pieces_of(file))
+
+
+def _pieces_of(file: Any) -> Iterator[Any]:
+    while True:
+        try:
+            piece = file.read(SMALL_BLOCK)
+        except Exception as error:  # noqa: BLE001  # as in `FileSource.read`
+            raise file_error("read", None, error) from None
+        if isinstance(piece, bytes) and not piece:
+            return
+        yield piece
+
+
+def can_seek(file: Any) -> bool:
+    """Whether a file of the caller's says that it can go back. Raises SourceError."""
+    seekable = getattr(file, "seekable", None)
+    try:
+        return seekable is not None and bool(seekable())
+    except (OSError, ValueError) as error:  # it is closed
+        raise file_error("read", None, error) from None
 
 
 def is_async(file: Any) -> bool:
@@ -312,10 +348,11 @@ def changed(name: str | None) -> SourceError:
     return SourceError("SOURCE_CHANGED", f"{what} changed while it was uploaded", hint=hint)
 
 
-def file_error(verb: str, name: str | None, error: OSError) -> SourceError:
+def file_error(verb: str, name: str | None, error: Exception) -> SourceError:
     """A file of this machine that does not work."""
     what = "the file" if name is None else name
-    reason = os.strerror(error.errno) if error.errno else type(error).__name__
+    number = error.errno if isinstance(error, OSError) else None
+    reason = os.strerror(number) if number else f"{type(error).__name__}: {error}"[:200]
     return SourceError("FILE_ERROR", f"{what} cannot be {_PARTICIPLES[verb]}: {reason}")
 
 

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/functions.py by scripts/generate.py [fbb3a2d27230]: do not edit
+# GENERATED from aerodb_async_src/functions.py by scripts/generate.py [0ba3f50d0931]: do not edit
 """Calling functions that run on the server: whole answers, and answers piece by piece."""
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ class AsyncFunctionStream:
         response: Status, headers and the like, in its `meta`; no data.
     """
 
-    __slots__ = ("_body", "_exchange", "_parts", "_prepared", "_transport", "error", "response")
+    __slots__ = ("_body", "_closed", "_exchange", "_parts", "_prepared", "_transport", "error",
+                 "response")  # fmt: skip
 
     def __init__(
         self, transport: AsyncTransport, prepared: Prepared[Any], parts: Parts = ()
@@ -54,6 +55,7 @@ class AsyncFunctionStream:
         self._prepared = prepared
         self._parts = parts
         self._body: ByteStream | None = None
+        self._closed = False
         self._exchange: Exchange | None = None
         self.error: AeroDBError | None = None
         self.response: AeroDBResponse[None] = AeroDBResponse()
@@ -83,6 +85,7 @@ class AsyncFunctionStream:
 
     async def close(self) -> None:
         """Close the answer, read or not. The server is told that nobody reads it any more."""
+        self._closed = True
         body, self._body = self._body, None
         if body is not None:
             await body.close()
@@ -95,6 +98,7 @@ class AsyncFunctionStream:
         try:
             async for piece in body:
                 yield piece
+                self._opened()  # it may have been closed meanwhile, and is then not at its end
         except TransportError as failure:
             raise self._broken(failure) from None
 
@@ -129,6 +133,8 @@ class AsyncFunctionStream:
             raise TypeError("open the stream first: it is a context manager")
         if self.error is not None:
             raise AeroDBAPIError(self.error)
+        if self._closed:
+            raise TypeError("this stream is closed: read it inside its block")
         return self._body
 
     def _broken(self, failure: TransportError) -> AeroDBAPIError:

@@ -32,6 +32,7 @@ from aerodb.local.replies import (
 WEBSOCKET_PATHS = ("/realtime", "/realtime/ws", "/realtime/v1/websocket")
 """Wire contract §1.1."""
 HEALTH_PATHS = ("/health", "/observability/health")
+_FUNCTIONS = "/functions/v1"  # written out: their part is loaded only where there are some
 _MAXIMUM_REQUEST_ID = 200
 
 
@@ -110,7 +111,7 @@ class Front:
         if is_health and not self._is_relation(scope["path"]):
             await self._answer_health(scope, send, extra)
         elif service is None:
-            await self._refuse(scope, send, 404, "not_found", "There is nothing here.", extra)
+            await self._refuse(scope, send, 404, *_nothing_at(scope["path"]), extra)
         else:
             if limit is not None:
                 receive = counted(receive, limit)
@@ -208,6 +209,14 @@ class Front:
             await self._refuse(scope, answering, 404, "not_found", "There is nothing here.", extra)
         else:
             await self._websocket(scope, receive, _with_headers(send, extra))
+
+
+def _nothing_at(path: str) -> tuple[str, str]:
+    """Code and message for a path that no service answers at."""
+    if path == _FUNCTIONS or path.startswith(f"{_FUNCTIONS}/"):
+        message = "This instance runs no functions. It does with `--functions DIR`."
+        return "function_not_found", message
+    return "not_found", "There is nothing here."
 
 
 def _with_headers(send: Send, extra: list[Header]) -> Send:

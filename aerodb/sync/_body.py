@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/_body.py by scripts/generate.py [29e00efd4d51]: do not edit
+# GENERATED from aerodb_async_src/_body.py by scripts/generate.py [4fa01fc6155f]: do not edit
 """A request body that is read while it is sent."""
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ class UploadBody:
 
     A source is looked at once more before its last block goes out: if it has changed, the request
     stays incomplete, and so without effect (reliability S6). `told` hears where in it the body is.
+    `complete` says that all of it was taken, which an answer that comes early does not wait for.
     """
 
-    __slots__ = ("_parts", "_told", "begun", "handed", "length", "replayable")
+    __slots__ = ("_parts", "_told", "begun", "complete", "handed", "length", "replayable")
 
     def __init__(self, *parts: bytes | Span, told: Callable[[int], Any] | None = None) -> None:
         sizes = [len(part) if isinstance(part, bytes) else part.size for part in parts]
@@ -32,10 +33,11 @@ class UploadBody:
         self.handed = 0
         self.replayable = all(isinstance(part, bytes) or part.source.replayable for part in parts)
         self.begun = False
+        self.complete = False
 
     def chunks(self) -> Iterator[bytes | memoryview]:
         """The bytes, from the beginning."""
-        self.handed = 0
+        self.handed, self.complete = 0, False
         for part in self._parts:
             if isinstance(part, bytes):
                 self.handed += len(part)
@@ -59,6 +61,7 @@ class UploadBody:
                 self._tell(done)
             if left:
                 raise changed(source.name)
+        self.complete = True
 
     def _tell(self, position: int) -> None:
         if self._told is not None:

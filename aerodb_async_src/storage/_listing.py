@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Self
 
+from aerodb._core.answer import placed
+from aerodb._core.errors import client_error
 from aerodb._core.storage.calls import list_v2_call
 from aerodb._core.storage.models import FileObject
 from aerodb.types import AeroDBAPIError
@@ -58,8 +60,15 @@ class AsyncFiles:
             raise AeroDBAPIError(response.error)
         assert response.data is not None
         page = response.data
+        if page.has_next and page.next_cursor == self._cursor:
+            message = "the server says that there is more, and leads to the same page again"
+            exchange = self._transport.exchange_of(call, response.meta)
+            error = placed(
+                client_error("INVALID_RESPONSE", message), exchange, response.meta.status
+            )
+            raise AeroDBAPIError(error)
         self._page = iter(page.objects)
-        self._more = page.has_next and page.next_cursor != self._cursor
+        self._more = page.has_next
         self._cursor = page.next_cursor
 
 

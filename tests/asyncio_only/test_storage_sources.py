@@ -17,7 +17,7 @@ from tests.support.forms import uploaded
 from tests.support.scripted import ScriptedServer, answer
 
 OBJECT = "/storage/v1/object/b/f.bin"
-STORED = answer(201, b'{"path":"f.bin","size":1}', [("Content-Type", "application/json")])
+STORED = answer(201, b'{"path":"f.bin"}', [("Content-Type", "application/json")])
 
 
 @pytest.fixture

@@ -158,6 +158,14 @@ def test_bad_header_values_are_not_echoed(end: str) -> None:
     assert CANARY not in str(caught.value)
 
 
+def test_one_header_in_two_spellings_is_refused() -> None:
+    twice = {"authorization": "Bearer aaa", "Authorization": "Bearer bbb"}
+    problem = headers_problem(twice)
+    assert problem is not None
+    assert "aaa" not in problem
+    assert headers_problem({"authorization": "Bearer aaa", "X-A": "1"}) is None
+
+
 def test_headers_that_are_no_mapping() -> None:
     assert headers_problem(None) is None
     assert headers_problem({"a": "b"}) is None

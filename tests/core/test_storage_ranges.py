@@ -229,3 +229,31 @@ def test_spans_that_are_none(span: object) -> None:
     assert fetch_problem("b", "p", span, None)
     assert fetch_problem("b", "p", (0, None), None) is None
     assert fetch_problem("b", "p", None, -1)
+
+
+@pytest.mark.parametrize(
+    ("span", "content_range", "expected"),
+    [
+        ((8, 20), "bytes 8-20/100", None),
+        ((8, 20), "bytes 8-9/100", "INVALID_RESPONSE"),
+        ((8, 20), "bytes 8-9/10", None),  # there is no more
+        ((8, 20), "bytes 8-20/*", None),
+        ((8, 20), "bytes 8-9/*", "INVALID_RESPONSE"),  # nobody knows whether there is more
+        ((8, None), "bytes 8-9/*", "INVALID_RESPONSE"),
+        ((8, None), "bytes 8-9/10", None),
+    ],
+)
+def test_a_part_has_all_that_was_asked_for(span: Any, content_range: str, expected: str) -> None:
+    fetch = Fetch("b", "p", span=span)
+    assert code(fetch.answered(206, heads(content_range=content_range))) == expected
+
+
+def test_a_part_of_an_object_that_was_replaced_meanwhile() -> None:
+    fetch = Fetch("b", "p", span=(2, 8))
+    assert fetch.answered(206, heads(content_range="bytes 2-8/10", etag='"v1"')) == "go"
+    fetch.received(4)
+    assert isinstance(fetch.broken(BROKEN, 0.0), Again)
+    assert asked(fetch) == {"Range": "bytes=6-8", "If-Range": '"v1"'}
+    assert code(fetch.answered(200, heads(content_length=9, etag='"v2"'))) == "SOURCE_CHANGED"
+    same = fetch.answered(200, heads(content_length=10, etag='"v1"'))
+    assert code(same) == "INVALID_RESPONSE"  # this server knows no ranges

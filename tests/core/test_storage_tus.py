@@ -247,3 +247,43 @@ def test_arguments() -> None:
     assert resumable_problem(1024, None) is None
     assert all(resumable_problem(size, None) for size in (0, -1, True, "1 MiB", 1.5))
     assert resumable_problem(1024, 3)
+
+
+def announced(bucket: str, name: str) -> str:
+    return f"bucketName {b64(bucket)}, objectName {b64(name)},contentType {b64('a/b')}"
+
+
+def b64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+@pytest.mark.parametrize(
+    ("metadata", "code", "named"),
+    [
+        (announced("b", "é/f"), None, True),
+        (announced("b", "other"), "INVALID_ARGUMENT", False),
+        (announced("other", "é/f"), "INVALID_ARGUMENT", False),
+        ("", None, False),
+        ("bucketName,objectName ====", None, False),
+        (f"objectName {b64('é/f')}", None, False),
+    ],
+)
+def test_an_upload_of_another_object_is_not_gone_on_with(
+    metadata: str, code: str | None, named: bool
+) -> None:
+    made = machine(location="/storage/v1/upload/resumable/u1", target=("b", "é/f"))
+    made.named = False
+    error = made.answered(heads(upload_offset=4, upload_length=10, upload_metadata=metadata))
+    assert (error.code if error else None) == code
+    assert made.named is named
+    if error is None:
+        assert (made.step, made.offset, made.taken_over) == ("send", 4, 4)
+
+
+def test_what_was_not_sent_cannot_have_arrived() -> None:
+    made = begun()
+    assert made.answered(heads(upload_offset=4), whole=False) is None
+    assert (made.step, made.offset) == ("ask", 0)
+    made = begun()
+    assert made.answered(heads(upload_offset=3), whole=False) is None
+    assert (made.step, made.offset) == ("send", 3)

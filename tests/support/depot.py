@@ -32,7 +32,7 @@ class _Handler(socketserver.StreamRequestHandler):
                 continue
             length = re.search(rb"(?i)\r\ncontent-length: ([0-9]+)", head)
             self._drop(None if length is None else int(length[1]))
-            body = b'{"path":"f","size":1}'
+            body = b'{"path":"f"}'
             start = b"HTTP/1.1 201 Created\r\nContent-Type: application/json\r\n"
             self.wfile.write(start + b"Content-Length: %d\r\n\r\n" % len(body) + body)
 

@@ -166,10 +166,13 @@ def read_page(value: Any, bucket: str) -> ListPage | None:
         for item in items(value.get("folders")) or []
     )
     cursor = text(value.get("nextCursor"))
+    has_next = value.get("hasNext") is True
+    if has_next and cursor is None:
+        return None  # there is more, and no way to it
     return ListPage(
         objects=tuple(one for one in objects if one is not None),
         folders=tuple(name for name in folders if name is not None),
-        has_next=value.get("hasNext") is True and cursor is not None,
+        has_next=has_next,
         next_cursor=cursor,
     )
 

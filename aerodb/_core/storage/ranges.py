@@ -83,6 +83,8 @@ class Fetch:
         if status == 206:
             return self._part(headers, etag)
         if not self._whole:
+            if self.got and self._etag is not None and etag != self._etag:
+                return _changed()  # as If-Range asks for (RFC 9110 §13.1.5)
             return _bad("the server sent the whole object although a part was asked for")
         if self.got and not self._restartable:
             return _changed()
@@ -112,13 +114,19 @@ class Fetch:
         if length is not None and length != last - first + 1:
             return _bad("the part's length and its range contradict each other")
         size = last - self._first + 1
-        if self._last is None and total is not None and last != total - 1:
+        if not self._reaches(last, total):
             return _bad("the server sent a shorter part than was asked for")
         if self.size is not None and self.size != size:
             return _changed()
         self.size = size
         self._note(etag, headers, covered=self._whole or (self._first == 0 and size == total))
         return self._too_large() or "go"
+
+    def _reaches(self, last: int, total: int | None) -> bool:
+        """Whether a part that ends at `last` has all that was asked for and that there is."""
+        if total is None:  # only what was asked for, or said before, tells
+            return last == self._last or (self._last is None and self.size is not None)
+        return last == (total - 1 if self._last is None else min(self._last, total - 1))
 
     def _note(self, etag: str | None, headers: Headers, *, covered: bool) -> None:
         """Keep what tells this version from others; `covered`: the parts make up the object."""

@@ -18,7 +18,7 @@ Whatever brings the upload on makes good for the failures before it.
 from __future__ import annotations
 
 import re
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple
@@ -26,7 +26,7 @@ from typing import Any, Literal, NamedTuple
 from aerodb._core.errors import client_error
 from aerodb._core.http import Body, Call, RawResponse, Retry, find_header
 from aerodb._core.retry import backoff
-from aerodb._core.storage.paths import ROOT
+from aerodb._core.storage.paths import ROOT, object_url
 from aerodb._core.storage.upload import IDLE_SECONDS, OCTETS, Upload, upload_token_problem
 from aerodb._core.url import BaseUrl, own_target
 from aerodb.types import AeroDBError, AeroDBResponse
@@ -56,6 +56,8 @@ class Resumable:
         offset: How many bytes the server has, as far as is known.
         location: The upload's `Call.path`; None if it is still to be created.
         doubtful: Whether the object may be complete although nobody said so.
+        named: Whether the upload is known to be one of this very object.
+        taken_over: How many bytes were there before this one sent any.
     """
 
     def __init__(
@@ -67,8 +69,11 @@ class Resumable:
         retries: int,
         location: str | None = None,
         token: str | None = None,
+        target: tuple[str, str] | None = None,
     ) -> None:
+        """`target` is bucket and name, which an upload at `location` is to have."""
         self._base = base
+        self._target = target
         self._token = token
         self._size = size
         self._chunk = chunk
@@ -79,20 +84,27 @@ class Resumable:
         self.location = location
         self.step: Step = "create" if location is None else "ask"
         self.doubtful = False
+        self.named = location is None
+        self.taken_over = 0
+        self._asked = location is None
 
     @property
     def part(self) -> int:
         """How many bytes the next chunk has."""
         return min(self._chunk, self._size - self.offset)
 
-    def answered(self, headers: Headers) -> AeroDBError | None:
-        """The step succeeded; what went wrong all the same, if anything."""
+    def answered(self, headers: Headers, *, whole: bool = True) -> AeroDBError | None:
+        """The step succeeded; what went wrong all the same, if anything. `whole`: all of the chunk
+        was sent before the answer came."""
         if self.step == "create":
             return self._created(headers)
         offset = _number(headers, b"upload-offset")
         if self.step == "ask":
-            return self._told(offset, _number(headers, b"upload-length"))
-        if offset is None or not self.offset < offset <= self.offset + self.part:
+            return self._other_object(headers) or self._told(
+                offset, _number(headers, b"upload-length")
+            )
+        most = self.offset + self.part - (not whole)
+        if offset is None or not self.offset < offset <= most:
             return self._puzzled()
         self._advanced(offset)
         return None
@@ -108,9 +120,22 @@ class Resumable:
         self._advanced(0)
         return None
 
+    def _other_object(self, headers: Headers) -> AeroDBError | None:
+        """Whether the upload, by what it was begun with, is one of another object."""
+        told = _announced(find_header(headers, b"upload-metadata") or "")
+        if self.named or self._target is None or told is None:
+            return None
+        if told == self._target:
+            self.named = True
+            return None
+        message = "upload_url is an upload of another object: nothing was sent there"
+        return client_error("INVALID_ARGUMENT", f"{message} ({'/'.join(told)[:200]!a})")
+
     def _told(self, offset: int | None, length: int | None) -> AeroDBError | None:
         if offset is None:
             return self._puzzled()
+        if not self._asked:
+            self._asked, self.taken_over = True, offset
         if offset > self._size or length not in (None, self._size):
             return self._restart(None)  # another file's
         self._advanced(offset)
@@ -177,6 +202,7 @@ class Resumable:
                 "INVALID_RESPONSE", "the server forgets uploads as soon as they are begun"
             )
         self.location, self.offset, self.step = None, 0, "create"
+        self.named, self._asked, self.taken_over = True, True, 0
         return None
 
     # --- what to send ---------------------------------------------------------------------
@@ -241,6 +267,38 @@ def upload_metadata(bucket: str, path: str, upload: Upload, guessed: str) -> str
         ("metadata", upload.metadata),
     ]
     return ",".join(f"{name} {_b64(value)}" for name, value in pairs if value is not None)
+
+
+def _announced(text: str) -> tuple[str, str] | None:
+    """Bucket and name of an `Upload-Metadata`, if it has both."""
+    pairs: dict[str, str] = {}
+    for pair in text.split(","):
+        key, _, value = pair.strip().partition(" ")
+        pairs[key] = value
+    try:
+        bucket, name = (b64decode(pairs[key]).decode() for key in ("bucketName", "objectName"))
+    except (KeyError, ValueError):
+        return None
+    return (bucket, name) if bucket and name else None
+
+
+def sum_call(bucket: str, path: str) -> Call[str]:
+    """HEAD /object/{bucket}/{path}: the SHA-256 of an object in hex, if the server says it."""
+
+    def decode(response: RawResponse) -> AeroDBResponse[str]:
+        return AeroDBResponse(response.header(b"x-checksum-sha256"))
+
+    return Call("HEAD", object_url(bucket, path), decode, retry=Retry.SAFE)
+
+
+def mixed_up(found: str, said: str) -> AeroDBError | None:
+    """Hold the SHA-256 of the source against that of the object, part of which was there before."""
+    if found == said.lower():
+        return None
+    message = f"the object's SHA-256 is {said}, the source's {found}: "
+    message += "what the upload had before was of another content"
+    hint = "upload it again from the beginning, without upload_url and with upsert=True"
+    return client_error("INTEGRITY_ERROR", message, hint=hint)
 
 
 def resumable_problem(

@@ -141,6 +141,20 @@ def upload_call(
     )
 
 
+def unstored(complete: bool, sent: int, said: int | None) -> AeroDBError | None:
+    """Why an upload that was answered as stored is not what was to be stored (reliability S2).
+
+    `said` is the size that the server tells of, if it does.
+    """
+    if not complete:
+        message = "the server said that the object is stored before it had all of it"
+    elif said not in (None, sent):
+        message = f"the server says that it has stored {said} bytes, and was sent {sent}"
+    else:
+        return None
+    return client_error("INVALID_RESPONSE", message, hint="look at what is stored, or upload again")
+
+
 def upload_token_problem(token: object) -> str | None:
     """Say why a token cannot be one, never showing it."""
     return token_problem(token, "token")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from aerodb._io.files import (
     drop_state,
-    open_target,
     place_below,
     read_state,
+    target_of,
     write_state,
 )
 from aerodb._io.media_types import media_type
@@ -23,11 +23,11 @@ __all__ = [
     "drop_state",
     "media_type",
     "open_source",
-    "open_target",
     "place_below",
     "progress_bar",
     "read_state",
     "sha256_of",
+    "target_of",
     "together",
     "write_state",
 ]

@@ -1,9 +1,9 @@
-# GENERATED from aerodb_async_src/storage/_many.py by scripts/generate.py [35f6eb85b0d8]: do not edit
+# GENERATED from aerodb_async_src/storage/_many.py by scripts/generate.py [11a104fbec57]: do not edit
 """Several transfers at once."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from os import PathLike
 from typing import Any
 
@@ -64,7 +64,10 @@ async def upload_all(
 ) -> Many:
     """Upload all of them."""
     options["progress"] = progress
-    jobs = [AsyncTransferJob(bucket, path, file, None, options) for path, file in _pairs(items)]
+    pairs = _pairs(items)
+    if pairs is None:
+        return _refused("items must map names to files, or be a list of such pairs")
+    jobs = [AsyncTransferJob(bucket, path, file, None, options) for path, file in pairs]
     return await _all_done(jobs, [job.upload for job in jobs], concurrency)
 
 
@@ -73,22 +76,39 @@ async def download_all(
 ) -> Many:
     """Download all of them."""
     options = {"progress": progress}
-    pairs = _pairs(items) if folder is None else [(path, None) for path in items]
+    if folder is None:
+        pairs = _pairs(items)
+        if pairs is None:
+            return _refused("items must map names to files; for a list of names, give a folder")
+    elif isinstance(items, str | bytes) or not isinstance(items, Iterable):
+        return _refused("items must be a list of names")
+    else:
+        pairs = [(path, None) for path in items]
     jobs = [AsyncTransferJob(bucket, path, file, folder, options) for path, file in pairs]
     return await _all_done(jobs, [job.download for job in jobs], concurrency)
 
 
 async def _all_done(jobs: list[AsyncTransferJob], runs: list[Any], concurrency: int) -> Many:
     if isinstance(concurrency, bool) or not 1 <= concurrency <= MAX_AT_ONCE:
-        message = f"concurrency must be a whole number from 1 to {MAX_AT_ONCE}"
-        return AeroDBResponse(error=client_error("INVALID_ARGUMENT", message))
+        return _refused(f"concurrency must be a whole number from 1 to {MAX_AT_ONCE}")
     await together(runs, min(concurrency, len(runs) or 1))
     responses = [job.response for job in jobs]
     error = next((response.error for response in responses if response.error is not None), None)
     return AeroDBResponse(responses, error)
 
 
-def _pairs(items: Any) -> list[tuple[str, Any]]:
-    """Names and files, of a mapping or of pairs."""
+def _refused(message: str) -> Many:
+    return AeroDBResponse(error=client_error("INVALID_ARGUMENT", message))
+
+
+def _pairs(items: Any) -> list[tuple[str, Any]] | None:
+    """Names and files, of a mapping or of pairs; None if they are neither."""
     listed = items.items() if isinstance(items, Mapping) else items
-    return [(path, file) for path, file in listed]
+    if not isinstance(listed, Iterable):
+        return None
+    found: list[tuple[str, Any]] = []
+    for item in listed:
+        if not isinstance(item, tuple | list) or len(item) != 2:
+            return None
+        found.append((item[0], item[1]))
+    return found

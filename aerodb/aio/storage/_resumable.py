@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/storage/_resumable.py by scripts/generate.py [f578722e3d60]: do not edit
+# GENERATED from aerodb_async_src/storage/_resumable.py by scripts/generate.py [1056bfc4db78]: do not edit
 """Carries out a resumable upload: does what the machine of `_core/storage/tus.py` says."""
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from aerodb._core.storage.calls import info_call
 from aerodb._core.storage.models import FileObject
 from aerodb._core.storage.paths import last_segment
 from aerodb._core.storage.state import Saved, dump_state, load_state
-from aerodb._core.storage.tus import Pause, Resumable, upload_path
+from aerodb._core.storage.tus import Pause, Resumable, mixed_up, sum_call, upload_path
 from aerodb._core.storage.upload import Upload
 from aerodb._io.on_asyncio import apart, jitter, pause
 from aerodb._io.on_asyncio.transfers import (
@@ -36,8 +36,8 @@ from ._upload import send_file
 class AsyncResumableUpload:
     """One file on its way, in chunks."""
 
-    __slots__ = ("_bucket", "_chunk", "_meter", "_path", "_state_file", "_token", "_transport",
-                 "_upload")  # fmt: skip
+    __slots__ = ("_bucket", "_chunk", "_meter", "_path", "_sent", "_state_file", "_token",
+                 "_transport", "_upload")  # fmt: skip
 
     def __init__(
         self,
@@ -59,6 +59,7 @@ class AsyncResumableUpload:
         self._chunk = chunk
         self._state_file = state_file
         self._token = token
+        self._sent: AsyncUploadBody | None = None
 
     async def run(self, file: Any, upload_url: str | None) -> AeroDBResponse[FileObject]:
         """Send it, from where it was left if that is known."""
@@ -86,6 +87,7 @@ class AsyncResumableUpload:
         if upload_url is not None and location is None:
             message = "upload_url is no upload of this server: nothing was sent there"
             return AeroDBResponse(error=client_error("UNSAFE_LOCATION", message))
+        given = location is not None
         if location is None:
             location = await self._saved(source)
         self._meter.total = source.size
@@ -96,12 +98,14 @@ class AsyncResumableUpload:
             retries=self._transport.options.retries,
             location=location,
             token=self._token,
+            target=(self._bucket, self._path),
         )
+        machine.named = not given
         error = await self._drive(machine, source)
         if error is not None:
             return AeroDBResponse(error=self._told_where(error, machine))
         await self._forget()
-        return await self._described(source.size)
+        return await self._described(source, machine)
 
     async def _drive(self, machine: Resumable, source: Source) -> AeroDBError | None:
         """Step by step to the end; what ended it before that, if anything."""
@@ -111,7 +115,7 @@ class AsyncResumableUpload:
             if response.error is None:
                 heads = [(name.encode(), text.encode("latin-1"))
                          for name, text in response.meta.headers.items()]  # fmt: skip
-                problem = machine.answered(heads)
+                problem = machine.answered(heads, whole=self._sent is None or self._sent.complete)
                 if problem is not None:
                     return problem
                 if created:
@@ -134,18 +138,32 @@ class AsyncResumableUpload:
         digest: bytes | None = None
         if self._upload.checksum:
             digest = await apart(sha256_of, source, offset, size)
-        body = AsyncUploadBody(Span(source, offset, size), told=self._meter.at)
+        self._sent = body = AsyncUploadBody(Span(source, offset, size), told=self._meter.at)
         return await self._transport.execute(machine.send_call(body, digest))
 
-    async def _described(self, size: int) -> AeroDBResponse[FileObject]:
+    async def _described(self, source: Source, machine: Resumable) -> AeroDBResponse[FileObject]:
         """The object as the server has it; who may write but not read gets what is known here."""
-        known = FileObject(self._path, last_segment(self._path), self._bucket, size=size)
+        known = FileObject(self._path, last_segment(self._path), self._bucket, size=source.size)
         if self._token is not None:
             return AeroDBResponse(known)
         response = await self._transport.execute(info_call(self._bucket, self._path))
-        if response.error is None:
+        if response.error is not None:
+            if not machine.named and (response.error.code or "").endswith("_not_found"):
+                return response  # so it was another object's upload
+            return AeroDBResponse(known, meta=response.meta)
+        checked = self._upload.checksum and machine.taken_over
+        problem = await self._compared(source) if checked else None
+        if problem is None:
             return response
-        return AeroDBResponse(known, meta=response.meta)
+        return AeroDBResponse(None, replace(problem, maybe_applied=True), None, response.meta)
+
+    async def _compared(self, source: Source) -> AeroDBError | None:
+        """Chunks were compared one by one, but for those that were there before."""
+        said = (await self._transport.execute(sum_call(self._bucket, self._path))).data
+        if said is None:
+            return None
+        digest: bytes = await apart(sha256_of, source, 0, source.size)
+        return mixed_up(digest.hex(), said)
 
     def _told_where(self, error: AeroDBError, machine: Resumable) -> AeroDBError:
         """The error, with what it takes to go on later."""

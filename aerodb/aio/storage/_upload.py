@@ -1,13 +1,14 @@
-# GENERATED from aerodb_async_src/storage/_upload.py by scripts/generate.py [d2d8f1680ec4]: do not edit
+# GENERATED from aerodb_async_src/storage/_upload.py by scripts/generate.py [9565c5228067]: do not edit
 """One upload: the source opened, the form around it, the call carried out."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from aerodb._core.answer import placed
 from aerodb._core.http import SourceError
 from aerodb._core.storage.models import FileObject
-from aerodb._core.storage.upload import Upload, upload_call, upload_form
+from aerodb._core.storage.upload import Upload, unstored, upload_call, upload_form
 from aerodb._io.on_asyncio import apart, new_id
 from aerodb._io.on_asyncio.transfers import Source, Span, media_type, open_source, sha256_of
 from aerodb.types import AeroDBResponse
@@ -44,7 +45,15 @@ async def send_file(
         checksum = await checksum_of(source, upload)
         call = upload_call(bucket, path, upload, carrier, body, replace=replace, token=token,
                            checksum=checksum, timeout=timeout)  # fmt: skip
-        return await transport.execute(call)
+        response = await transport.execute(call)
+        if response.data is None:
+            return response
+        sent = body.handed - len(carrier.head) - len(carrier.tail)
+        doubt = unstored(body.complete, sent, response.data.size)
+        if doubt is None:
+            return response
+        error = placed(doubt, transport.exchange_of(call, response.meta), response.meta.status)
+        return AeroDBResponse(None, error, None, response.meta)
     except SourceError as problem:
         return AeroDBResponse(error=source_problem(problem))
     finally:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,12 +81,17 @@ class WorkerPool:
         """The process groups that live."""
         return [worker.group for worker in self._all]
 
-    async def acquire(self, function: Function) -> WorkerProcess:
+    async def acquire(
+        self, function: Function, placed: Callable[[], None] | None = None
+    ) -> WorkerProcess:
         """A worker that has the function loaded, for one call.
 
-        Waits for a free place. Raises `LoadFailed` or `WorkerLost` if it cannot be loaded.
+        Waits for a free place, and calls `placed` when there is one. Raises `LoadFailed` or
+        `WorkerLost` if it cannot be loaded.
         """
         await self._places.acquire()
+        if placed is not None:
+            placed()
         worker: WorkerProcess | None = None
         try:
             worker = self._ready_one(function)

@@ -6,13 +6,28 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 class BadBody(ValueError):
     """The body of a request is not what the handler needs. Not caught, it becomes a 400."""
+
+
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _finite(digits: str) -> float:
+    found = float(digits)
+    if found - found != 0:
+        raise ValueError(digits)
+    return found
+
+
+_decode = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite).decode
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +59,15 @@ class Request:
     request_id: str | None = None
 
     def json(self) -> Any:
-        """The body, read as JSON; `BadBody` if it is none."""
+        """The body, read as JSON; `BadBody` if it is none, or one that other programs refuse:
+        not UTF-8, with NaN, a number beyond a float, or half of a surrogate pair."""
         try:
-            return json.loads(self.body)
+            found = _decode(self.body.decode())
+            if b"\\ud" in self.body or b"\\uD" in self.body:
+                _encode(found).encode()
         except (ValueError, RecursionError):
             raise BadBody("the body is not JSON") from None
+        return found
 
     def text(self) -> str:
         """The body, read as UTF-8; `BadBody` if it is none."""

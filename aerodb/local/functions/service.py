@@ -175,6 +175,7 @@ class _Invocation:
         self._receive = receive
         self._send = send
         self._worker: WorkerProcess | None = None
+        self._has_place = False
 
     async def run(self, head: Mapping[str, object], body: bytes) -> None:
         """Call the function and pass its answer on."""
@@ -206,7 +207,7 @@ class _Invocation:
         timer = asyncio.timeout(self._timeout)
         try:
             async with timer:
-                self._worker = await self._pool.acquire(self._function)
+                self._worker = await self._pool.acquire(self._function, self._placed)
                 await self._worker.call(head, body)
                 return await self._first_frame(self._worker)
         except TimeoutError:
@@ -217,13 +218,16 @@ class _Invocation:
         except WorkerLost:
             await self._tell_of_the_end()
             raise _failed() from None
-        if self._worker is None:
+        if not self._has_place:
             retry = (b"retry-after", b"1")
             message = "All workers are busy."
             raise Refusal("functions_busy", message, headers=(retry,))
         log.error("%s: no answer within %g s", self._function.name, self._timeout)
         message = f"The function did not answer within {self._timeout:g} s."
         raise Refusal("function_timeout", message)
+
+    def _placed(self) -> None:
+        self._has_place = True
 
     async def _first_frame(self, worker: WorkerProcess) -> dict[str, object]:
         kind, payload = await worker.frame()

@@ -40,13 +40,24 @@ class Channel:
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
+        self.is_foreign = False
+        os.register_at_fork(before=flush, after_in_child=self._let_go)
+
+    def _let_go(self) -> None:
+        """What a handler has forked must not speak: its answer would be another caller's."""
+        self.is_foreign = True
+        self._socket.close()
 
     def send(self, kind: bytes, payload: bytes = b"") -> None:
         """Send a frame; waits while the instance does not take it."""
+        if self.is_foreign:
+            raise SystemExit(0)
         self._socket.sendall(frames.packed(kind, payload))
 
     def send_json(self, kind: bytes, value: Any) -> None:
         """Send a frame of JSON."""
+        if self.is_foreign:
+            raise SystemExit(0)
         self._socket.sendall(frames.packed_json(kind, value))
 
     def receive(self) -> tuple[bytes, bytes] | None:
@@ -91,8 +102,10 @@ class Worker:
         try:
             handler = self._load()
         except BaseException as problem:  # noqa: BLE001 - told to the instance
+            self._end_of_a_fork(problem)
             self._channel.send_json(frames.FAILED, _told("load", problem, self._path))
             return
+        self._end_of_a_fork()
         self._channel.send_json(frames.READY, self._loaded())
         while (call := self._calls.get()) is not None:
             self._serve(handler, *call)
@@ -173,12 +186,27 @@ class Worker:
             self._send(answer_of(self._called(handler, Request(**head, body=body))))
         except (Stopped, asyncio.CancelledError):
             pass
-        except BadBody as problem:
-            self._channel.send_json(frames.FAILED, {"kind": "body", "message": str(problem)})
         except BaseException as problem:  # noqa: BLE001 - told to the instance
-            self._channel.send_json(frames.FAILED, _told("handler", problem, self._path))
-        self._flush()
+            self._end_of_a_fork(problem)
+            if isinstance(problem, BadBody):
+                self._channel.send_json(frames.FAILED, {"kind": "body", "message": str(problem)})
+            else:
+                self._channel.send_json(frames.FAILED, _told("handler", problem, self._path))
+        self._end_of_a_fork()
+        flush()
         self._channel.send_json(frames.END, self._loaded())
+
+    def _end_of_a_fork(self, problem: BaseException | None = None) -> None:
+        """End here if this is a process that a handler has forked and let come back."""
+        if not self._channel.is_foreign:
+            return
+        code = 0 if problem is None else 1
+        if isinstance(problem, SystemExit) and isinstance(problem.code, int):
+            code = problem.code
+        elif problem is not None:
+            traceback.print_exception(problem)
+        flush()
+        os._exit(code & 0xFF)
 
     def _called(self, handler: Handler, request: Request) -> Any:
         with self._handlers_turn():
@@ -272,13 +300,15 @@ class Worker:
             self._channel.send(frames.DATA, piece)
         return kind
 
-    def _flush(self) -> None:
-        for stream in (sys.stdout, sys.stderr):
-            with suppress(Exception):
-                stream.flush()
-
 
 _NO_MORE = object()
+
+
+def flush() -> None:
+    """Hand on what was printed; before a fork, or it would be printed twice."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()
 
 
 def signature(file: str) -> tuple[int, int, int]:

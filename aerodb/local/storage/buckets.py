@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import Any
 
@@ -14,7 +15,7 @@ from aerodb.local.storage.listing import DIRECTIONS
 from aerodb.local.storage.names import bucket_name
 from aerodb.local.storage.parts import Parts
 from aerodb.local.storage.rows import BUCKET_COLUMNS, bucket
-from aerodb.local.storage.store import Caller, one, run
+from aerodb.local.storage.store import Caller, Connection, one, run
 
 POLICIES = ("public", "authenticated", "private")
 _MOST = 1000
@@ -122,11 +123,17 @@ class Buckets:
         return Reply(204)
 
     async def empty(self, request: Request, bucket_id: str) -> Reply:
-        """POST /bucket/{id}/empty."""
+        """POST /bucket/{id}/empty: for who may delete the bucket, or every object that is there."""
         caller = self._parts.callers.of(request)
         await self.seen(caller, bucket_id)
         async with self._store.as_caller(caller) as connection:
-            await run(connection, "delete from storage.objects where bucket_id = %s", bucket_id)
+            gone = await run(
+                connection, "delete from storage.objects where bucket_id = %s", bucket_id
+            )
+            if not await _may_delete(connection, bucket_id):
+                left = "select from storage.objects where bucket_id = %s limit 1"
+                if gone == 0 or await one(connection, left, bucket_id) is not None:
+                    raise caller.denied()
         self._parts.sweeper.wake()
         return Reply(200, {"message": "Successfully emptied"})
 
@@ -136,6 +143,17 @@ class Buckets:
         async with self._store.as_caller(caller) as connection:
             cursor = await connection.execute(statement, [bucket_id])
             return _found(await cursor.fetchone())
+
+
+async def _may_delete(connection: Connection, bucket_id: str) -> bool:
+    """Whether the caller could delete the bucket, as it is now. It stays."""
+    allowed = False
+    with contextlib.suppress(psycopg.errors.ForeignKeyViolation):
+        async with connection.transaction():
+            query = "delete from storage.buckets where id = %s"
+            allowed = await run(connection, query, bucket_id) == 1
+            raise psycopg.Rollback
+    return allowed
 
 
 def _found(row: dict[str, Any] | None) -> dict[str, Any]:

@@ -10,7 +10,11 @@ from aerodb.local.replies import Header
 # RFC 9110 §5.6.2 (token) with RFC 5987's attr-char: what needs no escape in `filename*`.
 _PLAIN = "!#$&+-.^_`|~"
 _UNQUOTABLE = re.compile(r'[^\x20-\x7e]|["\\%]')
-_ACTIVE = re.compile(r"(?:text|application)/(?:html|xml|xhtml\+xml|[^;]+\+xml)|[^;]+\+xml", re.I)
+# All that browsers take for HTML or XML (WHATWG MIME Sniffing, "XML MIME type"), and what some
+# of them may: style sheets, and the pieces of documents of RFC 7303.
+_ACTIVE = re.compile(
+    r"[^;]+\+xml|[^;]+/(?:html|xml|xsl|xslt|xml-dtd|xml-external-parsed-entity)", re.IGNORECASE
+)
 
 
 def attachment(name: str) -> bytes:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 
-_RANGE = re.compile(r"bytes=\s*(\d*)-(\d*)\s*", re.IGNORECASE)
+_RANGE = re.compile(r"bytes=\s*([0-9]*)-([0-9]*)\s*", re.IGNORECASE)
 _TAG = re.compile(r'(?:W/)?"[^"]*"')
-_MAXIMUM_DIGITS = 18
+_BEYOND = "1" + "0" * 18
 _MAXIMUM_TAGS = 100
 
 
@@ -59,16 +59,25 @@ def wanted_span(headers: Mapping[str, str], size: int, etag: str, changed: datet
     found = _RANGE.fullmatch(value)
     if found is None or found[1] + found[2] == "":
         return None
-    if max(len(found[1]), len(found[2])) > _MAXIMUM_DIGITS:
-        raise Unsatisfiable
     if found[1] == "":
-        length = min(int(found[2]), size)
+        length = min(_position(found[2]), size)
         return _checked(Span(size - length, length), size)
-    first = int(found[1])
-    last = min(int(found[2]) if found[2] else size - 1, size - 1)
-    if found[2] and int(found[2]) < first:
+    first = _position(found[1])
+    last = min(_position(found[2]) if found[2] else size - 1, size - 1)
+    if found[2] and _is_less(found[2], found[1]):
         return None  # RFC 9110 §14.1.1: not valid, so it says nothing
     return _checked(Span(first, last - first + 1), size)
+
+
+def _position(digits: str) -> int:
+    """A number of any length; one that no file reaches is as good as another."""
+    return int(digits.lstrip("0") or 0) if _is_less(digits, _BEYOND) else int(_BEYOND)
+
+
+def _is_less(one: str, other: str) -> bool:
+    """Compare numbers as texts: Python reads no number of thousands of digits."""
+    one, other = one.lstrip("0"), other.lstrip("0")
+    return (len(one), one) < (len(other), other)
 
 
 def _checked(span: Span, size: int) -> Span:

@@ -141,6 +141,9 @@ class Resumable:
         if offset(request) != upload.row["received"]:
             raise _elsewhere()
         if upload.left == 0:
+            async for chunk in request.stream():
+                if chunk:
+                    raise too_large(upload.row["length"])
             return _received(upload.row)
         chunks = request.stream() if checksum else _as_far_as_it_goes(request)
         part = await self._take(upload, chunks, **checksum)

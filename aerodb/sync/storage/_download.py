@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/storage/_download.py by scripts/generate.py [73e81ce900e2]: do not edit
+# GENERATED from aerodb_async_src/storage/_download.py by scripts/generate.py [5fb50af05322]: do not edit
 """One object's bytes, over as many responses as it takes."""
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from aerodb._core.storage.decode import object_from_headers
 from aerodb._core.storage.models import FileObject
 from aerodb._core.storage.ranges import Fetch
 from aerodb._io.on_threads import ByteStream, apart, jitter, pause
-from aerodb._io.on_threads.transfers import BLOCK, open_target
+from aerodb._io.on_threads.transfers import BLOCK, target_of
 from aerodb.types import AeroDBAPIError, AeroDBError, AeroDBResponse
 
 from .._body import source_problem  # noqa: TID252  # of the same twin
@@ -144,8 +144,9 @@ def fetch_to(
     try:
         arrival.open()  # before a file is made: most failures show here
         hashed = verify and fetch.digest is not None
-        out = apart(open_target, target, hashed)
+        out = target_of(target, hashed)
         try:
+            apart(out.open)
             _pour(arrival, fetch, meter, out)
             if hashed:
                 arrival.check(fetch.compared(out.sha256()))
@@ -198,7 +199,7 @@ class DownloadStream:
         response: Status and headers.
     """
 
-    __slots__ = ("_arrival", "_bucket", "_fetch", "_opened", "_path", "_problem",
+    __slots__ = ("_arrival", "_bucket", "_closed", "_fetch", "_opened", "_path", "_problem",
                  "error", "info", "response")  # fmt: skip
 
     def __init__(
@@ -218,11 +219,14 @@ class DownloadStream:
         self._bucket = bucket
         self._path = path
         self._opened = False
+        self._closed = False
         self.error: AeroDBError | None = None
         self.info: FileObject | None = None
         self.response: AeroDBResponse[None] = AeroDBResponse()
 
     def __enter__(self) -> Self:
+        if self._opened:
+            raise TypeError("this stream has been opened already: call download_stream() again")
         self._opened = True
         arrival, fetch = self._arrival, self._fetch
         if arrival is None or fetch is None:
@@ -245,6 +249,7 @@ class DownloadStream:
 
     def close(self) -> None:
         """Close the response, read or not."""
+        self._closed = True
         if self._arrival is not None:
             self._arrival.close()
 
@@ -256,6 +261,8 @@ class DownloadStream:
             raise TypeError("open the stream first: it is a context manager")
         if self.error is not None:
             raise AeroDBAPIError(self.error)
+        if self._closed:
+            raise TypeError("this stream is closed: read it inside its block")
         assert self._arrival is not None
         try:
             piece = self._arrival.next()

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/storage/_transfers.py by scripts/generate.py [9ce9476cfff6]: do not edit
+# GENERATED from aerodb_async_src/storage/_transfers.py by scripts/generate.py [ec594ae51ef1]: do not edit
 """A bucket's transfers: objects on their way up and down."""
 
 from __future__ import annotations
@@ -151,7 +151,8 @@ class BucketTransfers:
         Args:
             chunk_size: Bytes of one request; what a failure costs at most.
             checksum: Send each chunk's SHA-256 along, for servers that compare it.
-            upload_url: Go on with this upload: `error.details["upload_url"]` of an earlier call.
+            upload_url: Go on with this upload: `error.details["upload_url"]` of an earlier call
+                for this object and file. `checksum` compares the whole then: `INTEGRITY_ERROR`.
             state_file: Where to keep the upload's URL, so that another process can go on. It is
                 removed at the end, and of no effect once the file has changed.
             token: Of `create_signed_upload_url`, the only credential then; it decides on `upsert`.

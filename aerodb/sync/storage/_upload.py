@@ -1,13 +1,14 @@
-# GENERATED from aerodb_async_src/storage/_upload.py by scripts/generate.py [f2058e9ac563]: do not edit
+# GENERATED from aerodb_async_src/storage/_upload.py by scripts/generate.py [1d822313d3fa]: do not edit
 """One upload: the source opened, the form around it, the call carried out."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from aerodb._core.answer import placed
 from aerodb._core.http import SourceError
 from aerodb._core.storage.models import FileObject
-from aerodb._core.storage.upload import Upload, upload_call, upload_form
+from aerodb._core.storage.upload import Upload, unstored, upload_call, upload_form
 from aerodb._io.on_threads import apart, new_id
 from aerodb._io.on_threads.transfers import Source, Span, media_type, open_source, sha256_of
 from aerodb.types import AeroDBResponse
@@ -44,7 +45,15 @@ def send_file(
         checksum = checksum_of(source, upload)
         call = upload_call(bucket, path, upload, carrier, body, replace=replace, token=token,
                            checksum=checksum, timeout=timeout)  # fmt: skip
-        return transport.execute(call)
+        response = transport.execute(call)
+        if response.data is None:
+            return response
+        sent = body.handed - len(carrier.head) - len(carrier.tail)
+        doubt = unstored(body.complete, sent, response.data.size)
+        if doubt is None:
+            return response
+        error = placed(doubt, transport.exchange_of(call, response.meta), response.meta.status)
+        return AeroDBResponse(None, error, None, response.meta)
     except SourceError as problem:
         return AeroDBResponse(error=source_problem(problem))
     finally:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -244,6 +245,47 @@ async def test_over_a_line_that_breaks(
             (await weak.download_to("up", tmp_path / "down", progress=cut)).unwrap()
             assert (tmp_path / "down").read_bytes() == data
             assert not cuts
+
+
+def begun(server: Any, bucket: str, path: str, data: bytes, length: int) -> str:
+    """An upload that has got as far as `data`; its URL."""
+    named = {"bucketName": bucket, "objectName": path}
+    pairs = (f"{k} {b64encode(v.encode()).decode()}" for k, v in named.items())
+    headers = {"apikey": server.service_key, "Tus-Resumable": "1.0.0", "Upload-Length": str(length),
+               "Upload-Metadata": ",".join(pairs)}  # fmt: skip
+    root = f"{server.url}/storage/v1/upload/resumable"
+    with urlopen(Request(root, b"", headers, method="POST")) as answer:
+        url = str(answer.headers["Location"])
+    more = {"Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"}
+    assert put_to(Request(url, data, {**headers, **more}, method="PATCH")) == 204
+    return url
+
+
+async def test_an_upload_of_another_object_is_not_gone_on_with(
+    server: Any, bucket: StorageBucket, name: str
+) -> None:
+    data = os.urandom(5000)
+    url = begun(server, name, "theirs", data[:2000], 5000)
+    error = (await bucket.upload_resumable("mine", data, upload_url=url)).error
+    assert error is not None
+    assert error.code == "INVALID_ARGUMENT"
+    assert "theirs" in error.message
+    assert (await bucket.list()).unwrap() == []
+    (await bucket.upload_resumable("theirs", data, upload_url=url)).unwrap()
+    assert (await bucket.download("theirs")).unwrap() == data
+
+
+async def test_an_upload_of_another_content_is_found_out(
+    server: Any, bucket: StorageBucket, name: str
+) -> None:
+    data = os.urandom(5000)
+    url = begun(server, name, "f", data[:2000], 5000)
+    (await bucket.upload_resumable("f", data, upload_url=url, checksum=True)).unwrap()
+    (await bucket.remove("f")).unwrap()
+    url = begun(server, name, "f", bytes(2000), 5000)
+    error = (await bucket.upload_resumable("f", data, upload_url=url, checksum=True)).error
+    assert error is not None
+    assert (error.code, error.maybe_applied) == ("INTEGRITY_ERROR", True)
 
 
 # --- names ----------------------------------------------------------------------------------------

@@ -168,7 +168,10 @@ def test_sizes(seen: Instance) -> None:
 
 def test_where_functions_are_served(database_url: str, make: Maker, tmp_path: Any) -> None:
     unwanted = make(services=["rest"])
-    assert said(unwanted.call("f")) == (404, "not_found")
+    answer = unwanted.call("f")
+    assert said(answer) == (404, "function_not_found")
+    assert "--functions" in answer.json()["message"]
+    assert said(unwanted.http.get("/functions/v2")) == (404, "not_found")
     assert unwanted.http.get("/health").json()["services"] == {"rest": "ok"}
     for settings, problem in (
         ({"services": ["rest", "functions"]}, "needs a folder"),

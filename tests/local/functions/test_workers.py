@@ -163,6 +163,15 @@ def test_who_gets_no_worker_in_time_is_told_so(make: Maker) -> None:
     assert instance.call("slow").text == "quick"
 
 
+def test_one_that_hangs_while_it_is_loaded_is_out_of_time(make: Maker) -> None:
+    instance = make(functions_timeout=2)
+    instance.write("hangs", "import time\ntime.sleep(300)\ndef handler(request): return 1\n")
+    instance.write("who", WHO)
+    for _ in range(2):
+        assert said(instance.call("hangs")) == (504, "function_timeout")
+    assert instance.call("who").status_code == 200
+
+
 # --- what goes wrong in one of them ---------------------------------------------------------------
 
 
@@ -203,6 +212,48 @@ def test_a_crash_takes_nobody_along(instance: Instance, caplog: pytest.LogCaptur
     assert (after["pid"], after["calls"]) == (before["pid"], before["calls"] + 1)
     assert "crash: its worker ended with status 7" in caplog.text
     assert "RecursionError" in caplog.text
+
+
+@pytest.mark.parametrize("way", ["returns", "raises", "streams", "exits", "awaits"])
+def test_what_a_handler_forks_answers_nobody(
+    make: Maker, caplog: pytest.LogCaptureFixture, way: str
+) -> None:
+    caplog.set_level(logging.INFO, "aerodb.local.functions")
+    instance = make(functions_workers=1)
+    instance.write(
+        "forks",
+        """
+        import os, sys, time
+        def handler(request):
+            way, _, number = request.path.partition("/")
+            if way == "awaits":
+                return forked(number)
+            if way == "streams":
+                return pieces(number)
+            child = os.fork()
+            if child == 0:
+                if way == "raises":
+                    raise KeyError("of the child")
+                if way == "exits":
+                    sys.exit(3)
+                return "child's " + number
+            return f"{os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])} {number}"
+        async def forked(number):
+            child = os.fork()
+            if child == 0:
+                return "child's " + number
+            return f"{os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])} {number}"
+        def pieces(number):
+            child = os.fork()
+            if child:
+                yield f"{os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])} "
+            yield number
+        """,
+    )
+    code = {"raises": 1, "exits": 3}.get(way, 0)
+    for number in range(4):
+        assert instance.call(f"forks/{way}/{number}").text == f"{code} {number}"
+    assert eventually(lambda: ("KeyError: 'of the child'" in caplog.text) == (way == "raises"))
 
 
 def test_too_much_time(make: Maker, caplog: pytest.LogCaptureFixture) -> None:

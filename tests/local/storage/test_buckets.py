@@ -164,6 +164,40 @@ def test_only_the_owner_and_the_service_change_a_bucket(
         assert desk.service.call("PATCH", f"/bucket/{name}", json={"public": True}).json()["public"]
 
 
+def test_who_may_delete_a_bucket_may_empty_it(desk: Desk, alice: Person, bob: Person) -> None:
+    for policy, refusal in [
+        ("private", (404, "bucket_not_found")),
+        ("authenticated", (403, "access_denied")),
+        ("public", (403, "access_denied")),
+    ]:
+        name = alice.bucket(policy)
+        for keys in ([], ["a", "b"]):
+            for key in keys:
+                alice.upload(name, key)
+            assert said(bob.post(f"/bucket/{name}/empty")) == refusal
+            anonymous = (401, "authentication_required") if policy == "public" else None
+            assert said(desk.nobody.post(f"/bucket/{name}/empty")) == (
+                anonymous or (404, "bucket_not_found")
+            )
+            assert alice.keys(name) == keys
+        for person in (alice, alice, desk.service):
+            assert person.post(f"/bucket/{name}/empty").status_code == 200
+            assert alice.keys(name) == []
+    desk.settle()
+
+
+def test_emptying_is_all_or_nothing(desk: Desk, alice: Person, bob: Person) -> None:
+    name = alice.bucket("authenticated")
+    bob.upload(name, "his")
+    alice.upload(name, "hers")
+    assert said(bob.post(f"/bucket/{name}/empty")) == (403, "access_denied")
+    assert alice.keys(name) == ["hers", "his"]
+    assert alice.delete(f"/object/{name}/hers").status_code == 204
+    assert bob.post(f"/bucket/{name}/empty").status_code == 200
+    assert alice.keys(name) == []
+    desk.settle()
+
+
 def test_who_sees_which_bucket(desk: Desk, alice: Person, bob: Person) -> None:
     private, shared, public = (alice.bucket(p) for p in ("private", "authenticated", "public"))
     for person, seen in [

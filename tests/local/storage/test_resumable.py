@@ -181,6 +181,8 @@ def test_errors_of_a_chunk(desk: Desk, alice: Person) -> None:
         assert said(send(alice, missing, 0, b"x")) == (404, "upload_not_found")
     assert said(alice.get(path)) == (405, "method_not_allowed")
     assert send(alice, path, 0, b"0123456789").status_code == 204
+    assert said(send(alice, path, 10, b"x")) == (413, "file_too_large")
+    assert send(alice, path, 10, b"").status_code == 204
     assert alice.content(bucket, "k") == b"0123456789"
     desk.settle()
 
