@@ -154,6 +154,8 @@ async def test_credentials_in_the_url(
 ) -> None:
     """Other clients send them there: taken, not logged, and answered with a notice."""
     token = rt_server.create_token(sub="ann")
+    for name in (None, "uvicorn.error", "aerodb.local"):  # others in this process may be quiet
+        caplog.set_level(logging.DEBUG, logger=name)
     with caplog.at_level(logging.DEBUG):
         url = rt_server.url.replace("http", "ws", 1)
         path = f"/realtime/v1/websocket?apikey={rt_server.anon_key}&token={token}&vsn=1.0.0"
