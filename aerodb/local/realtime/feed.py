@@ -21,7 +21,7 @@ from psycopg_pool import PoolTimeout
 from aerodb.local.realtime.delivery import Delivery, Targets
 from aerodb.local.realtime.log import RING_CHANGES, Change, Cursor, Log, Pruned, State
 from aerodb.local.realtime.subscriptions import Binding, Index, Subscription
-from aerodb.local.realtime.tables import Tables
+from aerodb.local.realtime.tables import Table, Tables
 
 log = logging.getLogger("aerodb.local.realtime")
 COMMITS = "aerodb_realtime_commits"
@@ -304,17 +304,29 @@ class Feed:
     async def _page(
         self, at: Cursor, only: dict[Subscription, None] | None
     ) -> tuple[list[Change], Targets]:
-        """Read the next page and find whom it may concern: everybody, or `only` some."""
+        """Read the next page and find whom it may concern: everybody, or `only` some.
+
+        Nobody else can run between finding everybody and the return: who joins later than that
+        sees that the page was taken, if the caller says so at once.
+        """
         start = replace(at)
         while True:
-            wanted = {*self.index.tables(), *self._learned}
+            schemas, wanted = {*self.index.schemas()}, {*self.index.tables(), *self._learned}
             for subscription in only or ():
                 wanted |= {b.oid for b in subscription.bindings if b.oid is not None}
             changes = await self._log.page(at, await self._delivery.wanted(wanted))
-            if not await self._learn({change.relation for change in changes} - wanted, only):
-                break
+            left_out = {change.relation for change in changes} - wanted
+            again = await self._learn(left_out, only)
+            tables = [
+                await self._tables.table(oid) for oid in {c.relation for c in changes} & wanted
+            ]
+            if only is None and left_out:
+                # Somebody may have come meanwhile, for what was left out.
+                again = again or not left_out.isdisjoint(self.index.tables())
+                again = again or not schemas.issuperset(self.index.schemas())
+            if not again:
+                return changes, self._targets(tables, only)
             at.seq, at.commit, at.id = start.seq, start.commit, start.id
-        return changes, await self._targets({c.relation for c in changes} & wanted, only)
 
     async def _learn(self, unknown: set[int], only: dict[Subscription, None] | None) -> bool:
         """Find tables that only a subscription to a whole schema asks for."""
@@ -328,12 +340,13 @@ class Feed:
                 found = True
         return found
 
-    async def _targets(self, oids: set[int], only: dict[Subscription, None] | None) -> Targets:
+    def _targets(
+        self, tables: Iterable[Table | None], only: dict[Subscription, None] | None
+    ) -> Targets:
         targets: dict[int, dict[Subscription, None]] = {}
-        for oid in oids:
-            table = await self._tables.table(oid)
+        for table in tables:
             if table is not None:
-                some = self.index.of(oid, table.schema) if only is None else only
+                some = self.index.of(table.oid, table.schema) if only is None else only
                 if some:
-                    targets[oid] = some
+                    targets[table.oid] = some
         return targets
