@@ -253,6 +253,12 @@ class Connection:
         if subscription is not None:
             self._parts.leave(subscription)
 
+    def end(self, subscription: Subscription, why: FrameError) -> None:
+        """Leave the channel of a subscription that cannot go on, and say why."""
+        if self.channels.get(subscription.channel) is subscription:
+            self.drop(subscription.channel)
+            self._refuse(why, subscription.channel, None)
+
     async def _leave_all(self) -> None:
         await self._joins.stop_all()
         for channel in [*self.channels]:

@@ -416,3 +416,116 @@ async def test_the_log_is_out_of_reach(rt_server: LocalServer, owner: Owner) -> 
                     [role, f"aerodb_internal.realtime_{table}", right],
                 ).fetchone()
                 assert row == (False,), (role, table, right)
+
+
+POLICIES = {
+    "a whole row": "reads_row(leaky)",
+    "a function that looks itself": "can_see(id)",
+    "a subquery": "exists (select from members m where m.team_id = 1 and m.who = owner)",
+    "a subquery over another row": "exists (select from leaky l where l.id = leaky.id)",
+    "a system column": "tableoid is not null and owner = auth.jwt() ->> 'sub'",
+}
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+async def test_nobody_sees_what_a_row_was_before_it_was_theirs(
+    rt_server: LocalServer, empty: Owner, policy: str
+) -> None:
+    """Whatever way the policies come to know it, live or later."""
+    empty.execute("create table leaky (id int primary key, owner text, body text)")
+    empty.execute("grant select on members to authenticated")
+    empty.execute(
+        "create function reads_row(leaky) returns boolean language sql stable as "
+        "$$ select $1.owner = auth.jwt() ->> 'sub' $$"
+    )
+    empty.execute(
+        "create function can_see(int) returns boolean language sql stable security definer as "
+        "$$ select exists (select from public.leaky where id = $1 "
+        "and owner = auth.jwt() ->> 'sub') $$"
+    )
+    if policy == "a subquery over another row":
+        empty.execute("create table others (like leaky including all)")
+    condition = POLICIES[policy].replace("from leaky l", "from others l")
+    empty.execute("alter table leaky enable row level security")
+    empty.execute(f"create policy p on leaky using ({condition})".encode())
+    try:
+        async with socket_to(rt_server, token_of(rt_server, "bob")) as bob:
+            ack = await bob.join("leaky")
+            with empty.transaction():
+                empty.execute("insert into leaky values (1, 'ann', 'secret')")
+                empty.execute("update leaky set body = 'clean'")
+                empty.execute("update leaky set owner = 'bob'")
+                empty.execute("insert into teams values (1)")
+                empty.execute("insert into members values (1, 'bob')")
+                if policy == "a subquery over another row":
+                    empty.execute("insert into others select * from leaky")
+            event = await bob.until("event")
+            assert event["payload"]["new"] == {"id": 1, "owner": "bob", "body": "clean"}
+            seq = settle(rt_server, empty)
+            await bob.nothing_more(seq)
+            await bob.send("unsubscribe", channel="leaky")
+            await bob.until("unsubscribed")
+            resume = {"epoch": ack["epoch"], "since": ack["seq"]}
+            assert (await bob.join("leaky", resume=resume))["resume"] == "ok"
+            event = await bob.until("event")
+            assert event["payload"]["new"]["body"] == "clean"
+            await bob.nothing_more(seq)
+    finally:
+        empty.execute("drop table leaky cascade; drop table if exists others")
+        empty.execute("drop function if exists can_see")
+
+
+async def test_rows_with_json_are_told_under_any_policy(
+    rt_server: LocalServer, empty: Owner
+) -> None:
+    empty.execute("create table kept (id int primary key, j json, b jsonb, hidden text)")
+    empty.execute("alter table kept enable row level security")
+    empty.execute("create function fine(int) returns boolean language sql as $$ select true $$")
+    empty.execute("create policy p on kept using (fine(id))")
+    empty.execute("revoke all on kept from anon; grant select (id, j, b) on kept to anon")
+    try:
+        async with socket_to(rt_server) as socket:
+            await socket.join("kept")
+            empty.execute(
+                "insert into kept values (1, ' {\"b\" : 1, \"a\": 2} ', '{\"a\": 1}', 'h')"
+            )
+            event = await socket.until("event")
+            assert event["payload"]["new"] == {"id": 1, "j": {"a": 2, "b": 1}, "b": {"a": 1}}
+    finally:
+        empty.execute("drop table kept; drop function fine")
+
+
+async def test_a_role_that_is_taken_away_counts_at_once(
+    rt_server: LocalServer, empty: Owner
+) -> None:
+    """That one role is not a member of another any more tells nobody of itself."""
+    empty.execute("create table clubs (id int primary key)")
+    empty.execute("revoke all on clubs from anon, authenticated")
+    empty.execute("create role club nologin; grant select on clubs to club")
+    empty.execute("grant club to authenticated with inherit true")
+    try:
+        async with socket_to(rt_server, token_of(rt_server, "ann")) as ann:
+            await ann.join("clubs", postgres_changes=[bound("*", "clubs")])
+            empty.execute("insert into clubs values (1)")
+            await ann.until("event")
+            empty.execute("revoke club from authenticated")
+            empty.execute("insert into clubs values (2)")
+            await ann.nothing_more(settle(rt_server, empty))
+    finally:
+        empty.execute("drop table clubs; drop role club")
+
+
+async def test_no_filter_tells_what_may_not_be_read_any_more(
+    rt_server: LocalServer, empty: Owner
+) -> None:
+    empty.execute("create table veiled (id int primary key, priv text)")
+    try:
+        async with socket_to(rt_server) as socket:
+            await socket.join("x", postgres_changes=[bound("*", "veiled", "priv=eq.x")])
+            empty.execute("revoke all on veiled from anon; grant select (id) on veiled to anon")
+            empty.execute("insert into veiled values (1, 'x'), (2, 'y')")
+            ended = await socket.until("error")
+            assert (ended["channel"], ended["code"]) == ("x", "invalid_filter")
+            await socket.nothing_more(settle(rt_server, empty))
+    finally:
+        empty.execute("drop table veiled")
