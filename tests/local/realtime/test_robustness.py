@@ -8,10 +8,12 @@ from typing import Any
 import psycopg
 import pytest
 
+from aerodb import AsyncAeroDBClient, ClientOptions, GapNotice
 from aerodb.local import LocalServer
 from aerodb.local.protocol import BoundedProtocol
+from aerodb.local.realtime.delivery import Delivery
 
-from .conftest import bound, call, socket_to
+from .conftest import HANG, bound, call, socket_to
 
 Owner = psycopg.Connection[Any]
 
@@ -128,3 +130,75 @@ async def test_a_row_whose_policy_fails_loses_no_other(
             assert sum(e.get("dropped", 0) for e in found) == 1
     finally:
         empty.execute("drop table fractions")
+
+
+async def test_a_feed_that_fails_goes_on_and_nothing_is_lost(
+    rt_server: LocalServer, empty: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it was: subscribers are sent away, come back and resume."""
+    async with socket_to(rt_server) as socket:
+        ack = await socket.join("posts")
+
+        async def fail(*_: Any) -> None:
+            monkeypatch.undo()
+            raise LookupError("nobody has foreseen this")
+
+        monkeypatch.setattr(Delivery, "deliver", fail)
+        empty.execute("insert into posts (id) values (1)")
+        assert await socket.closed() == 1012
+    async with socket_to(rt_server) as socket:
+        resume = {"epoch": ack["epoch"], "since": ack["seq"]}
+        assert (await socket.join("posts", resume=resume))["resume"] == "ok"
+        empty.execute("insert into posts (id) values (2)")
+        found = await socket.events(2)
+        assert [e["payload"]["new"]["id"] for e in found] == [1, 2]
+
+
+async def test_a_table_that_is_made_anew_is_joined_anew(
+    rt_server: LocalServer, empty: Owner
+) -> None:
+    """As migrations do it. Who subscribes by name means the table that has the name."""
+    empty.execute("create table remade (id int primary key)")
+    options = ClientOptions(trust_env=False)
+    try:
+        async with (
+            socket_to(rt_server) as socket,
+            AsyncAeroDBClient(rt_server.url, rt_server.anon_key, options=options) as client,
+        ):
+            channel = client.channel("remade")
+            (await channel.subscribe()).unwrap()
+            await socket.join("remade")
+            empty.execute("drop table remade")
+            empty.execute("create table remade (id int primary key, body text)")
+            told = await socket.until("system")
+            assert (told["event"], told["channel"]) == ("truncate", "remade")
+            ended = await socket.until("error")
+            assert (ended["code"], ended["retryable"]) == ("service_unavailable", True)
+            (gap,) = (await channel.collect(1, timeout=HANG)).unwrap()
+            assert isinstance(gap, GapNotice)
+            await socket.join("remade")
+            empty.execute("insert into remade values (1, 'x')")
+            assert (await socket.until("event"))["payload"]["new"]["body"] == "x"
+            found: Any = gap
+            while isinstance(found, GapNotice):
+                (found,) = (await channel.collect(1, timeout=HANG)).unwrap()
+                if isinstance(found, GapNotice):
+                    empty.execute("insert into remade select max(id) + 1, 'x' from remade")
+            assert found["new"]["body"] == "x"
+    finally:
+        empty.execute("drop table remade")
+
+
+@pytest.mark.parametrize("how", ["drop table gone", "alter table gone rename to other"])
+async def test_a_table_that_is_gone_ends_the_channel(
+    rt_server: LocalServer, empty: Owner, how: str
+) -> None:
+    empty.execute("create table gone (id int primary key)")
+    try:
+        async with socket_to(rt_server) as socket:
+            await socket.join("gone")
+            empty.execute(how.encode())
+            ended = await socket.until("error")
+            assert (ended["channel"], ended["code"]) == ("gone", "invalid_channel")
+    finally:
+        empty.execute("drop table if exists gone, other")

@@ -529,3 +529,28 @@ async def test_no_filter_tells_what_may_not_be_read_any_more(
             await socket.nothing_more(settle(rt_server, empty))
     finally:
         empty.execute("drop table veiled")
+
+
+async def test_slow_policies_keep_the_order_of_a_connection(
+    rt_server: LocalServer, empty: Owner
+) -> None:
+    """What is told of other tables waits too: one connection hears of changes in their order."""
+    empty.execute("create table slow (id int primary key)")
+    empty.execute("alter table slow enable row level security")
+    empty.execute("create policy p on slow using (pg_sleep(2) is not null)")
+    try:
+        async with socket_to(rt_server) as socket, socket_to(rt_server) as other:
+            await socket.join("slow")
+            await socket.join("posts")
+            await other.join("posts")
+            empty.execute("insert into slow values (1)")
+            for number in range(3):
+                empty.execute("insert into posts (id) values (%s)", [number])
+                await other.until("event")
+            found = await socket.events(4)
+            assert [e["channel"] for e in found] == ["slow", "posts", "posts", "posts"]
+            assert [e["n"] for e in found] == [1, 1, 2, 3]
+            empty.execute("insert into posts (id) values (9)")
+            assert (await socket.until("event"))["n"] == 4
+    finally:
+        empty.execute("drop table slow")
