@@ -220,10 +220,8 @@ def _withdraw(subscriptions: Iterable[Subscription], table: Table, rights: Right
 
 def _told_columns(change: Change, rights: Rights, table: Table) -> set[str]:
     """The columns of which a filter can say anything."""
-    if change.too_large:
-        return set(table.key)
     if change.kind in _SEEN_WRITES:
-        return set(table.columns)
+        return set(table.key if change.new_is_cut else table.columns)
     whole = change.old_full and rights.are_whole(table) and not rights.restricted
     return set(table.columns) if whole else set(table.key)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from websockets.exceptions import InvalidStatus
 
 from aerodb import AsyncAeroDBClient, ClientOptions, GapNotice
 from aerodb.local import LocalServer
@@ -202,3 +203,24 @@ async def test_a_table_that_is_gone_ends_the_channel(
             assert (ended["channel"], ended["code"]) == ("gone", "invalid_channel")
     finally:
         empty.execute("drop table if exists gone, other")
+
+
+async def test_a_frame_that_is_no_text_ends_the_connection_quietly(
+    rt_server: LocalServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with socket_to(rt_server) as socket:
+        await socket.connection.send(b"\xff\xfe", text=True)
+        assert await socket.closed() == 1007
+    assert not caplog.records
+
+
+async def test_a_refused_handshake_is_no_error_of_the_server(
+    rt_server: LocalServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        async with socket_to(rt_server, key="wrong"):
+            pass
+    assert refused.value.response.status_code == 401
+    # One more request: the server is through with the first.
+    call(rt_server, "GET", "/health")
+    assert not [r for r in caplog.records if r.name.startswith("uvicorn")]
