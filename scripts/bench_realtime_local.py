@@ -35,8 +35,8 @@ COLUMNS = """
     dest text, air_time int, distance int, hour int, minute int, time_hour timestamptz
 """
 VALUES = """
-    2013, 1 + n % 12, 1 + n % 28, 517, 515, 2, 830, 819, 11, 'UA', n % 9999, 'N14228', 'EWR', 'IAH',
-    227, 1400, 5, 15, timestamptz '2013-01-01 05:00' + n * interval '1 minute'
+    2013, 1 + n %% 12, 1 + n %% 28, 517, 515, 2, 830, 819, 11, 'UA', n %% 9999, 'N14228', 'EWR',
+    'IAH', 227, 1400, 5, 15, timestamptz '2013-01-01 05:00' + n * interval '1 minute'
 """
 FLIGHTS = 336_776
 SCHEMA = f"""

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -65,6 +66,27 @@ def empty(database: psycopg.Connection[Any]) -> None:
     """Empty every table that tests write to; what they only read stays."""
     database.execute("select empty_written()")
     database.execute("truncate aerodb_internal.idempotency_records")
+
+
+@pytest.fixture
+def settled(server: LocalServer, database: psycopg.Connection[Any], empty: None) -> None:
+    """The same, and realtime has that behind it: no subscriber is told that tables were emptied."""
+    import httpx
+
+    log = (
+        "select (select last_seq from aerodb_internal.realtime_state), exists ("
+        "select from aerodb_internal.realtime_changes c where not exists ("
+        "select from aerodb_internal.realtime_commits k where k.xid = c.xid))"
+    )
+    for _ in range(3000):
+        row = database.execute(log.encode()).fetchone()
+        assert row is not None
+        headers = {"apikey": server.service_key}
+        figures = httpx.get(f"{server.url}/realtime/stats", headers=headers, trust_env=False)
+        if not row[1] and figures.json()["seq"] >= row[0]:
+            return
+        time.sleep(0.01)
+    raise AssertionError("changes are never delivered")
 
 
 @pytest.fixture

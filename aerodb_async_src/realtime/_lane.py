@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 Tell = Callable[[Any], Any]
 _CHUNK = 64
+_MOST_NEWS = 100
+"""So many statuses wait to be told; beyond that the oldest are not."""
 
 
 class AsyncLane:
@@ -48,6 +50,8 @@ class AsyncLane:
         """Have a status told; True if somebody has to be rung for it. Under the mutex."""
         if not self.listeners:
             return False
+        if len(self._news) >= _MOST_NEWS:
+            del self._news[0]
         self._news.append(notice)
         idle, self.inbox.busy = not self.inbox.busy, True
         return idle

@@ -532,6 +532,70 @@ async def test_names_that_no_channel_can_have(
     assert server.opened == []
 
 
+async def test_a_flood_of_errors_waits_for_no_listener(
+    client: AeroDBClient, server: ScriptedRealtime
+) -> None:
+    """A listener that takes its time makes no memory grow, and holds no handler up for ever."""
+    gate, told, heard = Event(), list[Any](), list[Any]()
+
+    async def listener(error: Any) -> None:
+        told.append(error)
+        await gate.wait(SOON)
+
+    client.realtime.on_error(listener)
+    await client.channel("posts").on("*", heard.append).subscribe()
+    for number in range(3000):
+        server.say({"type": "error", "code": "odd", "message": str(number)})
+    await until(lambda: told)
+    server.insert("posts")
+    gate.set()
+    await until(lambda: heard and len(told) >= 50)
+    assert len(told) <= 150
+    assert [int(one.message) for one in told[:50]] == list(range(50))
+    server.say({"type": "error", "code": "odd", "message": "later"})
+    await until(lambda: told[-1].message == "later")
+
+
+async def test_a_flood_of_confirmations_is_one_status(
+    client: AeroDBClient, server: ScriptedRealtime
+) -> None:
+    told: list[Any] = []
+    channel = client.channel("posts")
+    await channel.subscribe(lambda status, error: told.append(status))
+    for _ in range(50):
+        server.say({"type": "subscribed", "channel": "posts", "epoch": "one", "seq": 0})
+    server.insert("posts")
+    (await channel.collect(1, timeout=SOON)).unwrap()
+    assert told == ["SUBSCRIBED"]
+
+
+async def test_statuses_that_nobody_takes_in_are_bounded(
+    client: AeroDBClient, server: ScriptedRealtime
+) -> None:
+    gate, told = Event(), list[Any]()
+
+    async def listener(status: Any, error: Any) -> None:
+        told.append(status)
+        await gate.wait(SOON)
+
+    channel = client.channel("posts")
+    await channel.subscribe(listener)
+    await until(lambda: told)
+    busy = {"type": "error", "code": "internal_error", "channel": "posts", "retryable": True}
+    for _ in range(1000):
+        server.say({**busy, "message": "no"})
+        server.say({"type": "subscribed", "channel": "posts", "epoch": "one", "seq": 0})
+    server.insert("posts")
+    found: list[Any] = []
+    while not (found and isinstance(found[-1], RealtimePayload)):  # notices come before it
+        found = (await channel.collect(1, timeout=SOON)).unwrap()
+    gate.set()
+    await until(lambda: told[-1] == "RESUBSCRIBED" and len(told) > 50)
+    await pause(0.2)
+    assert len(told) <= 150
+    assert told[-1] == "RESUBSCRIBED"
+
+
 async def test_a_server_that_never_confirms(client: AeroDBClient, server: ScriptedRealtime) -> None:
     server.answers["subscribe"] = lambda connection, frame: None
     channel = client.channel("posts")

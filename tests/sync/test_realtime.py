@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/test_realtime.py by scripts/generate.py [65c7511de592]: do not edit
+# GENERATED from tests/aio/test_realtime.py by scripts/generate.py [802d27b81941]: do not edit
 """Realtime over real sockets: the seed's line, handlers, streams, sending, bad input."""
 
 from __future__ import annotations
@@ -530,6 +530,70 @@ def test_names_that_no_channel_can_have(
         assert answer.error is not None
         assert answer.error.code == "INVALID_ARGUMENT"
     assert server.opened == []
+
+
+def test_a_flood_of_errors_waits_for_no_listener(
+    client: AeroDBClient, server: ScriptedRealtime
+) -> None:
+    """A listener that takes its time makes no memory grow, and holds no handler up for ever."""
+    gate, told, heard = Event(), list[Any](), list[Any]()
+
+    def listener(error: Any) -> None:
+        told.append(error)
+        gate.wait(SOON)
+
+    client.realtime.on_error(listener)
+    client.channel("posts").on("*", heard.append).subscribe()
+    for number in range(3000):
+        server.say({"type": "error", "code": "odd", "message": str(number)})
+    until(lambda: told)
+    server.insert("posts")
+    gate.set()
+    until(lambda: heard and len(told) >= 50)
+    assert len(told) <= 150
+    assert [int(one.message) for one in told[:50]] == list(range(50))
+    server.say({"type": "error", "code": "odd", "message": "later"})
+    until(lambda: told[-1].message == "later")
+
+
+def test_a_flood_of_confirmations_is_one_status(
+    client: AeroDBClient, server: ScriptedRealtime
+) -> None:
+    told: list[Any] = []
+    channel = client.channel("posts")
+    channel.subscribe(lambda status, error: told.append(status))
+    for _ in range(50):
+        server.say({"type": "subscribed", "channel": "posts", "epoch": "one", "seq": 0})
+    server.insert("posts")
+    (channel.collect(1, timeout=SOON)).unwrap()
+    assert told == ["SUBSCRIBED"]
+
+
+def test_statuses_that_nobody_takes_in_are_bounded(
+    client: AeroDBClient, server: ScriptedRealtime
+) -> None:
+    gate, told = Event(), list[Any]()
+
+    def listener(status: Any, error: Any) -> None:
+        told.append(status)
+        gate.wait(SOON)
+
+    channel = client.channel("posts")
+    channel.subscribe(listener)
+    until(lambda: told)
+    busy = {"type": "error", "code": "internal_error", "channel": "posts", "retryable": True}
+    for _ in range(1000):
+        server.say({**busy, "message": "no"})
+        server.say({"type": "subscribed", "channel": "posts", "epoch": "one", "seq": 0})
+    server.insert("posts")
+    found: list[Any] = []
+    while not (found and isinstance(found[-1], RealtimePayload)):  # notices come before it
+        found = (channel.collect(1, timeout=SOON)).unwrap()
+    gate.set()
+    until(lambda: told[-1] == "RESUBSCRIBED" and len(told) > 50)
+    pause(0.2)
+    assert len(told) <= 150
+    assert told[-1] == "RESUBSCRIBED"
 
 
 def test_a_server_that_never_confirms(client: AeroDBClient, server: ScriptedRealtime) -> None:

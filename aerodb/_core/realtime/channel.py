@@ -139,6 +139,7 @@ class ChannelMachine:
         ref = frame.get("ref")
         if isinstance(ref, str) and self._ref is not None and ref != self._ref:
             return
+        again = self.phase is Phase.JOINED  # unasked: nothing has changed
         if not self._go(Step.CONFIRMED):
             return
         self.error, self._retries, self.due = None, 0, math.inf
@@ -146,10 +147,11 @@ class ChannelMachine:
         gap = self.cursor.confirmed(frame)
         status = SubscribeStatus.RESUBSCRIBED if self._told else SubscribeStatus.SUBSCRIBED
         self._told = True
-        self._out.tell(self.owner, status)
+        if not again:
+            self._out.tell(self.owner, status)
         if gap is not None:
             self.deliver(gap)
-        if self._tracked is not None:
+        if self._tracked is not None and not (again and self._out.frames):
             self._out.send(presence_frame(self.name, "track", self._tracked))
         self._settle_waiters(None)
 

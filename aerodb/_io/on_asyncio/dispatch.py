@@ -27,11 +27,14 @@ def at_exit(stop: Callable[[], Awaitable[Any]]) -> None:
 class Dispatcher:
     """Runs jobs on the loop that it was made on. From any thread."""
 
-    __slots__ = ("_closed", "_loop", "_name", "_tasks")
+    __slots__ = ("_closed", "_current", "_is_here", "_loop", "_name", "_tasks")
 
     def __init__(self, name: str) -> None:
         import asyncio
 
+        from aerodb._io.on_asyncio.elsewhere import is_here
+
+        self._current, self._is_here = asyncio.current_task, is_here
         self._name = name
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -44,12 +47,9 @@ class Dispatcher:
 
     def start(self, job: Callable[[], Awaitable[Any]]) -> None:
         """Have `job` run soon, beside others."""
-        import asyncio
-
-        with suppress(RuntimeError):
-            if asyncio.get_running_loop() is self._loop:
-                self._spawn(job)
-                return
+        if self._is_here(self._loop):
+            self._spawn(job)
+            return
         with suppress(RuntimeError):  # the loop has ended, and its tasks with it
             self._loop.call_soon_threadsafe(self._spawn, job)
 
@@ -58,23 +58,19 @@ class Dispatcher:
         self._tasks.add(task)
 
     async def _run(self, job: Callable[[], Awaitable[Any]]) -> None:
-        import asyncio
-
         try:
             await job()
         except Exception:  # noqa: BLE001  # nobody else would hear of it
             logger().exception("dispatching failed")
         finally:
-            task = asyncio.current_task()
+            task = self._current()
             if task is not None:
                 self._tasks.discard(task)
 
     def is_inside(self) -> bool:
         """Whether the caller is a job of this one."""
-        import asyncio
-
         try:
-            return asyncio.current_task() in self._tasks
+            return self._current() in self._tasks
         except RuntimeError:
             return False
 

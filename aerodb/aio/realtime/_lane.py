@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/realtime/_lane.py by scripts/generate.py [c7b1bdb61bd1]: do not edit
+# GENERATED from aerodb_async_src/realtime/_lane.py by scripts/generate.py [ddc607f5cf7c]: do not edit
 """The calls that the handlers of one channel are owed: in order, one at a time.
 
 User code runs here and nowhere else, apart from the reader: a handler that sleeps holds up its own
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 Tell = Callable[[Any], Any]
 _CHUNK = 64
+_MOST_NEWS = 100
+"""So many statuses wait to be told; beyond that the oldest are not."""
 
 
 class AsyncLane:
@@ -48,6 +50,8 @@ class AsyncLane:
         """Have a status told; True if somebody has to be rung for it. Under the mutex."""
         if not self.listeners:
             return False
+        if len(self._news) >= _MOST_NEWS:
+            del self._news[0]
         self._news.append(notice)
         idle, self.inbox.busy = not self.inbox.busy, True
         return idle

@@ -1,27 +1,34 @@
-# GENERATED from aerodb_async_src/realtime/_telling.py by scripts/generate.py [f9f60c1bb40b]: do not edit
+# GENERATED from aerodb_async_src/realtime/_telling.py by scripts/generate.py [309c86d905a3]: do not edit
 """Where a user's code runs, and what becomes of its failures."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from aerodb._core.errors import client_error
 from aerodb._core.realtime.failures import FailureLog
-from aerodb._io.on_asyncio import Dispatcher, call, logger, monotonic
+from aerodb._io.on_asyncio import Dispatcher, Mutex, call, logger, monotonic
 from aerodb.types import AeroDBError
 
 _LOG = "aerodb.realtime"
+_MOST_ERRORS = 100
+"""So many wait for listeners. Whoever takes longer over them misses the later ones."""
 
 
 class AsyncTelling:
     """The dispatcher of one client, made when it is first needed, and who hears of errors."""
 
-    __slots__ = ("_closed", "_dispatcher", "_failures", "_inherited", "listeners")
+    __slots__ = ("_closed", "_dispatcher", "_errors", "_failures", "_inherited", "_mutex",
+                 "_telling", "listeners")  # fmt: skip
 
     def __init__(self) -> None:
         self._closed = False
         self._dispatcher: Dispatcher | None = None
+        self._errors: deque[AeroDBError] = deque()
+        self._mutex = Mutex()
+        self._telling = False
         self._failures = FailureLog()
         self._inherited: list[object] = []
         self.listeners: tuple[Callable[[AeroDBError], Any], ...] = ()
@@ -49,16 +56,35 @@ class AsyncTelling:
         """A child has none of the parent's tasks and threads."""
         self._inherited.append(self._dispatcher)
         self._dispatcher = None
+        self._errors.clear()
+        self._telling = False
 
     def tell_error(self, error: AeroDBError) -> None:
-        """Have an error told that belongs to no operation."""
+        """Have an error told that belongs to no operation: one after another, in their order."""
         if not self.listeners:
             return
+        with self._mutex:
+            if len(self._errors) >= _MOST_ERRORS:
+                return
+            self._errors.append(error)
+            dispatcher = self._dispatcher
+            busy = self._telling and dispatcher is not None and dispatcher.is_alive
+            self._telling = True
+        if not busy:
+            self.dispatch(self._tell_next)
 
-        async def job() -> None:
-            await self._tell(error)
-
-        self.dispatch(job)
+    async def _tell_next(self) -> None:
+        """The job: one error. What else is to be run has its turn before the next."""
+        with self._mutex:
+            error = self._errors.popleft() if self._errors else None
+        try:
+            if error is not None:
+                await self._tell(error)
+        finally:
+            with self._mutex:
+                more = self._telling = bool(self._errors)
+            if more:
+                self.dispatch(self._tell_next)
 
     async def _tell(self, error: AeroDBError) -> None:
         for listener in self.listeners:

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/realtime/_lane.py by scripts/generate.py [6dc7eb040fde]: do not edit
+# GENERATED from aerodb_async_src/realtime/_lane.py by scripts/generate.py [5e9a0676d68d]: do not edit
 """The calls that the handlers of one channel are owed: in order, one at a time.
 
 User code runs here and nowhere else, apart from the reader: a handler that sleeps holds up its own
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 Tell = Callable[[Any], Any]
 _CHUNK = 64
+_MOST_NEWS = 100
+"""So many statuses wait to be told; beyond that the oldest are not."""
 
 
 class Lane:
@@ -48,6 +50,8 @@ class Lane:
         """Have a status told; True if somebody has to be rung for it. Under the mutex."""
         if not self.listeners:
             return False
+        if len(self._news) >= _MOST_NEWS:
+            del self._news[0]
         self._news.append(notice)
         idle, self.inbox.busy = not self.inbox.busy, True
         return idle

@@ -16,7 +16,7 @@ from aerodb.aio import AeroDBClient
 PASSWORD = "correct horse 9"
 SOON = 30.0
 
-pytestmark = pytest.mark.usefixtures("empty")
+pytestmark = pytest.mark.usefixtures("settled")
 
 
 async def until(condition: Callable[[], Any]) -> None:

@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/live/test_realtime.py by scripts/generate.py [0505cdcc1b9d]: do not edit
+# GENERATED from tests/aio/live/test_realtime.py by scripts/generate.py [db87e78b1cdf]: do not edit
 """Realtime against a real instance: changes of tables, visibility, filters, messages, presence."""
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from aerodb.sync import AeroDBClient
 PASSWORD = "correct horse 9"
 SOON = 30.0
 
-pytestmark = pytest.mark.usefixtures("empty")
+pytestmark = pytest.mark.usefixtures("settled")
 
 
 def until(condition: Callable[[], Any]) -> None:
