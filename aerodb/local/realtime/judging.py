@@ -24,14 +24,19 @@ def is_outage(problem: psycopg.Error) -> bool:
 
 
 def make_question(
-    table: Table, rights: Rights, filters: Sequence[Filter]
+    table: Table,
+    rights: Rights,
+    filters: Sequence[Filter],
+    *,
+    seen: sql.Composable | None = None,
 ) -> tuple[sql.Composed, list[Any]]:
     """Return a question about rows, the first of its parameters, and the other parameters.
 
     The answer has a line for each: whether it can be seen, what of it, whether each filter holds.
+    `seen` asks the first in another way.
     """
     parameters: list[Any] = []
-    parts: list[sql.Composable] = [_seen(table, rights)]
+    parts: list[sql.Composable] = [_seen(table, rights) if seen is None else seen]
     if rights.are_whole(table):
         parts.append(sql.SQL("page.element"))
     else:

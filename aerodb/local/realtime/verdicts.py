@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import psycopg
 from psycopg_pool import PoolTimeout
@@ -12,6 +14,7 @@ from psycopg_pool import PoolTimeout
 from aerodb.local.credentials import Identity
 from aerodb.local.realtime.callers import Callers
 from aerodb.local.realtime.errors import FrameError
+from aerodb.local.realtime.gone import Gone, is_whole, seen_as_written
 from aerodb.local.realtime.judging import Filter, ask, check_filter, is_outage, make_question
 from aerodb.local.realtime.log import Change
 from aerodb.local.realtime.subscriptions import Binding, Subscription, encode
@@ -44,6 +47,7 @@ class Page:
 
     changes: Sequence[Change]
     tables: dict[int, Table] = field(default_factory=dict[int, Table])
+    gone: dict[int, Gone] = field(default_factory=dict[int, Gone])
 
     def of(self, oid: int) -> list[Change]:
         """Return the changes of one table that have rows."""
@@ -62,6 +66,7 @@ class _Case:
     identity: Identity
     rights: Rights
     filters: list[Filter]
+    gone: Gone | None
     questions: int = 0
 
 
@@ -82,7 +87,7 @@ class Judge:
         changes = page.of(table.oid)
         noted = {c.seq: NOTED for c in page.changes if c.relation == table.oid and c.kind in _NOTED}
         try:
-            found = await self._judge(changes, table, identity, subscriptions)
+            found = await self._judge(page, table, identity, subscriptions)
             return {} if found is None else noted | found
         except (psycopg.Error, PoolTimeout, OSError):
             raise
@@ -92,13 +97,10 @@ class Judge:
             return noted | _lost(changes)
 
     async def _judge(
-        self,
-        changes: list[Change],
-        table: Table,
-        identity: Identity,
-        subscriptions: Sequence[Subscription],
+        self, page: Page, table: Table, identity: Identity, subscriptions: Sequence[Subscription]
     ) -> dict[int, Verdict] | None:
         """Return None if the table may not be read. What is known about it may have changed."""
+        changes = page.of(table.oid)
         for last in (False, True):
             rights = await self._tables.rights(table.oid, identity.role)
             if not rights.columns:
@@ -109,7 +111,8 @@ class Judge:
                     return None
                 table = again
             _withdraw(subscriptions, table, rights)
-            case = _Case(table, identity, rights, _filters(subscriptions, table))
+            gone = self._gone(page, table) if rights.restricted else None
+            case = _Case(table, identity, rights, _filters(subscriptions, table), gone)
             try:
                 return await self._verdicts(changes, case, blame=last)
             except _Stale:
@@ -120,6 +123,14 @@ class Judge:
                 await self._tables.read_rights([table.oid], [identity.role])
                 await self._end_failing_filters(table, identity, subscriptions)
         return _lost(changes)
+
+    def _gone(self, page: Page, table: Table) -> Gone | None:
+        if not table.key or table.policy_columns is None:
+            return None
+        known = page.gone.get(table.oid)
+        if known is None or known.table is not table:
+            known = page.gone[table.oid] = Gone(self._callers, table, page.of(table.oid))
+        return known
 
     async def _verdicts(
         self, changes: list[Change], case: _Case, *, blame: bool
@@ -148,17 +159,37 @@ class Judge:
         first = await self._verdicts(changes[:half], case, blame=True)
         return first | await self._verdicts(changes[half:], case, blame=True)
 
-    async def _ask(self, changes: list[Change], case: _Case) -> dict[int, Verdict]:
-        table, rights, filters = case.table, case.rights, case.filters
+    async def _answers(
+        self, changes: list[Change], case: _Case, *, as_written: bool = False
+    ) -> list[tuple[Any, ...]]:
         rows = [
-            (c.new if c.kind in _SEEN_WRITES else _old_of(c, rights, table)) or "{}"
+            (c.new if c.kind in _SEEN_WRITES else _old_of(c, case.rights, case.table)) or "{}"
             for c in changes
         ]
-        query, parameters = make_question(table, rights, filters)
+        table = case.table
         async with self._callers.transaction(case.identity, table.schema) as (connection, _):
+            seen = await seen_as_written(connection, table) if as_written else None
+            query, parameters = make_question(table, case.rights, case.filters, seen=seen)
             answers = await ask(connection, query, [rows, *parameters])
         if len(answers) != len(changes):
             raise _Stale
+        return answers
+
+    async def _ask(self, changes: list[Change], case: _Case) -> dict[int, Verdict]:
+        table, rights, filters = case.table, case.rights, case.filters
+        answers = await self._answers(changes, case)
+        hidden = [
+            n
+            for n, (change, answer) in enumerate(zip(changes, answers, strict=True))
+            if change.kind in _SEEN_WRITES and not answer[0]
+        ]
+        if hidden and case.gone is not None:
+            gone = await case.gone.since(time.monotonic())
+            hidden = [n for n in hidden if changes[n].seq in gone and is_whole(changes[n], table)]
+            written = [changes[n] for n in hidden]
+            found = await self._answers(written, case, as_written=True) if written else []
+            for n, answer in zip(hidden, found, strict=True):
+                answers[n] = answer
         verdicts: dict[int, Verdict] = {}
         for change, (seen, reduced, *passed) in zip(changes, answers, strict=True):
             is_write = change.kind in _SEEN_WRITES

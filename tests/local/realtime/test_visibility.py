@@ -554,3 +554,52 @@ async def test_slow_policies_keep_the_order_of_a_connection(
             assert (await socket.until("event"))["n"] == 4
     finally:
         empty.execute("drop table slow")
+
+
+async def test_a_row_that_is_deleted_at_once_is_told(rt_server: LocalServer, empty: Owner) -> None:
+    """To those whose it was; the others hear that a key is gone, as always."""
+    empty.execute("create policy all_of_cat on notes to authenticated using (owner = 'c%t')")
+    empty.execute("create policy no_secrets on notes as restrictive using (body <> 'secret')")
+    try:
+        async with (
+            socket_to(rt_server, token_of(rt_server, "ann")) as ann,
+            socket_to(rt_server, token_of(rt_server, "bob")) as bob,
+            socket_to(rt_server) as nobody,
+        ):
+            for socket in (ann, bob, nobody):
+                await socket.join("notes", postgres_changes=[bound("*", "notes", "id=lt.9")])
+            with empty.transaction():
+                empty.execute("insert into notes values (1, 'ann', 'a'), (2, 'bob', 'b')")
+                empty.execute("insert into notes values (3, 'c%t', 'c'), (4, 'ann', 'secret')")
+                empty.execute("insert into notes values (9, 'ann', 'filtered')")
+                empty.execute("update notes set body = 'changed' where id = 1")
+                empty.execute("delete from notes where id <> 4")
+            seq = settle(rt_server, empty)
+            for socket, expected in (
+                (ann, [("a", 1), ("c", 3), ("changed", 1)]),
+                (bob, [("b", 2), ("c", 3)]),
+                (nobody, []),
+            ):
+                found = [e["payload"] for e in await socket.events(len(expected) + 3)]
+                written = [(p["new"]["body"], p["new"]["id"]) for p in found[:-3]]
+                assert written == expected
+                assert sorted(p["old"]["id"] for p in found[-3:]) == [1, 2, 3]
+                await socket.nothing_more(seq)
+    finally:
+        empty.execute("drop policy all_of_cat on notes; drop policy no_secrets on notes")
+
+
+async def test_inserting_and_deleting_is_told_in_full(rt_server: LocalServer, empty: Owner) -> None:
+    empty.execute("create table fleeting (id int primary key)")
+    empty.execute("alter table fleeting enable row level security")
+    empty.execute("create policy p on fleeting using (true)")
+    try:
+        async with socket_to(rt_server) as socket:
+            await socket.join("fleeting")
+            for number in range(20):
+                empty.execute("insert into fleeting values (%s)", [number])
+                empty.execute("delete from fleeting")
+            found = await socket.events(40)
+            assert [e["payload"]["type"] for e in found] == ["INSERT", "DELETE"] * 20
+    finally:
+        empty.execute("drop table fleeting")
