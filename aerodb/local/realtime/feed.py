@@ -232,8 +232,10 @@ class Feed:
         self._cursor = Cursor(state.last_seq)
 
     def _hear(self, payload: str) -> None:
-        self._heard.append(payload)
-        self._wake.set()
+        # Whoever may connect to the database may notify: a word that is no number stays outside.
+        if payload.isascii() and payload.isdigit() and int(payload[:21]) < 2**64:
+            self._heard.append(payload)
+            self._wake.set()
 
     async def _listen(self) -> None:
         pause = 0.1

@@ -224,3 +224,18 @@ async def test_a_refused_handshake_is_no_error_of_the_server(
     # One more request: the server is through with the first.
     call(rt_server, "GET", "/health")
     assert not [r for r in caplog.records if r.name.startswith("uvicorn")]
+
+
+async def test_anybody_may_notify_and_nothing_comes_of_it(
+    rt_server: LocalServer, empty: Owner
+) -> None:
+    """Every role of the database can: no word of it may hold up the feed, or end it."""
+    async with socket_to(rt_server) as socket:
+        await socket.join("posts")
+        for channel in ("aerodb_realtime_commits", "aerodb_realtime_peers", "pgrst"):
+            for word in ("", "nonsense", "-1", "٣", "9" * 30, "18446744073709551615", "[]", "{}"):
+                empty.execute("select pg_notify(%s, %s)", [channel, word])
+        for told in ('{"from": 5}', '{"from": "x", "mail": {}}', '{"from": null, "kind": []}'):
+            empty.execute("select pg_notify('aerodb_realtime_peers', %s)", [told])
+        empty.execute("insert into posts (id) values (1)")
+        assert (await socket.until("event"))["n"] == 1
