@@ -603,3 +603,31 @@ async def test_inserting_and_deleting_is_told_in_full(rt_server: LocalServer, em
             assert [e["payload"]["type"] for e in found] == ["INSERT", "DELETE"] * 20
     finally:
         empty.execute("drop table fleeting")
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        "(select auth.jwt()) ->> 'sub' = owner",
+        "owner = (select auth.jwt() ->> 'sub') and (auth.role() = 'authenticated' or id > 0)",
+        "owner = current_setting('request.jwt.claims')::json ->> 'sub'",
+    ],
+)
+async def test_policies_that_are_known_by_their_columns(
+    rt_server: LocalServer, empty: Owner, policy: str
+) -> None:
+    """All versions of a row are told, as the policies are usually written."""
+    empty.execute("create table usual (id int primary key, owner text, body text)")
+    empty.execute("alter table usual enable row level security")
+    empty.execute(f"create policy p on usual using ({policy})".encode())
+    try:
+        async with socket_to(rt_server, token_of(rt_server, "ann")) as ann:
+            await ann.join("usual")
+            with empty.transaction():
+                empty.execute("insert into usual values (1, 'ann', '0')")
+                empty.execute("update usual set body = '1'")
+                empty.execute("update usual set body = '2'")
+            found = await ann.events(3)
+            assert [e["payload"]["new"]["body"] for e in found] == ["0", "1", "2"]
+    finally:
+        empty.execute("drop table usual")
