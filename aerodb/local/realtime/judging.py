@@ -49,12 +49,9 @@ def make_question(
         )
         parameters.append(list(rights.columns))
     for conditions in filters:
-        terms: list[sql.Composed] = []
-        for condition in conditions:
-            term, more = condition.render(table.columns)
-            terms.append(sql.SQL("({})").format(term))
-            parameters += more
-        parts.append(sql.SQL(" and ").join(terms))
+        terms = [condition.render(table.columns) for condition in conditions]
+        parts.append(sql.SQL(" and ").join(sql.SQL("({})").format(term) for term, _ in terms))
+        parameters += [value for _, more in terms for value in more]
     parameters += [sql.Identifier(table.schema, table.name).as_string(None), table.oid]
     return (
         sql.SQL(
