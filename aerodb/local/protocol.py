@@ -20,6 +20,7 @@ class BoundedProtocol(H11Protocol):
     head_seconds: ClassVar[float] = 30.0
     body_seconds: ClassVar[float] = 60.0
     _arrival: asyncio.TimerHandle | None = None
+    _upgraded = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start to wait for the first request."""
@@ -30,7 +31,10 @@ class BoundedProtocol(H11Protocol):
         """Wait for the rest of a head from its first byte on, of a body from its last one on."""
         super().data_received(data)
         state = self.conn.their_state
-        if state is h11.IDLE:
+        if self._upgraded:
+            # What follows is no body, and another protocol reads it.
+            self._stop_expecting()
+        elif state is h11.IDLE:
             if self._arrival is None:
                 self._expect(self.head_seconds)
         elif state is h11.SEND_BODY:
@@ -38,6 +42,11 @@ class BoundedProtocol(H11Protocol):
             self._expect(self.body_seconds)
         else:
             self._stop_expecting()
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        """Leave the connection to the WebSocket, which has bounds of its own."""
+        self._upgraded = True
+        super().handle_websocket_upgrade(event)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no more."""

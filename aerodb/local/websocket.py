@@ -56,6 +56,21 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
             self.writable.set()
             self.loop.call_later(_FAREWELL_SECONDS, self.transport.abort)
         await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
+            self.handshake_complete = True  # a handshake that is refused is over too
+
+    def send_receive_event_to_app(self) -> None:
+        """Refuse what is no text without a word in the log: that is the client's affair."""
+        if self.curr_msg_data_type == "text" and not self.close_sent:
+            self.frames = [b"".join(self.frames)]
+            try:
+                self.frames[0].decode()
+            except UnicodeDecodeError:
+                self.frames = []
+                self.conn.fail(1007, "invalid UTF-8")
+                self.handle_parser_exception()
+                return
+        super().send_receive_event_to_app()
 
     def handle_cont(self, event: Frame) -> None:
         """Count the fragments of a message."""

@@ -10,11 +10,11 @@ import psycopg
 
 from aerodb.local.credentials import Identity
 from aerodb.local.realtime.callers import Callers
-from aerodb.local.realtime.delivery import check_filter, is_outage
 from aerodb.local.realtime.errors import FrameError
 from aerodb.local.realtime.feed import Feed
 from aerodb.local.realtime.filters import Condition, parse_filter
 from aerodb.local.realtime.frames import Subscribe, WantedBinding
+from aerodb.local.realtime.judging import check_filter, is_outage
 from aerodb.local.realtime.log import Log
 from aerodb.local.realtime.subscriptions import Binding
 from aerodb.local.realtime.tables import Table, Tables

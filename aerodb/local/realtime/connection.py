@@ -174,14 +174,22 @@ class Connection:
         try:
             incoming = self._taken(message.get("text"))
             ref, channel = incoming.ref, incoming.channel
+            work = partial(self._answer_frame, incoming)
+            if not self._joins.hold(incoming.type, channel, work):
+                await work()
+        except FrameError as problem:
+            self._refuse(problem, channel, ref)
+
+    async def _answer_frame(self, incoming: Incoming) -> None:
+        try:
             answer = _ANSWERS.get(incoming.type)
             if answer is None:
                 raise FrameError("unsupported", f"Unknown message type: {incoming.type[:40]}")
             await answer(self, incoming)
         except FrameError as problem:
-            self._refuse(problem, channel, ref)
+            self._refuse(problem, incoming.channel, incoming.ref)
         except Trouble:
-            self._refuse(UNAVAILABLE, channel, ref)
+            self._refuse(UNAVAILABLE, incoming.channel, incoming.ref)
 
     def _taken(self, text: str | None) -> Incoming:
         """Look at a frame for the first time (wire contract §4.9)."""
@@ -240,6 +248,10 @@ class Connection:
             self.drop(asked.channel)
             self._refuse(BROKEN, asked.channel, asked.ref)
 
+    def acknowledged(self, channel: str) -> None:
+        """A channel has been joined: frames that waited for that can be answered."""
+        self._joins.answered(channel)
+
     async def unsubscribe(self, incoming: Incoming) -> None:
         """Leave a channel; nothing of it is sent after the answer."""
         channel = channel_of(incoming)
@@ -252,6 +264,12 @@ class Connection:
         subscription = self.channels.pop(channel, None)
         if subscription is not None:
             self._parts.leave(subscription)
+
+    def end(self, subscription: Subscription, why: FrameError) -> None:
+        """Leave the channel of a subscription that cannot go on, and say why."""
+        if self.channels.get(subscription.channel) is subscription:
+            self.drop(subscription.channel)
+            self._refuse(why, subscription.channel, None)
 
     async def _leave_all(self) -> None:
         await self._joins.stop_all()
@@ -308,7 +326,7 @@ class Connection:
         self.delivers = True
         for channel, subscription in self.channels.items():
             if channel not in self._joins.channels:
-                self._joins.begin(channel, partial(self._rejoin, subscription))
+                self._joins.begin(channel, partial(self._rejoin, subscription), answered=True)
 
     async def _rejoin(self, subscription: Subscription) -> None:
         try:

@@ -20,8 +20,8 @@ from psycopg_pool import PoolTimeout
 
 from aerodb.local.realtime.delivery import Delivery, Targets
 from aerodb.local.realtime.log import RING_CHANGES, Change, Cursor, Log, Pruned, State
-from aerodb.local.realtime.subscriptions import Binding, Index, Subscription
-from aerodb.local.realtime.tables import Tables
+from aerodb.local.realtime.subscriptions import Binding, Index, Owner, Subscription
+from aerodb.local.realtime.tables import Table, Tables
 
 log = logging.getLogger("aerodb.local.realtime")
 COMMITS = "aerodb_realtime_commits"
@@ -80,10 +80,34 @@ class Feed:
         self._begin(state)
 
     async def run(self) -> None:
-        """Follow the log until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._listen(), name="aerodb-realtime-listen")
-            tasks.create_task(self._follow(), name="aerodb-realtime-follow")
+        """Follow the log until cancelled.
+
+        What nobody has foreseen must not end it: it goes on at the end of the log, and subscribers
+        are sent away, so that they come back and learn what they missed.
+        """
+        pause = 0.1
+        while True:
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._listen(), name="aerodb-realtime-listen")
+                    tasks.create_task(self._follow(), name="aerodb-realtime-follow")
+            except Exception:
+                log.exception("the feed of changes has failed; it begins again")
+                pause = await self._begin_again(pause)
+
+    async def _begin_again(self, pause: float) -> float:
+        """Return how long to wait the next time."""
+        while True:
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+            try:
+                await self._start_over()
+            except Trouble as problem:
+                log.warning("the log of changes cannot be read: %s", type(problem).__name__)
+            else:
+                self._moved.set()
+                self.wake(recover=True)
+                return pause
 
     def wake(self, *, recover: bool = False) -> None:
         """Something was put into the log; `recover`: it may even be another one."""
@@ -121,30 +145,39 @@ class Feed:
         same = epoch == self.epoch == state.epoch
         return same and max(complete_from, self.pruned) <= since <= self.settled
 
-    async def join(self, subscription: Subscription) -> None:
-        """Serve a subscription what follows its position, and then what happens.
+    async def join(self, *group: Subscription) -> None:
+        """Serve subscriptions of one connection what follows their positions, and then what
+        happens. Of several, the events come in the order of commits.
 
         Raises `Pruned` if what follows has been thrown away in this moment.
         """
+        owner = group[0].owner
         cursor: Cursor | None = None
-        self.joining.add(subscription)
+        self.joining.update(group)
         try:
-            while subscription.active and subscription.position < self._taken:
-                if not subscription.owner.delivers:
+            while some := {s: None for s in group if s.active}:
+                position = min(s.position for s in some)
+                if position >= self._taken:
+                    break
+                if not owner.delivers:
                     return
                 if cursor is None:
-                    cursor = await self._log.cursor(subscription.position)
-                changes, targets = await self._page(cursor, {subscription: None})
+                    cursor = await self._log.cursor(position)
+                changes, targets = await self._page(cursor, some)
                 if not changes:
                     break
                 await self._apart.deliver(changes, targets)
-                subscription.position = changes[-1].seq
-                await subscription.owner.outbox.roomy(JOIN_PATIENCE)
-            if subscription.active and subscription.owner.delivers:
-                self.index.add(subscription)
+                for subscription in some:
+                    subscription.position = max(subscription.position, changes[-1].seq)
+                await owner.outbox.roomy(JOIN_PATIENCE)
+            for subscription in group:
+                if subscription.active and owner.delivers:
+                    self.index.add(subscription)
         finally:
-            if subscription.owner.delivers or not subscription.active:
-                self.joining.discard(subscription)
+            if owner.delivers:
+                self.joining.difference_update(group)
+            else:
+                self.joining -= {s for s in group if not s.active}
 
     def leave(self, subscription: Subscription) -> None:
         """Serve it no more."""
@@ -159,20 +192,32 @@ class Feed:
             subscription.position = max(self.settled, subscription.last_seq)
             self.joining.add(subscription)
 
-    def _set_aside(self, subscription: Subscription) -> None:
-        """Whose policies are slow catches up on its own time."""
-        if not subscription.active:
+    def _set_aside(self, late: Iterable[Subscription]) -> None:
+        """Whose policies are slow catches up on its own time, with all that its connection has: on
+        one connection, changes come in the order of commits."""
+        owners = {s.owner for s in late if s.active}
+        if not owners:
             return
-        self.suspend(subscription)
-        task = asyncio.create_task(self._catch_up(subscription), name="aerodb-realtime-late")
-        self._aside.add(task)
-        task.add_done_callback(self._aside.discard)
+        groups: dict[Owner, list[Subscription]] = {owner: [] for owner in owners}
+        for subscription in self.index.all():
+            if subscription.owner in owners:
+                groups[subscription.owner].append(subscription)
+        for group in groups.values():
+            for subscription in group:
+                self.suspend(subscription)
+            if group:
+                task = asyncio.create_task(self._catch_up(group), name="aerodb-realtime-late")
+                self._aside.add(task)
+                task.add_done_callback(self._aside.discard)
 
-    async def _catch_up(self, subscription: Subscription) -> None:
+    async def _catch_up(self, group: list[Subscription]) -> None:
         try:
-            await self.join(subscription)
+            await self.join(*group)
         except (*Trouble, Pruned):
-            subscription.owner.close(1011, "cannot_keep_up")
+            group[0].owner.close(1011, "cannot_keep_up")
+        except Exception:
+            log.exception("a connection cannot catch up")
+            group[0].owner.close(1011, "cannot_keep_up")
 
     def seq_of(self, subscriptions: Iterable[Subscription]) -> int:
         """Return up to where all of these have been served."""
@@ -187,8 +232,10 @@ class Feed:
         self._cursor = Cursor(state.last_seq)
 
     def _hear(self, payload: str) -> None:
-        self._heard.append(payload)
-        self._wake.set()
+        # Whoever may connect to the database may notify: a word that is no number stays outside.
+        if payload.isascii() and payload.isdigit() and int(payload[:21]) < 2**64:
+            self._heard.append(payload)
+            self._wake.set()
 
     async def _listen(self) -> None:
         pause = 0.1
@@ -278,8 +325,7 @@ class Feed:
             if not changes:
                 return
             self._taken = changes[-1].seq
-            for late in await self._delivery.deliver(changes, targets, JUDGE_PATIENCE):
-                self._set_aside(late)
+            self._set_aside(await self._delivery.deliver(changes, targets, JUDGE_PATIENCE))
             self._cursor = at
             self.settled = at.seq
             self._moved.set()
@@ -304,17 +350,29 @@ class Feed:
     async def _page(
         self, at: Cursor, only: dict[Subscription, None] | None
     ) -> tuple[list[Change], Targets]:
-        """Read the next page and find whom it may concern: everybody, or `only` some."""
+        """Read the next page and find whom it may concern: everybody, or `only` some.
+
+        Nobody else can run between finding everybody and the return: who joins later than that
+        sees that the page was taken, if the caller says so at once.
+        """
         start = replace(at)
         while True:
-            wanted = {*self.index.tables(), *self._learned}
+            schemas, wanted = {*self.index.schemas()}, {*self.index.tables(), *self._learned}
             for subscription in only or ():
                 wanted |= {b.oid for b in subscription.bindings if b.oid is not None}
             changes = await self._log.page(at, await self._delivery.wanted(wanted))
-            if not await self._learn({change.relation for change in changes} - wanted, only):
-                break
+            left_out = {change.relation for change in changes} - wanted
+            again = await self._learn(left_out, only)
+            tables = [
+                await self._tables.table(oid) for oid in {c.relation for c in changes} & wanted
+            ]
+            if only is None and left_out:
+                # Somebody may have come meanwhile, for what was left out.
+                again = again or not left_out.isdisjoint(self.index.tables())
+                again = again or not schemas.issuperset(self.index.schemas())
+            if not again:
+                return changes, self._targets(tables, only)
             at.seq, at.commit, at.id = start.seq, start.commit, start.id
-        return changes, await self._targets({c.relation for c in changes} & wanted, only)
 
     async def _learn(self, unknown: set[int], only: dict[Subscription, None] | None) -> bool:
         """Find tables that only a subscription to a whole schema asks for."""
@@ -328,12 +386,13 @@ class Feed:
                 found = True
         return found
 
-    async def _targets(self, oids: set[int], only: dict[Subscription, None] | None) -> Targets:
+    def _targets(
+        self, tables: Iterable[Table | None], only: dict[Subscription, None] | None
+    ) -> Targets:
         targets: dict[int, dict[Subscription, None]] = {}
-        for oid in oids:
-            table = await self._tables.table(oid)
+        for table in tables:
             if table is not None:
-                some = self.index.of(oid, table.schema) if only is None else only
+                some = self.index.of(table.oid, table.schema) if only is None else only
                 if some:
-                    targets[oid] = some
+                    targets[table.oid] = some
         return targets

@@ -12,6 +12,7 @@ from typing import Any
 from psycopg import sql
 
 from aerodb.local.realtime.errors import FrameError
+from aerodb.local.realtime.tables import quoted
 
 MAXIMUM_VALUES = 100
 MAXIMUM_TERMS = 20
@@ -53,8 +54,8 @@ class Condition:
 
     def render(self, types: Types) -> tuple[sql.Composable, list[Any]]:
         """Return an expression over the row `page.r`, and its parameters."""
-        column = sql.SQL("(page.r).{}").format(sql.Identifier(self.column))
-        found, parameters = self._comparison(column, sql.Identifier(*types[self.column]))
+        column = sql.SQL("(page.r).{}").format(quoted(self.column))
+        found, parameters = self._comparison(column, quoted(*types[self.column]))
         if self.negated:
             return sql.SQL("not ({})").format(found), parameters
         return found, parameters

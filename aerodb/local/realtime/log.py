@@ -21,6 +21,8 @@ from psycopg_pool import AsyncConnectionPool
 PAGE_ROWS = 500
 PAGE_BYTES = 4 * 1024 * 1024
 MAXIMUM_ROW_BYTES = 512 * 1024
+MAXIMUM_ROWS_BYTES = 1024 * 1024 - 32 * 1024
+"""Of a new row and an old one together: a client takes frames of 1 MiB (wire contract §4.1)."""
 RING_CHANGES = 10_000
 RING_SECONDS = 300
 LEASE_SECONDS = 600
@@ -49,7 +51,7 @@ select last_seq, first_seq, id, relation, kind,
   to_char(committed_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
   case
     when not %(keys)s::jsonb ? relation::text then null
-    when octet_length(new_row) > %(largest)s then coalesce((
+    when new_is_cut then coalesce((
       select json_object_agg(e.key, e.value) from json_each(new_row::json) e
       where %(keys)s::jsonb -> relation::text ? e.key), '{}')::text
     else new_row
@@ -58,11 +60,17 @@ select last_seq, first_seq, id, relation, kind,
     select json_object_agg(e.key, e.value) from json_each(old_row::json) e
     where %(keys)s::jsonb -> relation::text ? e.key), '{}')::text
   end,
-  case when relation = any (%(full)s::oid[]) and octet_length(old_row) <= %(largest)s
+  case when relation = any (%(full)s::oid[]) and octet_length(old_row) <= room
     then old_row end,
-  coalesce(octet_length(new_row) > %(largest)s, false)
-    or coalesce(octet_length(old_row) > %(largest)s and relation = any (%(full)s::oid[]), false)
-from candidate where bytes <= %(bytes)s or nth = 1
+  new_is_cut or coalesce(octet_length(old_row) > room and relation = any (%(full)s::oid[]), false),
+  new_is_cut
+from (
+  select *, coalesce(octet_length(new_row) > %(largest)s, false) as new_is_cut,
+    -- A new row and an old one have to fit into one frame.
+    case when octet_length(new_row) <= %(largest)s
+      then least(%(largest)s, %(both)s - octet_length(new_row)) else %(largest)s end as room
+  from candidate
+) candidate where bytes <= %(bytes)s or nth = 1
 order by last_seq, id
 """
 
@@ -70,7 +78,8 @@ order by last_seq, id
 @dataclass(frozen=True, slots=True)
 class Change:
     """One change of one row. `new` and the two `old`s are JSON texts; `old` has the key alone,
-    `old_full` is there with REPLICA IDENTITY FULL. A `too_large` row is cut down to its key."""
+    `old_full` is there with REPLICA IDENTITY FULL. A `too_large` row is cut down to its key;
+    `new_is_cut` says that the new one is."""
 
     seq: int
     relation: int
@@ -80,6 +89,7 @@ class Change:
     old: str | None
     old_full: str | None
     too_large: bool
+    new_is_cut: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +191,7 @@ class Log:
                 "rows": PAGE_ROWS,
                 "bytes": PAGE_BYTES,
                 "largest": MAXIMUM_ROW_BYTES,
+                "both": MAXIMUM_ROWS_BYTES,
                 "keys": json.dumps(keys),
                 "full": list(wanted.full),
             },

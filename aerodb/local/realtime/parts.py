@@ -75,6 +75,7 @@ class Parts:
         self.channels.add(subscription)
         if subscription.presence_key is not None:
             subscription.push_state(self.presence.sync(subscription))
+        connection.acknowledged(asked.channel)
         await self.feed.join(subscription)
 
     async def _allowed(

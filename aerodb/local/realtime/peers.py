@@ -115,7 +115,7 @@ class Peers:
                 await self._handle(payload)
             except (psycopg.Error, PoolTimeout, OSError) as problem:
                 log.warning("a message is lost: %s", type(problem).__name__)
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, LookupError, TypeError, AttributeError):
                 # Whoever may connect to the database may notify.
                 log.warning("a message of another instance cannot be read")
 

@@ -31,6 +31,7 @@ from aerodb.local.realtime.peers import CHANNEL as PEERS_CHANNEL
 from aerodb.local.realtime.peers import Peers
 from aerodb.local.realtime.pools import Pools
 from aerodb.local.realtime.presence import Presence
+from aerodb.local.realtime.replaced import Replaced
 from aerodb.local.realtime.tables import Tables
 from aerodb.local.realtime.upkeep import Sweep, Upkeep, Watched
 from aerodb.local.replies import Receive, Scope, Send, as_handshake_answer
@@ -45,6 +46,7 @@ Authenticate = Callable[[Mapping[str, str]], Identity]
 SessionLives = Callable[[Mapping[str, Any]], Awaitable[bool]]
 """Whether the session that claims name still goes on."""
 _CLOSE_SECONDS = 3.0
+_REST_SECONDS = 1.0
 
 
 class RealtimeService:
@@ -84,6 +86,7 @@ class RealtimeService:
             admit=self._admit,
         )
         self._sweep = Sweep()
+        self._replaced = Replaced(self._tables, self._feed)
         self._http = HttpSide(self._parts, self._admit, self._figures)
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -107,10 +110,14 @@ class RealtimeService:
         await self._feed.open()
         upkeep = Upkeep(self._log, self._feed, self._parts.bindings, self._peers, self._presence)
         await upkeep.once(thorough=True)
-        for work in (self._feed.run, self._peers.run, self._sweep.run, upkeep.run):
-            task = asyncio.create_task(work(), name="aerodb-realtime")
-            task.add_done_callback(_report)
-            self._tasks.append(task)
+        for work in (
+            self._feed.run,
+            self._peers.run,
+            self._sweep.run,
+            upkeep.run,
+            self._replaced.run,
+        ):
+            self._tasks.append(asyncio.create_task(_keep(work), name="aerodb-realtime"))
 
     async def stop(self) -> None:
         """Close everything."""
@@ -247,6 +254,7 @@ class RealtimeService:
         self._tables.forget()
         self._callers.forget()
         self._live_callers.forget()
+        self._replaced.look()
 
     def _restarted(self) -> None:
         """The log begins anew: clients come back, and see by the epoch that they missed some."""
@@ -284,6 +292,11 @@ def make_realtime_service(
     return RealtimeService(database.realtime, database, settings, authenticate, session_lives)
 
 
-def _report(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and task.exception() is not None:
-        log.error("the realtime part has failed", exc_info=task.exception())
+async def _keep(work: Callable[[], Awaitable[None]]) -> None:
+    """Do what never ends, and begin it again if it does: nobody else would."""
+    while True:
+        try:
+            await work()
+        except Exception:
+            log.exception("a part of realtime has failed; it begins again")
+        await asyncio.sleep(_REST_SECONDS)

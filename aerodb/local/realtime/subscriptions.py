@@ -12,6 +12,7 @@ from aerodb.local.credentials import Identity
 from aerodb.local.realtime.outbox import Frame, Outbox
 
 if TYPE_CHECKING:
+    from aerodb.local.realtime.errors import FrameError
     from aerodb.local.realtime.filters import Condition
 
 Key = TypeVar("Key", int, str)
@@ -34,6 +35,8 @@ class Owner(Protocol):
     def delivers(self) -> bool: ...
 
     def close(self, code: int, reason: str) -> None: ...
+
+    def end(self, subscription: Subscription, why: FrameError) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +121,15 @@ class Subscription:
             "status": "ok",
             "message": message,
             "channel": self.channel,
+            "seq": seq,
             "details": {"schema": schema, "table": table, "seq": seq},
         }
         self.owner.outbox.put(Frame(encode(notice)))
+
+    def end(self, why: FrameError) -> None:
+        """It cannot go on: the connection leaves the channel, and its client is told why."""
+        if self.active:
+            self.owner.end(self, why)
 
     def miss(self, seq: int) -> None:
         """An event could not be delivered: the hole in `n` and the next frame tell."""

@@ -92,6 +92,8 @@ create or replace function aerodb_internal.log_changes() returns trigger
     language plpgsql security definer
     set search_path = ''
 as $$
+-- A table may have columns of any name: a bare name is a variable, `alias.*` is a row.
+#variable_conflict use_variable
 declare
     target oid;
 begin
@@ -125,19 +127,27 @@ begin
     begin
         if tg_op = 'INSERT' then
             insert into aerodb_internal.realtime_changes (xid, relation, kind, new_row)
-            select pg_catalog.pg_current_xact_id(), target, tg_op, pg_catalog.row_to_json(n)::text
+            select pg_catalog.pg_current_xact_id(), target, tg_op, pg_catalog.row_to_json(n.*)::text
             from new_rows n;
         elsif tg_op = 'UPDATE' then
             -- Both transition tables are in the order of the updates.
             insert into aerodb_internal.realtime_changes (xid, relation, kind, new_row, old_row)
             select pg_catalog.pg_current_xact_id(), target, tg_op,
-                pg_catalog.row_to_json(n.whole)::text, pg_catalog.row_to_json(o.whole)::text
-            from (select whole, row_number() over () as nth from new_rows whole) n
-            join (select whole, row_number() over () as nth from old_rows whole) o using (nth)
-            order by nth;
+                n.told, o.told
+            from (
+                select pg_catalog.row_to_json(one.*)::text as told,
+                    pg_catalog.row_number() over () as nth
+                from new_rows one
+            ) n
+            join (
+                select pg_catalog.row_to_json(one.*)::text as told,
+                    pg_catalog.row_number() over () as nth
+                from old_rows one
+            ) o using (nth)
+            order by n.nth;
         elsif tg_op = 'DELETE' then
             insert into aerodb_internal.realtime_changes (xid, relation, kind, old_row)
-            select pg_catalog.pg_current_xact_id(), target, tg_op, pg_catalog.row_to_json(o)::text
+            select pg_catalog.pg_current_xact_id(), target, tg_op, pg_catalog.row_to_json(o.*)::text
             from old_rows o;
         else
             insert into aerodb_internal.realtime_changes (xid, relation, kind)

@@ -259,6 +259,24 @@ async def test_a_row_that_is_too_large_is_told_by_its_key(
         assert len(small["payload"]["new"]["title"]) == 400 * 1024
 
 
+async def test_two_rows_that_do_not_fit_into_one_frame(
+    rt_server: LocalServer, empty: Owner
+) -> None:
+    """Each of them may be told, both together would end the connection of a client."""
+    async with socket_to(rt_server, max_size=1024 * 1024) as socket:
+        await socket.join("whole", postgres_changes=[bound("*", "whole", "body=like.x*")])
+        empty.execute("insert into whole values (1, repeat('x', 524200))")
+        await socket.until("event")
+        empty.execute("update whole set body = 'x' || body")
+        payload = (await socket.until("event"))["payload"]
+        assert (len(payload["new"]["body"]), payload["old"]) == (524201, {"id": 1})
+        assert payload["errors"] == ["payload_too_large"]
+        empty.execute("update whole set body = 'x'")
+        payload = (await socket.until("event"))["payload"]
+        assert (payload["new"]["body"], len(payload["old"]["body"])) == ("x", 524201)
+        assert "errors" not in payload
+
+
 async def test_leaving_and_joining_again(rt_server: LocalServer, empty: Owner) -> None:
     async with socket_to(rt_server) as socket:
         await socket.join("posts")

@@ -76,6 +76,31 @@ async def test_only_who_has_joined_may_send(rt_server: LocalServer, room: str) -
         await member.nothing_more()
 
 
+async def test_answers_come_in_the_order_of_frames(rt_server: LocalServer, room: str) -> None:
+    """Whoever subscribes need not wait for the answer to go on."""
+    async with socket_to(rt_server) as socket:
+        config = {"presence": {"enabled": True}, "broadcast": {"self": True}}
+        await socket.send("subscribe", channel=room, ref="1", config=config)
+        await socket.send("broadcast", channel=room, event="e", payload=1, ref="2")
+        await socket.send("presence", channel=room, event="track", payload={"a": 1})
+        await socket.send("subscribe", channel=room, ref="3", config={"broadcast": {"self": True}})
+        await socket.send("unsubscribe", channel=room, ref="4")
+        await socket.send("broadcast", channel=room, event="e", payload=1, ref="5")
+        found = [await socket.receive() for _ in range(8)]
+        # Presence and messages come beside the answers.
+        answers = [(f["type"], f["ref"]) for f in found if "ref" in f]
+        assert answers == [
+            ("subscribed", "1"),
+            ("broadcast_ack", "2"),
+            ("subscribed", "3"),
+            ("unsubscribed", "4"),
+            ("error", "5"),
+        ]
+        assert found[-1]["code"] == "not_subscribed"
+        others = [f["event"] for f in found if "ref" not in f]
+        assert others == ["sync", "e", "join"]
+
+
 async def test_over_http(rt_server: LocalServer, room: str) -> None:
     async with socket_to(rt_server) as socket:
         await socket.join(room)

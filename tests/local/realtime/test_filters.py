@@ -75,7 +75,8 @@ async def test_a_delete_is_filtered_by_what_is_told_of_it(
     settle(rt_server, empty)
     async with socket_to(rt_server) as socket:
         await socket.join("key", postgres_changes=[bound("DELETE", "posts", "id=eq.3")])
-        await socket.join("other", postgres_changes=[bound("DELETE", "posts", "likes=gt.0")])
+        for number, text in enumerate(("likes=gt.0", "title=is.null", "title=isdistinct.x")):
+            await socket.join(f"other{number}", postgres_changes=[bound("DELETE", "posts", text)])
         empty.execute("delete from posts")
         event = await socket.until("event")
         assert (event["channel"], event["payload"]["old"]) == ("key", {"id": 3})

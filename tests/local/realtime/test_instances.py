@@ -18,6 +18,7 @@ import psycopg
 import pytest
 from psycopg import sql
 from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
 from aerodb.local import LocalError, LocalServer
 
@@ -230,7 +231,7 @@ async def test_a_crash_of_postgres_begins_a_new_epoch() -> None:
                     server.execute_sql("insert into t values (2)")
                     assert (await socket.until("event"))["payload"]["new"] == {"id": 2}
                     return
-            except (OSError, psycopg.Error):
+            except (OSError, psycopg.Error, InvalidStatus):
                 await asyncio.sleep(0.1)
         raise AssertionError("the instance does not come back")
 

@@ -328,3 +328,45 @@ async def test_no_heartbeat_passes_what_was_thrown_away_untold(
             elif frame["type"] == "heartbeat":
                 beats += 1
                 assert frame["seq"] < quiet or told == quiet
+
+
+async def test_the_only_subscriber_of_a_table_comes_back_without_loss(
+    rt_server: LocalServer, empty: Owner
+) -> None:
+    """It joins while a page is being read for somebody else, and its table was left out of that."""
+    done = threading.Event()
+
+    def write() -> None:
+        first = 1
+        with psycopg.connect(rt_server.database_url, autocommit=True) as connection:
+            while not done.is_set():
+                connection.execute(
+                    "insert into posts (id) select n from generate_series(%s::int, %s::int) n",
+                    [first, first + 99],
+                )
+                first += 100
+
+    async with socket_to(rt_server) as other, socket_to(rt_server) as socket:
+        await other.join("logs")
+        ack = await socket.join("posts")
+        since, expected = ack["seq"], 1
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            for _ in range(60):
+                while True:
+                    frame = await socket.receive()
+                    if frame["type"] == "event":
+                        break
+                await socket.send("unsubscribe", channel="posts", ref="u")
+                while frame["type"] != "unsubscribed":
+                    if frame["type"] == "event" and frame["seq"] > since:
+                        assert frame["payload"]["new"]["id"] == expected, frame["n"]
+                        since, expected = frame["seq"], expected + 1
+                    frame = await socket.receive()
+                resume = {"epoch": ack["epoch"], "since": since}
+                again = await socket.join("posts", resume=resume)
+                assert again["resume"] == "ok"
+        finally:
+            done.set()
+            writer.join()
