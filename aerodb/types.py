@@ -161,12 +161,17 @@ class AeroDBResponse(Generic[T_co]):
 
     def __str__(self) -> str:
         """A table of the rows, or the error: what `print` shows. At most 20 rows, 12 columns."""
-        from aerodb._display import printable, text_table
+        from aerodb._display import notes, printable, text_table
 
         if self.error is not None:
             return printable(str(self.error))
-        shown = text_table(self.data)
-        return shown if self.count is None else f"{shown}\n{self.count:,} rows in all"
+        return "\n".join([text_table(self.data), *notes(self)])
+
+    def __repr__(self) -> str:
+        """What a Python prompt shows: one short line."""
+        from aerodb._display import short_repr
+
+        return short_repr(self)
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         """What IPython shows in a terminal."""
@@ -180,12 +185,11 @@ class AeroDBResponse(Generic[T_co]):
 
     def _repr_html_(self) -> str:
         """What a notebook shows. Every value is escaped."""
-        from aerodb._display import html_table
+        from aerodb._display import html_table, notes
 
         if self.error is not None:
             return self.error._repr_html_()
-        total = "" if self.count is None else f"<p>{self.count:,} rows in all</p>"
-        return html_table(self.data) + total
+        return html_table(self.data) + "".join(f"<p>{note}</p>" for note in notes(self))
 
     def to_pandas(self, types: Mapping[str, str] | None = None) -> AeroDBResponse[Any]:
         """The rows as a `pandas.DataFrame`; an error stays what it is.

@@ -29,7 +29,9 @@ class AsyncFrames:
         from the values; `meta.warnings` says so. No rows: the columns and types are still there.
 
         Args:
-            all_pages: Get every row, as `all()` does, not only what one answer holds.
+            all_pages: Get every row, page by page, not only what one answer holds: then give
+                the query an `order()` that is unambiguous. Without it, a `UserWarning` tells if
+                rows are missing, or may be.
 
         Raises:
             ImportError: The library is not installed: `pip install "aerodb[pandas]"`.
@@ -45,7 +47,7 @@ class AsyncFrames:
         return await self._frame("arrow", all_pages)
 
     async def _frame(self, library: Library, all_pages: bool) -> AeroDBResponse[Any]:
-        from aerodb._frames import built, check_installed, typing_of
+        from aerodb._frames import built, check_installed, typing_of, warn_if_cut
 
         check_installed(library)
         query: Any = self
@@ -53,7 +55,8 @@ class AsyncFrames:
         tables = None if asked.table is None else await _tables_of(query._source, asked.table)
         typing = typing_of(asked.select, asked.table, tables)
         plain = query._turn((query._steps, as_rows, typing.exact))
-        response = await (plain.all() if all_pages else plain.execute())
+        response = await (plain.all(max_rows=None) if all_pages else plain.execute())
+        warn_if_cut(response, f"to_{library}(all_pages=True) gets every row")
         return built(library, response, typing)
 
 

@@ -340,7 +340,7 @@ def forget(query: Bare) -> None:
 
 
 def test_a_forgotten_write_warns() -> None:
-    with pytest.warns(ResourceWarning, match=r"insert\(\) was never executed"):
+    with pytest.warns(RuntimeWarning, match=r"insert\(\) was never executed"):
         forget(t.insert({"a": 1}).select("a"))
 
 
@@ -351,3 +351,9 @@ def test_only_the_last_of_a_chain_counts(recwarn: pytest.WarningsRecorder) -> No
     t.select("a").eq("b", 1)
     gc.collect()
     assert not recwarn.list
+
+
+def test_a_query_is_shown_as_it_was_written() -> None:
+    query = t.select("id, name").eq("name", "Zoë & co\x1b[31m")
+    assert repr(query) == "<Bare GET /rest/v1/t?select=id,name&name=eq.Zoë & co\\x1b[31m>"
+    assert repr(t.insert({"a": 1})) == "<Bare POST /rest/v1/t; not sent before it is executed>"

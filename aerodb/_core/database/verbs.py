@@ -81,8 +81,12 @@ class Unsent:
 
     def __del__(self) -> None:
         if not self.used and not sys.is_finalizing():
-            message = f"{self.verb}() was never executed: await the query, or call execute()"
-            warnings.warn(message, ResourceWarning, stacklevel=2)
+            # what Python gives for a forgotten coroutine: it is shown unless filtered out
+            message = (
+                f"{self.verb}() was never executed, nothing was sent: call .execute(), "
+                "and await it in async code"
+            )
+            warnings.warn(message, RuntimeWarning, stacklevel=2)
 
 
 def note_use(steps: list[Step]) -> None:

@@ -150,8 +150,10 @@ async def test_functions_and_errors(client: AeroDBClient) -> None:
 
 async def test_all_pages(client: AeroDBClient) -> None:
     numbers = client.from_("numbers").select("n").order("n")
-    cut = await numbers.to_arrow()
+    with pytest.warns(UserWarning, match=r"only 1,000 rows came.*all_pages=True") as seen:
+        cut = await numbers.to_arrow()
     assert cut.meta.truncated
+    assert seen[0].filename == __file__
     whole = await numbers.to_arrow(all_pages=True)
     assert whole.unwrap()["n"].to_pylist() == list(range(1, 2501))
 

@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/live/test_frames.py by scripts/generate.py [6ba5e4277922]: do not edit
+# GENERATED from tests/aio/live/test_frames.py by scripts/generate.py [625cd9f964c3]: do not edit
 """Data frames: PostgreSQL's types in the columns of three libraries, and back into rows."""
 
 from __future__ import annotations
@@ -150,8 +150,10 @@ def test_functions_and_errors(client: AeroDBClient) -> None:
 
 def test_all_pages(client: AeroDBClient) -> None:
     numbers = client.from_("numbers").select("n").order("n")
-    cut = numbers.to_arrow()
+    with pytest.warns(UserWarning, match=r"only 1,000 rows came.*all_pages=True") as seen:
+        cut = numbers.to_arrow()
     assert cut.meta.truncated
+    assert seen[0].filename == __file__
     whole = numbers.to_arrow(all_pages=True)
     assert whole.unwrap()["n"].to_pylist() == list(range(1, 2501))
 
