@@ -144,6 +144,7 @@ async def test_count(client: AeroDBClient, scripted: ScriptedServer) -> None:
     assert response.data == 42
     assert scripted.seen[0].method == "HEAD"
     assert scripted.seen[0].header("prefer") == "count=planned"
+    assert len(scripted.seen) == 1
     scripted.on(USERS, answer(200, b"", [("Content-Range", "0-9/*")]))
     silent = await client.from_("users").count()
     assert silent.error is not None
@@ -353,3 +354,37 @@ async def test_a_query_is_a_value(client: AeroDBClient, scripted: ScriptedServer
     ]
     with pytest.raises(AttributeError, match="not run"):
         _ = base.data
+
+
+async def test_the_reason_of_a_refused_head_is_asked_for(
+    client: AeroDBClient, scripted: ScriptedServer
+) -> None:
+    body = {"code": "42703", "message": "column users.titel does not exist", "hint": "title?"}
+    bare = answer(400, b"", [("Proxy-Status", "PostgREST; error=42703")])
+    scripted.on(USERS, bare, answer(400, json.dumps(body).encode(), [JSON]))
+    failed = await client.from_("users").eq("titel", 1).limit(7).offset(3).count()
+    assert failed.error is not None
+    assert (failed.error.message, failed.error.hint) == (body["message"], "title?")
+    assert [seen.method for seen in scripted.seen] == ["HEAD", "GET"]
+    assert targets(scripted)[1] == "users?titel=eq.1&limit=0"
+
+
+async def test_no_reason_is_made_up(client: AeroDBClient, scripted: ScriptedServer) -> None:
+    head = client.from_("users").select("id", head=True)
+    scripted.on(USERS, answer(403, b""), rows([]))  # by then it is allowed
+    assert (await head.execute()).error.message == "HTTP 403 Forbidden"  # type: ignore[union-attr]
+    scripted.on(USERS, answer(503, b""))
+    assert (await head.execute()).error is not None
+    assert [seen.method for seen in scripted.seen] == ["HEAD", "GET", "HEAD"]
+
+
+async def test_all_rows_says_so(client: AeroDBClient, scripted: ScriptedServer) -> None:
+    users = client.from_("users")
+    refusal = {"code": "21000", "message": "DELETE requires a WHERE clause"}
+    scripted.on(USERS, answer(400, json.dumps(refusal).encode(), [JSON]), rows([]))
+    failed = await users.delete().all_rows().execute()
+    assert failed.error is not None
+    assert "not_null" in str(failed.error.hint)
+    assert (await users.delete().all_rows().eq("id", 1).execute()).ok
+    marks = [seen.header("x-aerodb-all-rows") for seen in scripted.seen]
+    assert marks == ["true", None]
