@@ -155,7 +155,12 @@ class AeroDBResponse(Generic[T_co]):
         """Return `data`, or `default` if there is an error."""
         return self.data if self.error is None else default
 
+    def __bool__(self) -> bool:
+        """As `ok`: whether there is no error. True also where no row was found."""
+        return self.error is None
+
     def __iter__(self) -> Iterator[Any]:
+        """`data` and `error`, for `data, error = response`. Rows are in `data`."""
         yield self.data
         yield self.error
 
@@ -229,8 +234,23 @@ class AeroDBResponse(Generic[T_co]):
 
     if not TYPE_CHECKING:  # type checkers know that there is nothing else
 
+        def __len__(self) -> NoReturn:
+            raise TypeError("a response has no length: len(response.data) counts its rows")
+
+        def __getitem__(self, at: object) -> NoReturn:
+            raise TypeError("a response has no items: its rows are in .data")
+
         def __getattr__(self, name: str) -> NoReturn:
             text = f"{type(self).__name__!r} object has no attribute {name!r}"
             if name == "execute":
                 text += ": the query has run, and this is its answer; the rows are in .data"
+            elif f" {name} " in _OF_A_QUERY:
+                text += f": the query has run, and this is its answer; .{name}() comes before that"
             raise AttributeError(text, name=name, obj=self)
+
+
+_OF_A_QUERY = (
+    " select insert upsert update delete eq neq gt gte lt lte between in_ not_in not_ is_ like "
+    "ilike match or_ where filter contains contained_by overlaps text_search order limit offset "
+    "range single maybe_single first exists all iterate pages returns "
+)

@@ -25,6 +25,7 @@ from aerodb._core.identity import (
     life_left,
     token_life,
 )
+from aerodb._core.misuse import NOT_GIVEN, two_texts
 from aerodb._core.options import seconds
 from aerodb._core.redact import Secret
 from aerodb._dataclass import replace
@@ -112,7 +113,14 @@ class AsyncAuthClient:
         del password
         return await self._signed_in(call)
 
-    sign_in_with_password = sign_in
+    async def sign_in_with_password(
+        self, email: str, password: str = NOT_GIVEN
+    ) -> AeroDBResponse[AuthData]:
+        """The same as `sign_in`."""
+        two_texts("sign_in_with_password", email, password)
+        call = auth.sign_in_call(email, password)
+        del password
+        return await self._signed_in(call)
 
     async def _signed_in(self, call: Prepared[AuthData]) -> AeroDBResponse[AuthData]:
         sent = monotonic()

@@ -17,6 +17,7 @@ _HEAD = r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([^?#]*)(.*)"
 _HOST_AND_PORT = r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::([0-9]{1,5}))?"
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _PREFIX = r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+)*"
+_SERVICE = r"/(?:rest|auth|storage|functions|realtime)/v1$"
 _SOCKET_NAMES = frozenset({"realtime", "ws", "websocket"})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
@@ -49,6 +50,16 @@ def parse_base_url(url: str, *, allow_insecure: bool = False, what: str = "url")
     Plain http to another machine: a ValueError whose text starts with `INSECURE_URL:`.
     """
     return _parse(url, _HTTP_SCHEMES, allow_insecure, what)
+
+
+def server_url(url: str, *, allow_insecure: bool = False) -> BaseUrl:
+    """As `parse_base_url`, for the address of a whole AeroDB: not that of one of its services."""
+    base = parse_base_url(url, allow_insecure=allow_insecure)
+    end = re.search(_SERVICE, base.prefix)
+    if end is not None:
+        root = base._replace(prefix=base.prefix[: end.start()]).url()
+        _refuse(url, "url", f"must not end in {end[0]}, which the client adds itself: use {root!r}")
+    return base
 
 
 def websocket_url(

@@ -6,6 +6,7 @@ import re
 from typing import Any, Literal
 
 from aerodb._core import json
+from aerodb._core.database.advice import advice, means_all
 from aerodb._core.database.chain import Chain
 from aerodb._core.database.columns import encoded_select, name_text
 from aerodb._core.database.decode import Decoder
@@ -14,10 +15,9 @@ from aerodb._core.database.percent import percent, segment
 from aerodb._core.database.plan import Plan, Step
 from aerodb._core.database.rows import is_row_type
 from aerodb._core.database.verbs import note_use
-from aerodb._core.http import Call, Prepared, RawResponse, Retry
+from aerodb._core.http import Call, Prepared, Retry
 from aerodb._core.retry import effective_retry
 from aerodb._core.values import BadValue, describe, fields_of, kind_of
-from aerodb._dataclass import replace
 from aerodb.types import AeroDBError, AeroDBResponse, ResponseMeta
 
 __all__ = ["MAX_URL_BYTES", "local_error", "plan_of", "prepare"]
@@ -97,23 +97,8 @@ def call_of(plan: Plan, schema: str, max_url_bytes: int = MAX_URL_BYTES) -> Prep
         timeout=plan.timeout,
         answers=(406,) if plan.mode == "maybe_single" else (),
         keyed=_keyed(plan, method),
-        complete_error=_whole_table_refused if _means_all(plan) else None,
+        complete_error=advice(plan),
     )
-
-
-def _means_all(plan: Plan) -> bool:
-    return plan.all_rows and not plan.filtered and plan.verb in ("update", "delete")
-
-
-def _whole_table_refused(error: AeroDBError, raw: RawResponse, secrets: Any) -> AeroDBError:
-    """Say what to do where the server has a guard of its own, such as pg-safeupdate."""
-    if error.code != "21000" or error.hint is not None:
-        return error
-    hint = (
-        "This server changes no table without a filter: add one that every row meets, "
-        "such as .is_('id', 'not_null') on the primary key."
-    )
-    return replace(error, hint=hint)
 
 
 def _check(plan: Plan) -> None:
@@ -320,7 +305,7 @@ def _headers(plan: Plan, method: str, schema: str) -> tuple[tuple[str, str], ...
         headers += (("Prefer", preferences),)
     if plan.idempotency_key is not None and not reads:
         headers += (("Idempotency-Key", plan.idempotency_key),)
-    if _means_all(plan):
+    if means_all(plan):
         headers += (("X-Aerodb-All-Rows", "true"),)
     if plan.headers:
         own = {name.lower() for name, _ in plan.headers}
