@@ -26,6 +26,7 @@ __all__ = [
     "Typing",
     "built",
     "check_installed",
+    "floats_for_decimals",
     "framed",
     "typing_of",
     "warn_if_cut",
@@ -65,6 +66,15 @@ def typing_of(select: str, table: str | None, tables: Sequence[Any] | None) -> T
         return Typing({}, exact=False, warnings=(_NO_DESCRIPTION,))
     kinds = kinds_of_select(select, table, {one.name: columns_of(one) for one in tables})
     return Typing(kinds, needs_exact(kinds.values()))
+
+
+def floats_for_decimals(typing: Typing) -> Typing:
+    """The same columns, with the numeric ones as floats."""
+    kinds = {
+        name: Kind("float64", kind.depth) if kind.word == "decimal" else kind
+        for name, kind in typing.kinds.items()
+    }
+    return typing._replace(kinds=kinds, exact=needs_exact(kinds.values()))
 
 
 def framed(

@@ -100,7 +100,7 @@ def _parse(url: str, schemes: dict[str, Scheme], allow_insecure: bool, what: str
     if scheme == "http" and not allow_insecure and not is_loopback(host):
         raise ValueError(
             f"INSECURE_URL: {what} {redact_url(url)!r} would send credentials unencrypted to "
-            "another machine: use https, or pass allow_insecure=True in a network you trust"
+            "another machine: use https; in a network you trust, ClientOptions(allow_insecure=True)"
         )
     return BaseUrl(Origin(scheme, host, port), _read_prefix(url, match[3], what))
 

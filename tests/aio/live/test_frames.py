@@ -158,6 +158,18 @@ async def test_all_pages(client: AeroDBClient) -> None:
     assert whole.unwrap()["n"].to_pylist() == list(range(1, 2501))
 
 
+@pytest.mark.parametrize(
+    ("library", "float_type"), [("pandas", "float64"), ("polars", "Float64"), ("arrow", "double")]
+)
+async def test_numerics_as_floats(client: AeroDBClient, library: str, float_type: str) -> None:
+    query = client.from_("users").select("id, score").order("id")
+    frame = (await getattr(query, f"to_{library}")(decimals="float")).unwrap()
+    assert types_of(frame)["score"] == float_type
+    assert isinstance(rows_of(frame)[1]["score"], float)
+    wrong = await getattr(query, f"to_{library}")(decimals="floats")
+    assert wrong.error.code == "INVALID_ARGUMENT"
+
+
 async def test_the_description_is_asked_for_once(client: AeroDBClient) -> None:
     asked = client._transport.described
     assert asked == {}
