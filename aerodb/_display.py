@@ -10,6 +10,7 @@ import html
 import json
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -37,6 +38,50 @@ def text_table(
     lines = [_line(columns, widths, aligned), "  ".join("-" * width for width in widths)]
     lines += [_line(row, widths, aligned) for row in shown]
     return "\n".join([*lines, *left_out])
+
+
+def cut_note(response: Any, remedy: str) -> str | None:
+    """What to say of an answer whose rows are not all that were asked for; None if they are."""
+    if response.meta.truncated is not True or not isinstance(response.data, Sequence):
+        return None
+    came = f"only {len(response.data):,}"
+    if response.count is not None:
+        return f"{came} of {response.count:,} rows came: {remedy}"
+    return f"{came} rows came, and there may be more: {remedy}"
+
+
+def notes(response: Any) -> list[str]:
+    """What stands below the rows of an answer: how many there are, and whether all came."""
+    total = response.count
+    if total is None or (type(response.data) is int and response.data == total):
+        found = []
+    else:
+        found = [f"{total:,} rows in all"]
+    cut = cut_note(response, ".all() gets every row")
+    return found if cut is None else [*found, cut]
+
+
+def short_repr(response: Any) -> str:
+    """An answer on one line: the first of its rows, and how many there are."""
+    name = type(response).__name__
+    if response.error is not None:
+        return f"<{name} error {printable(str(response.error))}>"
+    parts = [cut_reprs().repr(response.data)]
+    if isinstance(response.data, list):
+        rows = len(response.data)
+        parts.insert(0, f"{rows:,} {'row' if rows == 1 else 'rows'}")
+    if response.count is not None:
+        parts.insert(-1, f"count {response.count:,}")
+    return f"<{name} {', '.join(parts[:-1])}{': ' if parts[:-1] else ''}{parts[-1]}>"
+
+
+@cache
+def cut_reprs() -> Any:
+    """What makes short texts of values of any size."""
+    reprs: Any = import_module("reprlib").Repr()
+    reprs.maxlist, reprs.maxdict, reprs.maxlevel = 2, 6, 3
+    reprs.maxstring = reprs.maxother = WIDEST_CELL
+    return reprs
 
 
 def rich_text(text: str) -> Any:

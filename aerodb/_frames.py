@@ -7,6 +7,7 @@ What a type becomes is a table for each library; what the values are is decided 
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -17,9 +18,19 @@ from aerodb._core.errors import client_error
 from aerodb._core.frames.columns import Series, needs_exact, series_of
 from aerodb._core.frames.kinds import TEXT, Kind, Word, kind_of_type
 from aerodb._core.frames.selecting import Columns, columns_of, kinds_of_select
+from aerodb._display import cut_note
 from aerodb.types import AeroDBResponse
 
-__all__ = ["Library", "Typing", "built", "check_installed", "framed", "typing_of"]
+__all__ = [
+    "Library",
+    "Typing",
+    "built",
+    "check_installed",
+    "floats_for_decimals",
+    "framed",
+    "typing_of",
+    "warn_if_cut",
+]
 
 Library = Literal["pandas", "polars", "arrow"]
 
@@ -57,13 +68,31 @@ def typing_of(select: str, table: str | None, tables: Sequence[Any] | None) -> T
     return Typing(kinds, needs_exact(kinds.values()))
 
 
+def floats_for_decimals(typing: Typing) -> Typing:
+    """The same columns, with the numeric ones as floats."""
+    kinds = {
+        name: Kind("float64", kind.depth) if kind.word == "decimal" else kind
+        for name, kind in typing.kinds.items()
+    }
+    return typing._replace(kinds=kinds, exact=needs_exact(kinds.values()))
+
+
 def framed(
     library: Library, response: AeroDBResponse[Any], types: Mapping[str, str] | None
 ) -> AeroDBResponse[Any]:
     """A response's rows as a data frame, by types that the caller names."""
     check_installed(library)
     kinds = {name: kind_of_type(said) for name, said in (types or {}).items()}
+    warn_if_cut(response, "query.all() gets every row")
     return built(library, response, Typing(kinds, exact=False))
+
+
+def warn_if_cut(response: AeroDBResponse[Any], remedy: str) -> None:
+    """Warn who calls the caller's caller that rows are missing: a frame is looked at without
+    the response that would say so."""
+    note = cut_note(response, remedy)
+    if note is not None:
+        warnings.warn(note, UserWarning, stacklevel=4)
 
 
 def built(library: Library, response: AeroDBResponse[Any], typing: Typing) -> AeroDBResponse[Any]:

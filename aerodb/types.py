@@ -155,18 +155,28 @@ class AeroDBResponse(Generic[T_co]):
         """Return `data`, or `default` if there is an error."""
         return self.data if self.error is None else default
 
+    def __bool__(self) -> bool:
+        """As `ok`: whether there is no error. True also where no row was found."""
+        return self.error is None
+
     def __iter__(self) -> Iterator[Any]:
+        """`data` and `error`, for `data, error = response`. Rows are in `data`."""
         yield self.data
         yield self.error
 
     def __str__(self) -> str:
         """A table of the rows, or the error: what `print` shows. At most 20 rows, 12 columns."""
-        from aerodb._display import printable, text_table
+        from aerodb._display import notes, printable, text_table
 
         if self.error is not None:
             return printable(str(self.error))
-        shown = text_table(self.data)
-        return shown if self.count is None else f"{shown}\n{self.count:,} rows in all"
+        return "\n".join([text_table(self.data), *notes(self)])
+
+    def __repr__(self) -> str:
+        """What a Python prompt shows: one short line."""
+        from aerodb._display import short_repr
+
+        return short_repr(self)
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         """What IPython shows in a terminal."""
@@ -180,12 +190,11 @@ class AeroDBResponse(Generic[T_co]):
 
     def _repr_html_(self) -> str:
         """What a notebook shows. Every value is escaped."""
-        from aerodb._display import html_table
+        from aerodb._display import html_table, notes
 
         if self.error is not None:
             return self.error._repr_html_()
-        total = "" if self.count is None else f"<p>{self.count:,} rows in all</p>"
-        return html_table(self.data) + total
+        return html_table(self.data) + "".join(f"<p>{note}</p>" for note in notes(self))
 
     def to_pandas(self, types: Mapping[str, str] | None = None) -> AeroDBResponse[Any]:
         """The rows as a `pandas.DataFrame`; an error stays what it is.
@@ -225,8 +234,23 @@ class AeroDBResponse(Generic[T_co]):
 
     if not TYPE_CHECKING:  # type checkers know that there is nothing else
 
+        def __len__(self) -> NoReturn:
+            raise TypeError("a response has no length: len(response.data) counts its rows")
+
+        def __getitem__(self, at: object) -> NoReturn:
+            raise TypeError("a response has no items: its rows are in .data")
+
         def __getattr__(self, name: str) -> NoReturn:
             text = f"{type(self).__name__!r} object has no attribute {name!r}"
             if name == "execute":
                 text += ": the query has run, and this is its answer; the rows are in .data"
+            elif f" {name} " in _OF_A_QUERY:
+                text += f": the query has run, and this is its answer; .{name}() comes before that"
             raise AttributeError(text, name=name, obj=self)
+
+
+_OF_A_QUERY = (
+    " select insert upsert update delete eq neq gt gte lt lte between in_ not_in not_ is_ like "
+    "ilike match or_ where filter contains contained_by overlaps text_search order limit offset "
+    "range single maybe_single first exists all iterate pages returns "
+)

@@ -25,10 +25,11 @@ from aerodb._core.identity import (
     life_left,
     token_life,
 )
+from aerodb._core.misuse import NOT_GIVEN, two_texts
 from aerodb._core.options import seconds
 from aerodb._core.redact import Secret
 from aerodb._dataclass import replace
-from aerodb._io.on_asyncio import Queue, monotonic, soon, wall_clock
+from aerodb._io.on_asyncio import Queue, monotonic, wall_clock
 from aerodb.types import AeroDBResponse
 
 from ._changes import AuthSubscription
@@ -54,7 +55,6 @@ class AsyncAuthEvents:
     def __init__(self, keeper: AsyncSessionKeeper) -> None:
         self._queue: Queue[AuthChange | None] = Queue(_MAX_EVENTS)
         self._closed = False
-        self._queue.put_nowait(AuthChange("INITIAL_SESSION", keeper.session))
         reader = ref(self)
 
         def pass_on(change: AuthChange) -> None:
@@ -64,7 +64,9 @@ class AsyncAuthEvents:
             else:
                 events._queue.put_nowait(change)
 
-        subscription = self._subscription = keeper.changes.listen(pass_on, None)
+        with keeper.mutex:
+            self._queue.put_nowait(AuthChange("INITIAL_SESSION", keeper.session))
+            subscription = self._subscription = keeper.changes.listen(pass_on, None)
 
     def __aiter__(self) -> Self:
         return self
@@ -112,7 +114,14 @@ class AsyncAuthClient:
         del password
         return await self._signed_in(call)
 
-    sign_in_with_password = sign_in
+    async def sign_in_with_password(
+        self, email: str, password: str = NOT_GIVEN
+    ) -> AeroDBResponse[AuthData]:
+        """The same as `sign_in`."""
+        two_texts("sign_in_with_password", email, password)
+        call = auth.sign_in_call(email, password)
+        del password
+        return await self._signed_in(call)
 
     async def _signed_in(self, call: Prepared[AuthData]) -> AeroDBResponse[AuthData]:
         sent = monotonic()
@@ -174,7 +183,9 @@ class AsyncAuthClient:
     async def refresh_session(self, refresh_token: str | None = None) -> AeroDBResponse[Session]:
         """Get new tokens now; with a refresh token given, those of that session."""
         if refresh_token is None:
-            return await self._keeper.refresh(self._transport)
+            refreshed = await self._keeper.refresh(self._transport)
+            await self._keeper.changes.told()
+            return refreshed
         if self._holds_service_key():
             return AeroDBResponse(error=client_error("INVALID_ARGUMENT", _NOT_ADOPTED))
         sent = monotonic()
@@ -201,11 +212,11 @@ class AsyncAuthClient:
         def listener(change: AuthChange) -> Any:
             return callback(change.event, change.session)
 
-        initial = AuthChange("INITIAL_SESSION", self._keeper.session) if fire_initial else None
-        changes = self._keeper.changes
-        subscription = changes.listen(listener, initial)
-        if initial is not None:
-            soon(changes.tell, "aerodb-auth-events")
+        keeper = self._keeper
+        with keeper.mutex:
+            initial = AuthChange("INITIAL_SESSION", keeper.session) if fire_initial else None
+            subscription = keeper.changes.listen(listener, initial)
+        subscription._begin()
         return subscription
 
     def auth_events(self) -> AsyncAuthEvents:

@@ -13,9 +13,10 @@ from aerodb._core.headers import ClientHeaders, clean_key
 from aerodb._core.health import ClientStatus, HealthStatus, prepared_health
 from aerodb._core.http_settings import HttpSettings
 from aerodb._core.identity import Session, life_left
+from aerodb._core.misuse import refuses_options
 from aerodb._core.options import ClientOptions, checked_options
 from aerodb._core.realtime_options import RealtimeOptions
-from aerodb._core.url import parse_base_url, websocket_url
+from aerodb._core.url import server_url, websocket_url
 from aerodb._io.on_asyncio import ContextGuard, HttpClient, wall_clock
 from aerodb._version import __version__
 from aerodb.types import AeroDBResponse
@@ -50,6 +51,7 @@ class AsyncAeroDBClient(ContextGuard, AsyncQuerySource):
         ValueError, TypeError: an argument cannot be meant so; the text says what was expected.
     """
 
+    @refuses_options
     def __init__(
         self,
         url: str,
@@ -62,7 +64,7 @@ class AsyncAeroDBClient(ContextGuard, AsyncQuerySource):
         http_client: Any = None,
     ) -> None:
         options = checked_options(options)
-        base = parse_base_url(url, allow_insecure=options.allow_insecure)
+        base = server_url(url, allow_insecure=options.allow_insecure)
         self._realtime_url = websocket_url(
             base, realtime_url, allow_insecure=options.allow_insecure
         )

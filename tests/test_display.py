@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from aerodb import AeroDBError, AeroDBResponse
+from aerodb import AeroDBError, AeroDBResponse, ResponseMeta
 
 ROWS = [{"id": 1, "name": "Ada", "tags": ["a"]}, {"id": 22, "name": None, "tags": None}]
 VALUES = st.recursive(
@@ -135,3 +135,47 @@ def test_rich_prints_the_table_and_takes_nothing_for_markup() -> None:
 
 def test_repr_is_still_the_whole_answer() -> None:
     assert json.dumps(ROWS[0]["name"]).strip('"') in repr(AeroDBResponse(ROWS))
+
+
+# --- what is missing is said ------------------------------------------------------------------
+
+CUT = ResponseMeta(truncated=True)
+
+
+def test_rows_that_the_server_left_out_are_told() -> None:
+    rows = [{"id": number} for number in range(1000)]
+    known = AeroDBResponse(rows, count=10_002, meta=CUT)
+    assert str(known).endswith(
+        "... 980 more rows\n10,002 rows in all\n"
+        "only 1,000 of 10,002 rows came: .all() gets every row"
+    )
+    unknown = AeroDBResponse(rows, meta=CUT)
+    note = "only 1,000 rows came, and there may be more: .all() gets every row"
+    assert str(unknown).endswith(note)
+    assert note in unknown._repr_html_()
+    assert "only" not in str(AeroDBResponse(rows, meta=ResponseMeta(truncated=False)))
+
+
+def test_a_frame_of_rows_that_are_not_all_warns() -> None:
+    rows = [{"id": 1}, {"id": 2}]
+    with pytest.warns(UserWarning, match=r"only 2 of 9 rows came: query\.all\(\)") as seen:
+        AeroDBResponse(rows, count=9, meta=CUT).to_pandas().unwrap()
+    assert seen[0].filename == __file__
+
+
+def test_a_count_is_shown_once() -> None:
+    assert str(AeroDBResponse(19, count=19)) == "19"
+    assert "rows" not in AeroDBResponse(19, count=19)._repr_html_()
+
+
+def test_a_prompt_shows_one_short_line() -> None:
+    rows = [{"id": number, "title": "x" * 100} for number in range(5000)]
+    shown = repr(AeroDBResponse(rows, count=9000))
+    assert shown.startswith("<AeroDBResponse 5,000 rows, count 9,000: [{'id': 0, 'title': 'xxx")
+    assert len(shown) < 250
+    assert repr(AeroDBResponse(7)) == "<AeroDBResponse 7>"
+    assert repr(AeroDBResponse([])) == "<AeroDBResponse 0 rows: []>"
+    failed = AeroDBError("no such\x1b[31m table", 404, "PGRST205")
+    assert repr(AeroDBResponse(error=failed)) == (
+        "<AeroDBResponse error PGRST205 404: no such\\x1b[31m table>"
+    )

@@ -72,7 +72,9 @@ def test_types_needs_the_standard_library_only() -> None:
 def test_the_core_decides_and_never_waits(path: Path) -> None:
     # msgspec is the optional JSON speed-up; it waits for nothing
     assert foreign(path) <= (STDLIB - WAITING) | {"msgspec"}
-    allowed = ("aerodb._core", "aerodb._dataclass", "aerodb.types", "aerodb._version")
+    allowed = (
+        "aerodb._core", "aerodb._dataclass", "aerodb._display", "aerodb.types", "aerodb._version",
+    )  # fmt: skip
     assert all(n.startswith(allowed) or n == "aerodb" for n in ours(path))
 
 
@@ -147,7 +149,9 @@ def test_data_frames_know_the_core_only_as_values() -> None:
     path = ROOT / "aerodb" / "_frames.py"
     assert foreign(path) <= STDLIB - WAITING  # the libraries are imported by name, when asked for
     assert all(
-        n.startswith(("aerodb._core.frames", "aerodb._core.errors", "aerodb.types"))
+        n.startswith(
+            ("aerodb._core.frames", "aerodb._core.errors", "aerodb._display", "aerodb.types")
+        )
         for n in ours(path)
     )
 

@@ -18,6 +18,7 @@ _HOST_AND_PORT = r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::([0-9]{1,5}))?"
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _PREFIX = r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+)*"
 _LONGEST_ROOT = len("https://[]:65535/") + 253  # see `_read_authority`
+_SERVICE = r"/(?:rest|auth|storage|functions|realtime)/v1$"
 _SOCKET_NAMES = frozenset({"realtime", "ws", "websocket"})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
@@ -50,6 +51,16 @@ def parse_base_url(url: str, *, allow_insecure: bool = False, what: str = "url")
     Plain http to another machine: a ValueError whose text starts with `INSECURE_URL:`.
     """
     return _parse(url, _HTTP_SCHEMES, allow_insecure, what)
+
+
+def server_url(url: str, *, allow_insecure: bool = False) -> BaseUrl:
+    """As `parse_base_url`, for the address of a whole AeroDB: not that of one of its services."""
+    base = parse_base_url(url, allow_insecure=allow_insecure)
+    end = re.search(_SERVICE, base.prefix)
+    if end is not None:
+        root = base._replace(prefix=base.prefix[: end.start()]).url()
+        _refuse(url, "url", f"must not end in {end[0]}, which the client adds itself: use {root!r}")
+    return base
 
 
 def websocket_url(
@@ -90,7 +101,7 @@ def _parse(url: str, schemes: dict[str, Scheme], allow_insecure: bool, what: str
     if scheme == "http" and not allow_insecure and not is_loopback(host):
         raise ValueError(
             f"INSECURE_URL: {what} {redact_url(url)!r} would send credentials unencrypted to "
-            "another machine: use https, or pass allow_insecure=True in a network you trust"
+            "another machine: use https; in a network you trust, ClientOptions(allow_insecure=True)"
         )
     return BaseUrl(Origin(scheme, host, port), _read_prefix(url, match[3], what))
 

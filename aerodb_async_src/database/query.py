@@ -15,7 +15,15 @@ from aerodb._core.database.modifiers import CountMode, Returning
 from aerodb._core.database.pages import Pager
 from aerodb._core.database.query import QueryBase
 from aerodb._core.database.render import local_error, prepare
-from aerodb._core.database.results import all_rows, counted, existing, first_row, scalars_of
+from aerodb._core.database.results import (
+    all_rows,
+    counted,
+    existing,
+    explained,
+    first_row,
+    scalars_of,
+    unexplained,
+)
 from aerodb._core.frames.rows import frame_rows
 from aerodb._core.values import BadValue
 from aerodb._io.on_asyncio import Executable
@@ -184,7 +192,12 @@ class AsyncQueryBuilder(
         response: AeroDBResponse[ResultT] = await transport.execute(
             prepare(self, transport.max_url_bytes)
         )
-        return response
+        if response.error is None or not unexplained(response.error):
+            return response
+        asking = self._turn((self._steps, verbs.reason_only))
+        return explained(
+            response, await transport.execute(prepare(asking, transport.max_url_bytes))
+        )
 
     async def first(self) -> AeroDBResponse[RowT | None]:
         """The first row, or None if there is none."""

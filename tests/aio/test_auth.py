@@ -543,6 +543,20 @@ async def test_events_in_order_and_a_listener_may_call_the_client(
     assert len(heard) == 4
 
 
+async def test_a_refresh_that_was_asked_for_has_been_told(
+    client: AeroDBClient, desk: TokenDesk
+) -> None:
+    await client.auth.sign_in(EMAIL, PASSWORD)
+    for _ in range(20):
+        heard: list[str] = []
+        subscription = client.auth.on_auth_state_change(
+            lambda event, _, heard=heard: heard.append(event), fire_initial=False
+        )
+        assert (await client.auth.refresh_session()).ok
+        subscription.unsubscribe()
+        assert heard == ["TOKEN_REFRESHED"]
+
+
 async def test_a_failing_listener_hurts_nobody_else(
     client: AeroDBClient, desk: TokenDesk, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -340,14 +340,20 @@ def forget(query: Bare) -> None:
 
 
 def test_a_forgotten_write_warns() -> None:
-    with pytest.warns(ResourceWarning, match=r"insert\(\) was never executed"):
+    with pytest.warns(RuntimeWarning, match=r"insert\(\) was never executed"):
         forget(t.insert({"a": 1}).select("a"))
 
 
 def test_only_the_last_of_a_chain_counts(recwarn: pytest.WarningsRecorder) -> None:
     for query in (t.update({"a": 1}).eq("b", 1).select("a"), t.limit(-1).insert({"a": 1})):
-        assert prepare(query)
+        assert prepare(query) is not None
     del query
     t.select("a").eq("b", 1)
     gc.collect()
     assert not recwarn.list
+
+
+def test_a_query_is_shown_as_it_was_written() -> None:
+    query = t.select("id, name").eq("name", "Zoë & co\x1b[31m")
+    assert repr(query) == "<Bare GET /rest/v1/t?select=id,name&name=eq.Zoë & co\\x1b[31m>"
+    assert repr(t.insert({"a": 1})) == "<Bare POST /rest/v1/t; not sent before it is executed>"

@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/test_auth.py by scripts/generate.py [35586f52e652]: do not edit
+# GENERATED from tests/aio/test_auth.py by scripts/generate.py [fd866adf3ef4]: do not edit
 """Sessions, against a server over real sockets: refresh, replay, races, identities, stores."""
 
 from __future__ import annotations
@@ -541,6 +541,20 @@ def test_events_in_order_and_a_listener_may_call_the_client(
     subscription.unsubscribe()
     client.auth.sign_in(EMAIL, PASSWORD)
     assert len(heard) == 4
+
+
+def test_a_refresh_that_was_asked_for_has_been_told(
+    client: AeroDBClient, desk: TokenDesk
+) -> None:
+    client.auth.sign_in(EMAIL, PASSWORD)
+    for _ in range(20):
+        heard: list[str] = []
+        subscription = client.auth.on_auth_state_change(
+            lambda event, _, heard=heard: heard.append(event), fire_initial=False
+        )
+        assert (client.auth.refresh_session()).ok
+        subscription.unsubscribe()
+        assert heard == ["TOKEN_REFRESHED"]
 
 
 def test_a_failing_listener_hurts_nobody_else(

@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/test_database.py by scripts/generate.py [66f6db258173]: do not edit
+# GENERATED from tests/aio/test_database.py by scripts/generate.py [1229e493e243]: do not edit
 """Queries on their way to a server and back, over real sockets."""
 
 from __future__ import annotations
@@ -144,6 +144,7 @@ def test_count(client: AeroDBClient, scripted: ScriptedServer) -> None:
     assert response.data == 42
     assert scripted.seen[0].method == "HEAD"
     assert scripted.seen[0].header("prefer") == "count=planned"
+    assert len(scripted.seen) == 1
     scripted.on(USERS, answer(200, b"", [("Content-Range", "0-9/*")]))
     silent = client.from_("users").count()
     assert silent.error is not None
@@ -353,3 +354,112 @@ def test_a_query_is_a_value(client: AeroDBClient, scripted: ScriptedServer) -> N
     ]
     with pytest.raises(AttributeError, match="not run"):
         _ = base.data
+
+
+def test_the_reason_of_a_refused_head_is_asked_for(
+    client: AeroDBClient, scripted: ScriptedServer
+) -> None:
+    body = {"code": "42703", "message": "column users.titel does not exist", "hint": "title?"}
+    bare = answer(400, b"", [("Proxy-Status", "PostgREST; error=42703")])
+    scripted.on(USERS, bare, answer(400, json.dumps(body).encode(), [JSON]))
+    failed = client.from_("users").eq("titel", 1).limit(7).offset(3).count()
+    assert failed.error is not None
+    assert (failed.error.message, failed.error.hint) == (body["message"], "title?")
+    assert [seen.method for seen in scripted.seen] == ["HEAD", "GET"]
+    assert targets(scripted)[1] == "users?titel=eq.1&limit=0"
+
+
+def test_no_reason_is_made_up(client: AeroDBClient, scripted: ScriptedServer) -> None:
+    head = client.from_("users").select("id", head=True)
+    scripted.on(USERS, answer(403, b""), rows([]))  # by then it is allowed
+    assert (head.execute()).error.message == "HTTP 403 Forbidden"  # type: ignore[union-attr]
+    scripted.on(USERS, answer(503, b""))
+    assert (head.execute()).error is not None
+    assert [seen.method for seen in scripted.seen] == ["HEAD", "GET", "HEAD"]
+
+
+def test_all_rows_says_so(client: AeroDBClient, scripted: ScriptedServer) -> None:
+    users = client.from_("users")
+    refusal = {"code": "21000", "message": "DELETE requires a WHERE clause"}
+    scripted.on(USERS, answer(400, json.dumps(refusal).encode(), [JSON]), rows([]))
+    failed = users.delete().all_rows().execute()
+    assert failed.error is not None
+    assert "not_null" in str(failed.error.hint)
+    assert (users.delete().all_rows().eq("id", 1).execute()).ok
+    marks = [seen.header("x-aerodb-all-rows") for seen in scripted.seen]
+    assert marks == ["true", None]
+
+
+# --- what is often meant otherwise ---------------------------------------------------------------
+
+
+def test_a_query_says_that_it_has_not_run(client: AeroDBClient) -> None:
+    query: Any = client.from_("users").select("id")
+    for name in ("unwrap", "ok", "data", "error"):
+        with pytest.raises(AttributeError, match="this query has not run"):
+            getattr(query, name)
+    with pytest.raises(TypeError, match=r"not run.*\.count\(\)"):
+        len(query)
+    with pytest.raises(TypeError, match=r"not run.*\.first\(\)"):
+        query[0]
+    assert query
+
+
+def test_a_response_says_that_it_is_no_query_and_no_list(
+    client: AeroDBClient, scripted: ScriptedServer
+) -> None:
+    scripted.on(USERS, rows([]))
+    response: Any = client.from_("users").select("id").execute()
+    assert response  # no row is no failure
+    with pytest.raises(AttributeError, match=r"has run.*\.eq\(\) comes before"):
+        response.eq("id", 1)
+    with pytest.raises(TypeError, match=r"len\(response\.data\)"):
+        len(response)
+    with pytest.raises(TypeError, match=r"rows are in \.data"):
+        response[0]
+    assert list(response) == [[], None]
+    scripted.on(USERS, answer(403, b"{}"))
+    assert not client.from_("users").select("id").execute()
+
+
+def test_options_and_services_are_not_taken_for_more(scripted: ScriptedServer) -> None:
+    url = f"http://127.0.0.1:{scripted.port}"
+    make: Any = AeroDBClient
+    with pytest.raises(TypeError, match=r"options=ClientOptions\(timeout=\.\.\.\)"):
+        make(url, "aero_pk_x", timeout=3)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'nope'"):
+        make(url, "aero_pk_x", nope=3)
+    with pytest.raises(ValueError, match=rf"must not end in /rest/v1.*use '{url}/db'"):
+        make(f"{url}/db/rest/v1/")
+    with make(f"{url}/rest/v10"):
+        pass
+
+
+def test_a_mapping_is_no_address(client: AeroDBClient) -> None:
+    auth: Any = client.auth
+    with pytest.raises(TypeError, match=r"no mapping.*\(email='\.\.\.', password='\.\.\.'\)"):
+        auth.sign_in_with_password({"email": "ada@example.com", "password": "horse 9"})
+    with pytest.raises(TypeError, match="needs a password"):
+        auth.sign_in_with_password("ada@example.com")
+
+
+def test_hints_that_only_the_query_can_give(
+    client: AeroDBClient, scripted: ScriptedServer
+) -> None:
+    missing = {"code": "PGRST205", "message": "Could not find the table", "hint": "Perhaps"}
+    scripted.on("/rest/v1/public.todos", answer(404, json.dumps(missing).encode(), [JSON]))
+    failed = client.from_("public.todos").select().execute()
+    assert failed.error is not None
+    assert "client.schema('public').from_('todos')" in str(failed.error.hint)
+    null = json.dumps({"code": "23502", "message": "null value in column"}).encode()
+    scripted.on(USERS, *[answer(400, null, [JSON])] * 3)
+    users = client.from_("users")
+    unlike: list[dict[str, Any]] = [{"a": 1}, {"a": 1, "b": 2}]
+    for query, told in (
+        (users.insert(unlike), True),
+        (users.insert(unlike, default_to_null=False), False),
+        (users.insert([{"a": 1}, {"a": 2}]), False),
+    ):
+        error = (query.execute()).error
+        assert error is not None
+        assert ("default_to_null=False" in str(error.hint)) is told

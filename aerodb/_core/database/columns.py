@@ -220,11 +220,13 @@ def _own(column: str) -> str:
     if _DIRECTED(column):
         raise BadValue(
             f"order: {column!r} was given, expected the name of a column",
-            hint="Descending is desc=True; a name that really ends so goes in quotes, '\"...\"'.",
+            hint="Descending is desc=True in Python, name.desc on the command line; a name that "
+            "really ends so goes in quotes, '\"...\"'.",
         )
     if "," in column and not column.startswith('"'):
         raise BadValue(
-            f"order: {column!r} was given, expected one column", hint="Call order() once for each."
+            f"order: {column!r} was given, expected one column",
+            hint="Call order() once for each; on the command line, give --order once for each.",
         )
     try:
         return path_text(column, dotted=False)

@@ -27,11 +27,17 @@ class QueryBase(Filters, QuantifiedFilters, Modifiers):
         return curl_command(self, redact=redact)
 
     def __repr__(self) -> str:
+        from urllib.parse import unquote
+
+        from aerodb._display import printable
+
         request = prepared_request(self)
         name = type(self).__name__
         if request.error is not None:
             return f"<{name} {request.error}>"
-        return f"<{name} {request.method} {request.path}>"
+        path = printable(unquote(request.path))
+        unsent = "" if request.method in ("GET", "HEAD") else "; not sent before it is executed"
+        return f"<{name} {request.method} {path}{unsent}>"
 
     def __bool__(self) -> bool:
         """Always True: a query says nothing about rows before it ran."""

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from aerodb._core import json
+from aerodb._core.database.advice import advice, means_all
 from aerodb._core.database.chain import Chain
 from aerodb._core.database.columns import name_text, select_list
 from aerodb._core.database.decode import Decoder
@@ -101,6 +102,7 @@ def call_of(plan: Plan, schema: str, max_url_bytes: int = MAX_URL_BYTES) -> Prep
     if plan.mode == "maybe_single":
         call.answers = (406,)
     call.timeout = plan.timeout
+    call.complete_error = advice(plan)
     return call
 
 
@@ -308,6 +310,8 @@ def _headers(plan: Plan, reads: bool, schema: str) -> HeaderTexts:
         headers = _usual_headers(*said)
     if plan.idempotency_key is not None and not reads:
         headers += (("Idempotency-Key", plan.idempotency_key),)
+    if plan.all_rows and means_all(plan):
+        headers += (("X-Aerodb-All-Rows", "true"),)
     if plan.headers:
         own = {name.lower() for name, _ in plan.headers}
         headers = (*(pair for pair in headers if pair[0].lower() not in own), *plan.headers)

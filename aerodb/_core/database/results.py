@@ -8,7 +8,30 @@ from aerodb._core.database.pages import Pager
 from aerodb._dataclass import replace
 from aerodb.types import AeroDBError, AeroDBResponse
 
-__all__ = ["all_rows", "counted", "existing", "first_row", "scalars_of"]
+__all__ = [
+    "all_rows",
+    "counted",
+    "existing",
+    "explained",
+    "first_row",
+    "scalars_of",
+    "unexplained",
+]
+
+
+def unexplained(error: AeroDBError) -> bool:
+    """Whether the server refused a HEAD: its answer has no body, so nobody knows why."""
+    refused = error.status is not None and 400 <= error.status < 500
+    return error.method == "HEAD" and refused and not error.retryable
+
+
+def explained(response: AeroDBResponse[Any], asked: AeroDBResponse[Any]) -> AeroDBResponse[Any]:
+    """The refusal of a HEAD in the words that the same question by GET was refused with."""
+    error, told = response.error, asked.error
+    if error is None or told is None or told.status != error.status:
+        return response
+    said = {"message": told.message, "code": told.code, "details": told.details, "hint": told.hint}
+    return replace(response, error=replace(error, **said))
 
 
 def first_row(response: AeroDBResponse[Any]) -> AeroDBResponse[Any]:

@@ -23,6 +23,7 @@ __all__ = [
     "note_use",
     "one_column",
     "open_table",
+    "reason_only",
     "row_shape",
     "select",
     "snapshot",
@@ -81,8 +82,12 @@ class Unsent:
 
     def __del__(self) -> None:
         if not self.used and not sys.is_finalizing():
-            message = f"{self.verb}() was never executed: await the query, or call execute()"
-            warnings.warn(message, ResourceWarning, stacklevel=2)
+            # what Python gives for a forgotten coroutine: it is shown unless filtered out
+            message = (
+                f"{self.verb}() was never executed, nothing was sent: call .execute(), "
+                "and await it in async code"
+            )
+            warnings.warn(message, RuntimeWarning, stacklevel=2)
 
 
 def note_use(steps: list[Step]) -> None:
@@ -150,6 +155,13 @@ def count_only(plan: Plan, step: Step) -> None:
     counted(plan, (None, None, step[2]))
     plan.head, plan.mode = True, "list"
     plan.limit = plan.offset = None
+
+
+def reason_only(plan: Plan, step: Step) -> None:
+    """Ask what HEAD asked by GET, for the body of the error alone: no row is fetched."""
+    plan.head, plan.get, plan.mode = False, True, "list"
+    plan.row_type = plan.returns = plan.count = plan.offset = None
+    plan.limit = 0
 
 
 def batch_of(plan: Plan, step: Step) -> None:

@@ -187,8 +187,18 @@ def object_from_headers(bucket: str, path: str, size: int | None, headers: Heade
         content_type=find_header(headers, b"content-type"),
         etag=find_header(headers, b"etag"),
         cache_control=find_header(headers, b"cache-control"),
-        updated_at=find_header(headers, b"last-modified"),
+        updated_at=_iso(find_header(headers, b"last-modified")),
     )
+
+
+def _iso(date: str | None) -> str | None:
+    """The date of a header, written as the server writes dates elsewhere."""
+    from email.utils import parsedate_to_datetime  # loads much, and is needed after a download only
+
+    try:
+        return None if date is None else parsedate_to_datetime(date).isoformat()
+    except ValueError:
+        return date
 
 
 # --- signed URLs ------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from aerodb._io.forks import loading
 from aerodb._io.forks import watch as watch_forks
 from aerodb._io.log import call_log, logger
 from aerodb._io.mutex import Mutex
-from aerodb._io.on_asyncio.aside import apart, soon, whole
+from aerodb._io.on_asyncio.aside import apart, settle, soon, whole
 from aerodb._io.on_asyncio.client import HttpClient
 from aerodb._io.on_asyncio.colour import ContextGuard, Executable
 from aerodb._io.on_asyncio.dispatch import Dispatcher, at_exit, check_handler, is_own
@@ -39,6 +39,7 @@ __all__ = [
     "monotonic",
     "new_id",
     "pause",
+    "settle",
     "settled",
     "soon",
     "wall_clock",

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
-from aerodb._io.on_asyncio.primitives import Worker
+from aerodb._io.on_asyncio.primitives import Event, Worker
 
 T = TypeVar("T")
 
-__all__ = ["apart", "soon", "whole"]
+__all__ = ["apart", "settle", "soon", "whole"]
 
 
 async def apart(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -28,6 +28,10 @@ async def whole(function: Callable[[], Coroutine[Any, Any, T]]) -> T:
     import asyncio
 
     return await asyncio.shield(asyncio.get_running_loop().create_task(function()))
+
+
+def settle(event: Event, seconds: float) -> None:
+    """Nothing: what a task of the same loop is doing cannot be waited for in a plain call."""
 
 
 def soon(target: Callable[[], Awaitable[Any]], name: str) -> None:

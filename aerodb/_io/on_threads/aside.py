@@ -6,9 +6,11 @@ from collections.abc import Callable
 from types import CoroutineType
 from typing import Any, TypeVar
 
+from aerodb._io.on_threads.primitives import Event
+
 T = TypeVar("T")
 
-__all__ = ["apart", "soon", "whole"]
+__all__ = ["apart", "settle", "soon", "whole"]
 
 
 def apart(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -26,6 +28,11 @@ def apart(function: Callable[..., Any], *arguments: Any) -> Any:
 def whole(function: Callable[[], T]) -> T:
     """Call it: nobody can be cancelled here."""
     return function()
+
+
+def settle(event: Event, seconds: float) -> None:
+    """Wait for what another thread is doing."""
+    event.wait(seconds)
 
 
 def soon(target: Callable[[], Any], name: str) -> None:

@@ -34,6 +34,30 @@ class Executable(Generic[R]):
 
     if not TYPE_CHECKING:  # type checkers know that a query holds no rows
 
+        @property
+        def unwrap(self) -> NoReturn:
+            raise AttributeError(
+                "this query has not run: call .execute(), then .unwrap() the response"
+            )
+
+        @property
+        def ok(self) -> NoReturn:
+            raise AttributeError(
+                "this query has not run: call .execute(), then read .ok of the response"
+            )
+
+        def __len__(self) -> NoReturn:
+            raise TypeError(
+                "this query has not run: call .execute() for a response, whose rows are in .data, "
+                "or use .count()"
+            )
+
+        def __getitem__(self, at: object) -> NoReturn:
+            raise TypeError(
+                "this query has not run: call .execute() for a response, whose rows are in .data, "
+                "or use .first() or .range()"
+            )
+
         def __iter__(self) -> NoReturn:
             raise TypeError(
                 "this query has not run: call .execute() for a response, whose rows are in .data, "

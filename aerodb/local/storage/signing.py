@@ -63,9 +63,10 @@ class Signing:
                 missing = {"path": key, "signedUrl": None, "signedURL": None}
                 answers.append({**missing, "error": "object_not_found"})
                 continue
-            path, _ = self._signed(bucket, key, seconds, download)
+            path, expires = self._signed(bucket, key, seconds, download)
             url = f"{request.base_url}{PREFIX}{path}"
-            answers.append({"path": key, "signedUrl": url, "signedURL": path, "error": None})
+            urls = {"path": key, "signedUrl": url, "signedURL": path}
+            answers.append({**urls, "expires_at": _moment(expires), "error": None})
         return Reply(200, answers)
 
     async def sign_upload(self, request: Request, bucket: str, key: str) -> Reply:

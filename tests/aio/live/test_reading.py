@@ -173,11 +173,13 @@ async def test_count_shortcut(client: AeroDBClient) -> None:
 
 
 async def test_a_count_that_fails_has_a_code(client: AeroDBClient) -> None:
-    """The answer to HEAD has no body: the code is in a header (wire-contract §1.3)."""
+    """The answer to HEAD has no body: the reason is asked for."""
     failed = await client.from_("nowhere").count("exact")
     assert (failed.data, failed.error.status, failed.error.code) == (None, 404, "PGRST205")
+    assert "'public.nowhere'" in failed.error.message
     failed = await client.from_("teams").eq("nope", 1).count("exact")
     assert (failed.data, failed.error.status, failed.error.code) == (None, 400, "42703")
+    assert failed.error.message == "column teams.nope does not exist"
 
 
 async def test_single(client: AeroDBClient) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 from base64 import b64encode
 from collections.abc import AsyncIterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -164,6 +165,7 @@ async def test_urls(client: AeroDBClient, bucket: StorageBucket, name: str) -> N
     several = (await bucket.create_signed_urls(["ä b?.txt", "none"], 60)).unwrap()
     assert [one.url is not None for one in several] == [True, False]
     assert several[1].error
+    assert [one.expires_at is not None for one in several] == [True, False]
     right = (await bucket.create_signed_upload_url("up/loaded.txt")).unwrap()
     put = Request(right.url, b"raw", {"Content-Type": "text/plain"}, method="PUT")
     assert put_to(put) == 201
@@ -194,7 +196,8 @@ async def test_a_large_file_there_and_back(bucket: StorageBucket, tmp_path: Path
     for path, up in (("plain", bucket.upload), ("chunks", bucket.upload_resumable)):
         made = (await up(path, tmp_path / "f", "application/x-thing")).unwrap()
         assert (made.size, made.content_type) == (len(data), "application/x-thing")
-        (await bucket.download_to(path, tmp_path / path)).unwrap()
+        saved = (await bucket.download_to(path, tmp_path / path)).unwrap()
+        assert datetime.fromisoformat(str(saved.updated_at)).tzinfo is not None
         assert (tmp_path / path).read_bytes() == data
         assert (await bucket.download(path)).unwrap() == data
     empty = (await bucket.upload_resumable("empty", b"")).unwrap()

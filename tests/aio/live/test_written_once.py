@@ -157,6 +157,6 @@ async def test_a_timeout_is_not_a_second_chance(client: AeroDBClient) -> None:
 
 
 async def test_a_query_that_was_never_executed_writes_nothing(client: AeroDBClient) -> None:
-    with pytest.warns(ResourceWarning, match="never executed"):
+    with pytest.warns(RuntimeWarning, match="never executed"):
         client.from_("notes").insert({"title": "forgotten"})
     assert (await client.from_("notes").count("exact")).unwrap() == 0

@@ -555,6 +555,8 @@ async def test_safe_update(shop: Shop) -> None:
         assert answer.json["message"] == "DELETE requires a WHERE clause"
         answer = await call("PATCH", "/items", {"name": "x"})
         assert answer.json["message"] == "UPDATE requires a WHERE clause"
+        answer = await call("DELETE", "/items?select=id", x_aerodb_all_rows="true")
+        assert answer.code == "23503"  # the statement ran
 
 
 async def test_before_the_first_load(shop: Shop) -> None:

@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/live/test_reading.py by scripts/generate.py [c94d358bfc6c]: do not edit
+# GENERATED from tests/aio/live/test_reading.py by scripts/generate.py [33f882f1747b]: do not edit
 """Reading rows: columns, order, pages, counts, single rows (wire-contract §3.2-3.4)."""
 
 from __future__ import annotations
@@ -173,11 +173,13 @@ def test_count_shortcut(client: AeroDBClient) -> None:
 
 
 def test_a_count_that_fails_has_a_code(client: AeroDBClient) -> None:
-    """The answer to HEAD has no body: the code is in a header (wire-contract §1.3)."""
+    """The answer to HEAD has no body: the reason is asked for."""
     failed = client.from_("nowhere").count("exact")
     assert (failed.data, failed.error.status, failed.error.code) == (None, 404, "PGRST205")
+    assert "'public.nowhere'" in failed.error.message
     failed = client.from_("teams").eq("nope", 1).count("exact")
     assert (failed.data, failed.error.status, failed.error.code) == (None, 400, "42703")
+    assert failed.error.message == "column teams.nope does not exist"
 
 
 def test_single(client: AeroDBClient) -> None:

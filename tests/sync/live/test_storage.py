@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/live/test_storage.py by scripts/generate.py [d6dcfe88bc23]: do not edit
+# GENERATED from tests/aio/live/test_storage.py by scripts/generate.py [b3e4652b4a75]: do not edit
 """Storage against a real instance: every operation, and names of every kind."""
 
 from __future__ import annotations
@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 from base64 import b64encode
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -164,6 +165,7 @@ def test_urls(client: AeroDBClient, bucket: StorageBucket, name: str) -> None:
     several = (bucket.create_signed_urls(["ä b?.txt", "none"], 60)).unwrap()
     assert [one.url is not None for one in several] == [True, False]
     assert several[1].error
+    assert [one.expires_at is not None for one in several] == [True, False]
     right = (bucket.create_signed_upload_url("up/loaded.txt")).unwrap()
     put = Request(right.url, b"raw", {"Content-Type": "text/plain"}, method="PUT")
     assert put_to(put) == 201
@@ -194,7 +196,8 @@ def test_a_large_file_there_and_back(bucket: StorageBucket, tmp_path: Path) -> N
     for path, up in (("plain", bucket.upload), ("chunks", bucket.upload_resumable)):
         made = (up(path, tmp_path / "f", "application/x-thing")).unwrap()
         assert (made.size, made.content_type) == (len(data), "application/x-thing")
-        (bucket.download_to(path, tmp_path / path)).unwrap()
+        saved = (bucket.download_to(path, tmp_path / path)).unwrap()
+        assert datetime.fromisoformat(str(saved.updated_at)).tzinfo is not None
         assert (tmp_path / path).read_bytes() == data
         assert (bucket.download(path)).unwrap() == data
     empty = (bucket.upload_resumable("empty", b"")).unwrap()

@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/live/test_written_once.py by scripts/generate.py [7a6563745de0]: do not edit
+# GENERATED from tests/aio/live/test_written_once.py by scripts/generate.py [c2edd0541135]: do not edit
 """Nothing is written twice, whatever happens to the answer (wire-contract §1.8, reliability T1)."""
 
 from __future__ import annotations
@@ -157,6 +157,6 @@ def test_a_timeout_is_not_a_second_chance(client: AeroDBClient) -> None:
 
 
 def test_a_query_that_was_never_executed_writes_nothing(client: AeroDBClient) -> None:
-    with pytest.warns(ResourceWarning, match="never executed"):
+    with pytest.warns(RuntimeWarning, match="never executed"):
         client.from_("notes").insert({"title": "forgotten"})
     assert (client.from_("notes").count("exact")).unwrap() == 0
