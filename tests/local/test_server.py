@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -591,7 +592,9 @@ def test_secrets_are_printed_once_and_logged_nowhere(tmp_path: Path) -> None:
         (["--db-tx-end", "never"], "--db-tx-end: 'never' is none of"),
         (["--app-settings", "x"], "not of the form KEY=VALUE"),
         (["--services", "mail"], "--services: 'mail' is none of rest, auth"),
-        (["--schema", "missing.sql"], "missing.sql cannot be read"),
+        (["--schema", "missing.sql"], "missing.sql cannot be read: it does not exist"),
+        (["--schema", "missing"], "The SQL file missing cannot be read: it does not exist"),
+        (["--schema", "."], "The SQL file . cannot be read: it is a folder"),
     ],
 )
 def test_wrong_flags_are_told_in_one_line(tmp_path: Path, words: list[str], message: str) -> None:
@@ -600,6 +603,15 @@ def test_wrong_flags_are_told_in_one_line(tmp_path: Path, words: list[str], mess
     assert process.returncode == 1
     assert message in problems
     assert "Traceback" not in problems
+
+
+def test_a_taken_port_is_no_news_if_nothing_starts(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):  # then somebody else has taken it
+            stack.enter_context(socket.create_server(("127.0.0.1", 54321)))
+        process = run_cli("aerodb.cli", "dev", "--schema", "missing.sql", cwd=tmp_path)
+        _, problems = process.communicate(timeout=60)
+    assert problems.startswith("Error: The SQL file missing.sql")
 
 
 def arguments(*words: str) -> dict[str, Any]:
