@@ -73,8 +73,8 @@ def mb(bucket: str, policy: Any, max_size: str | None, as_json: bool, **where: A
     """Make the bucket BUCKET, a name or aero://NAME. The publishable key may not."""
     name = read.remote(bucket).bucket if bucket.startswith(read.SCHEME) else bucket
     with client(where["url"], where["schema"]) as asking:
-        limit = {} if max_size is None else {"file_size_limit": _bytes(max_size)}
-        made = data_of(asking.storage.create_bucket(name, policy=policy, **limit))
+        limit = ... if max_size is None else _bytes(max_size)
+        made = data_of(asking.storage.create_bucket(name, policy=policy, file_size_limit=limit))
     if as_json:
         show({"name": made.name, "policy": made.policy}, as_json=True)
     else:

@@ -106,6 +106,7 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     default=30 * 24 * 3600,
     help="Seconds that a session lives without a refresh.",
 )
+@click.option("--log", is_flag=True, help="Print a line for each request, not only from 500 on.")
 @click.option("--functions", type=_FOLDER, default=None, help="Serve this folder's *.py.")
 @click.option(
     "--functions-timeout",
@@ -176,7 +177,8 @@ def serve(**options: Any) -> None:
     """
     try:
         server = make_server(options, os.environ)
-        run(server, chose_port=_is_port_chosen(options["port"], os.environ))
+        chose_port = _is_port_chosen(options["port"], os.environ)
+        run(server, chose_port=chose_port, log_requests=options["log"])
     except LocalError as problem:
         raise click.ClickException(str(problem)) from None
 
@@ -293,12 +295,13 @@ def _warn_of_secrets(options: Mapping[str, Any]) -> None:
 # --- running ----------------------------------------------------------------------------------
 
 
-def run(server: LocalServer, *, chose_port: bool = True) -> NoReturn:
+def run(server: LocalServer, *, chose_port: bool = True, log_requests: bool = False) -> NoReturn:
     """Run `server` until a signal comes, then stop it and leave with the status for that signal."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)
     signal.signal(signal.SIGINT, _interrupt)
-    _show_functions_log()
+    _show_log("aerodb.local.functions", logging.INFO)
+    _show_log("aerodb.local.requests", logging.INFO if log_requests else logging.ERROR)
     for number in (signal.SIGUSR1, signal.SIGUSR2):  # PostgREST's own
         signal.signal(number, lambda *_: server.reload())
     try:
@@ -314,13 +317,13 @@ def run(server: LocalServer, *, chose_port: bool = True) -> NoReturn:
         server.close()
 
 
-def _show_functions_log() -> None:
-    """What functions print is for whoever writes them."""
+def _show_log(name: str, level: int) -> None:
+    """What functions print, and what became of requests, is for whoever writes them."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(message)s"))
-    log = logging.getLogger("aerodb.local.functions")
+    log = logging.getLogger(name)
     log.addHandler(handler)
-    log.setLevel(logging.INFO)
+    log.setLevel(level)
     log.propagate = False
 
 

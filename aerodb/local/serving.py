@@ -30,6 +30,7 @@ from aerodb.local.realtime.service import FEATURES as REALTIME_FEATURES
 from aerodb.local.realtime.service import PREFIX as REALTIME_PREFIX
 from aerodb.local.realtime.service import RealtimeService, make_realtime_service
 from aerodb.local.replies import AsgiApp, Receive, Scope, Send
+from aerodb.local.request_log import RequestLog
 from aerodb.local.settings import InstanceSettings, PoolSettings, RestSettings
 from aerodb.local.storage.http import PREFIX as STORAGE_PREFIX
 from aerodb.local.storage.service import FEATURES as STORAGE_FEATURES
@@ -137,7 +138,7 @@ class HttpThread:
                         stack.push_async_callback(service.stop)
                         await service.start()
                 self._rest_status = "starting" if rest is None else "ok"
-                await self._listen(self._front(rest or unavailable))
+                await self._listen(RequestLog(self._front(rest or unavailable)))
 
     def _rest_service(
         self, pool: AsyncConnectionPool[Any], authenticate: Authenticate
@@ -197,7 +198,7 @@ class HttpThread:
             return False
         return self._rest.has_relation(path[1:])
 
-    async def _listen(self, app: Front) -> None:
+    async def _listen(self, app: AsgiApp) -> None:
         config = uvicorn.Config(
             app,
             # Over h11, which refuses two Host headers and leaves the target as it was.

@@ -483,6 +483,36 @@ def test_a_failed_start_leaves_nothing_running(tmp_path: Path) -> None:
         assert again.execute_sql("select 1 as a") == [{"a": 1}]
 
 
+def test_requests_are_printed_if_they_fail_or_all_if_asked(tmp_path: Path) -> None:
+    schema = tmp_path / "failing.sql"
+    schema.write_text(
+        "create function fail() returns void language plpgsql as"
+        " $$ begin raise sqlstate 'PT500' using message = 'no \x1b luck'; end $$",
+        encoding="utf-8",
+    )
+    for words, lines in (
+        ((), [r"POST /rest/v1/rpc/fail 500 \S+ no \\x1b luck \d+ ms"]),
+        (("--log",), [r"GET /rest/v1/nope 404 PGRST205 .+ \d+ ms",
+                      r"POST /rest/v1/rpc/fail 500 \S+ no \\x1b luck \d+ ms",
+                      r"GET /health 200 \d+ ms"]),
+    ):  # fmt: skip
+        process = run_cli("aerodb.cli", "dev", "--temporary", "--port", "0", "--schema",
+                          "failing.sql", *words, cwd=tmp_path)  # fmt: skip
+        assert process.stdout is not None
+        url = next(line for line in process.stdout if "URL" in line).split()[-1]
+        with httpx.Client(base_url=url, trust_env=False) as http:
+            http.get("/rest/v1/nope", params={"secret": "eq.hidden"})
+            http.post("/rest/v1/rpc/fail")
+            http.get("/health")
+        process.terminate()
+        _, problems = process.communicate(timeout=60)
+        told = [line for line in problems.splitlines() if line.endswith(" ms")]
+        assert len(told) == len(lines), problems
+        for line, expected in zip(told, lines, strict=True):
+            assert re.fullmatch(expected, line), line
+        assert "hidden" not in problems
+
+
 def test_a_taken_port_is_told(server: LocalServer) -> None:
     with pytest.raises(LocalError, match="cannot be listened on"):
         LocalServer(port=httpx.URL(server.url).port or 0).start()
