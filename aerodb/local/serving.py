@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import threading
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
@@ -108,7 +109,8 @@ class HttpThread:
 
     def _run(self) -> None:
         try:
-            asyncio.run(self._serve())
+            with _quiet():
+                asyncio.run(self._serve())
         except BaseException as problem:  # noqa: BLE001 - handed over to the thread that waits
             self._failure = problem
         finally:
@@ -233,6 +235,31 @@ class HttpThread:
         if self._functions is not None:
             services["functions"] = "ok"
         return whole, services
+
+
+_EXPECTED = (
+    "Cancel %s running task(s), timeout graceful shutdown exceeded",
+    "discarding closed connection",
+)
+
+
+@contextlib.contextmanager
+def _quiet() -> Generator[None]:
+    """Leave out what two libraries warn of and what is meant here: that requests are cut short at
+    the end, and that a connection whose statement was cancelled is not used again."""
+    thread = threading.get_ident()
+
+    def is_news(record: logging.LogRecord) -> bool:
+        return record.thread != thread or not str(record.msg).startswith(_EXPECTED)
+
+    loggers = [logging.getLogger(name) for name in ("uvicorn.error", "psycopg.pool")]
+    for logger in loggers:
+        logger.addFilter(is_news)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(is_news)
 
 
 class _ReadyServer(uvicorn.Server):

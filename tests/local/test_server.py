@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -511,6 +511,53 @@ def test_requests_are_printed_if_they_fail_or_all_if_asked(tmp_path: Path) -> No
         for line, expected in zip(told, lines, strict=True):
             assert re.fullmatch(expected, line), line
         assert "hidden" not in problems
+
+
+def _active(server: LocalServer, what: str) -> int:
+    query = "select count(*)::int n from pg_stat_activity where state = 'active' and query like %s"
+    return int(server.execute_sql(query, [f"%{what}%"])[0]["n"])
+
+
+def _comes_to(wanted: int, ask: Callable[[], int]) -> bool:
+    end = time.monotonic() + 30
+    while ask() != wanted and time.monotonic() < end:
+        time.sleep(0.05)
+    return ask() == wanted
+
+
+def test_a_read_ends_when_its_client_has_left(caplog: pytest.LogCaptureFixture) -> None:
+    """And the pool, of which every connection was in such use, is there for the next."""
+    schema = (
+        "create table kept (n int);"
+        "create function nap() returns int stable language sql as"
+        " 'select 1 from pg_sleep(50)';"
+        "create function note() returns int language sql as"
+        " 'insert into kept select 1 from pg_sleep(2.5) returning n';"
+    )
+    with LocalServer(schema=[schema], db_pool=3) as server:
+        headers = {"apikey": server.service_key}
+        with httpx.Client(base_url=server.url, headers=headers, trust_env=False) as http:
+            for _ in range(2):
+                sockets = [_asked(server, "nap") for _ in range(3)]
+                assert _comes_to(3, lambda: _active(server, '"nap"'))
+                for one in sockets:
+                    one.close()
+                assert _comes_to(0, lambda: _active(server, '"nap"'))
+                answers = [http.get("/rest/v1/kept").status_code for _ in range(6)]
+                assert answers == [200] * 6
+            with _asked(server, "note"):  # a write goes on: nobody can tell what it is for
+                assert _comes_to(1, lambda: _active(server, '"note"'))
+            assert _comes_to(1, lambda: len(http.get("/rest/v1/kept").json()))
+    assert [record for record in caplog.records if record.levelname != "INFO"] == []
+
+
+def _asked(server: LocalServer, function: str) -> socket.socket:
+    """A connection over which a function was called, the answer still to come."""
+    host, port = server.url.removeprefix("http://").split(":")
+    made = socket.create_connection((host, int(port)))
+    head = f"POST /rest/v1/rpc/{function} HTTP/1.1\r\nHost: {host}:{port}\r\n"
+    made.sendall(f"{head}apikey: {server.service_key}\r\nContent-Length: 0\r\n\r\n".encode())
+    return made
 
 
 def test_a_taken_port_is_told(server: LocalServer) -> None:
