@@ -144,15 +144,16 @@ def _until_hangup(screen: int) -> bytes:
 
 def test_a_reader_that_leaves_is_no_error(server: LocalServer) -> None:
     environment = {"AERODB_URL": server.url, "AERODB_KEY": server.anon_key}
-    with subprocess.Popen(
-        [sys.executable, "-m", "aerodb.cli", "select", "many", "--json"],
-        env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    ) as running:  # fmt: skip
-        assert running.stdout is not None
-        assert running.stderr is not None
-        running.stdout.read(10)
-        running.stdout.close()
-        assert running.stderr.read() == b""
+    for table, read in (("many", 10), ("pets", 0)):
+        with subprocess.Popen(
+            [sys.executable, "-m", "aerodb.cli", "select", table, "--json"],
+            env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        ) as running:  # fmt: skip
+            assert running.stdout is not None
+            assert running.stderr is not None
+            running.stdout.read(read)
+            running.stdout.close()
+            assert running.stderr.read() == b""
 
 
 def test_with_json_errors_are_json(run: Run) -> None:
@@ -204,7 +205,13 @@ def test_doctor(run: Run, server: LocalServer) -> None:
     assert next(one["text"] for one in wrong if one["ok"] is False).startswith("the key")
     assert "BAD  the key" in run("doctor", code=1, AERODB_KEY="aero_pk_wrong").stdout
     assert "white space" in run("doctor", code=1, AERODB_KEY=f" {server.anon_key}").stdout
-    assert "BAD  AERODB_URL is not set" in run("doctor", code=1, AERODB_URL="").stdout
+    assert "BAD  AERODB_URL is empty" in run("doctor", code=1, AERODB_URL="").stdout
+    bare = run("doctor", AERODB_KEY="").stdout
+    assert "AERODB_KEY is empty" in bare
+    assert "there is no key; " in bare
+    assert "key is taken" not in bare
+    misnamed = run("doctor", code=1, AERODB_KEY="", AERODB_API_KEY="x").stdout
+    assert "BAD  AERODB_API_KEY is set, but the key is read from AERODB_KEY" in misnamed
     with socket.create_server(("127.0.0.1", 0)) as listener:
         away = f"http://127.0.0.1:{listener.getsockname()[1]}"
     assert "NETWORK_ERROR" in run("doctor", code=1, AERODB_URL=away).stdout

@@ -18,6 +18,7 @@ def run(command: click.Command, words: Sequence[str], name: str) -> None:
     """Run a command as click does by itself, but for `--json`: then errors are JSON too."""
     try:
         status = command.main([*words], prog_name=name, standalone_mode=False)
+        sys.stdout.flush()  # here a reader that has left is known of, at the exit it is not
     except click.ClickException as problem:
         _end(problem, as_json="--json" in words)
     except click.Abort:

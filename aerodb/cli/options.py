@@ -58,7 +58,7 @@ def client(url: str | None, schema: str | None) -> AeroDBClient:
     arguments = {name: value for name, value in given.items() if value}
     try:
         return AeroDBClient.from_env(**arguments)
-    except ValueError as problem:
+    except (ValueError, TypeError) as problem:
         raise Failure(str(problem)) from None
 
 
