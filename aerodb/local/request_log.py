@@ -10,7 +10,6 @@ import logging
 import time
 from typing import Any
 
-from aerodb._display import printable
 from aerodb.local.replies import AsgiApp, Message, Receive, Scope, Send
 
 NAME = "aerodb.local.requests"
@@ -56,11 +55,16 @@ class _Answer:
         await self._send(message)
 
 
+def _printable(text: str) -> str:
+    """Paths and messages hold what anybody sent: nothing in them moves a cursor."""
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
+
+
 def _tell(scope: Scope, answer: _Answer, seconds: float) -> None:
     level = logging.ERROR if answer.status >= 500 else logging.INFO
     if not _LOG.isEnabledFor(level):
         return
-    path = printable(scope["path"])
+    path = _printable(scope["path"])
     what = f"{answer.status}{_problem(answer.body)}" if answer.status else "no answer"
     _LOG.log(level, "%s %s %s %.0f ms", scope["method"], path, what, seconds * 1000)
 
@@ -75,4 +79,4 @@ def _problem(body: bytes) -> str:
         return ""
     inner = said["error"] if isinstance(said.get("error"), dict) else said
     texts = [inner.get("code"), inner.get("message")]
-    return "".join(f" {printable(text)}" for text in texts if isinstance(text, str))
+    return "".join(f" {_printable(text)}" for text in texts if isinstance(text, str))
