@@ -22,6 +22,7 @@ create table pets (id int primary key, name text not null, born date);
 insert into pets values (1, 'Rex', '2020-02-03'), (2, E'evil \\x1b[2J', null), (3, 'Ada', null);
 create function add(a int, b int) returns int language sql immutable as 'select a + b';
 create function greet(who text) returns text language sql immutable as $$ select 'Hello ' || who $$;
+create function wide() returns table (t text) language sql as $$ select repeat('y', 100) $$;
 create table secrets (id int);
 alter table secrets enable row level security;
 create table many (id bigint primary key, word text not null, n numeric(10, 2));
@@ -91,6 +92,12 @@ def test_select_prints_every_row_where_no_person_reads_it(run: Run) -> None:
         assert len({row["id"] for row in read}) == len(read) == 1234
         nothing = run("select", "many", "--where", "id=lt.0", how)
         assert nothing.stdout.strip() in ("[]", "")
+
+
+def test_long_values_are_whole_where_no_person_reads_them(run: Run) -> None:
+    who = "x" * 3000
+    assert f"Hello {who}" in run("rpc", "greet", f"who={who}").stdout
+    assert "y" * 100 in run("rpc", "wide").stdout
 
 
 def test_rows_without_a_key_are_told_of(run: Run) -> None:
@@ -228,6 +235,7 @@ PYTHON = ["=True", "url=", "ClientOptions", "order()", "timeout="]
         (["select", "pets", "--where", "id=eq.x"], 1, "22P02"),
         (["select", "secrets"], 1, "42501"),
         (["select", "pets", "--order", "id desc"], 2, "such as id.desc"),
+        (["select", "pets", "--order", "id.down"], 2, "such as id.desc"),
         (["select", "pets", "--json", "--csv"], 2, "--json and --csv"),
         (["select", "pets", "--all", "--limit", "5"], 2, "--all and --limit"),
         (["rpc", "add", "a"], 2, "NAME=VALUE"),

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from aerodb import AeroDBClient, AeroDBError, AeroDBResponse
-from aerodb._display import printable, text_table
+from aerodb._display import WIDEST_CELL, printable, text_table
 
 Command = Callable[..., Any]
 SETTINGS = {"show_default": True, "max_content_width": 100}
@@ -73,12 +73,14 @@ def data_of(response: AeroDBResponse[Any], *, warn: bool = True) -> Any:
 
 
 def show(data: Any, *, as_json: bool) -> None:
-    """Print rows as a table, or as JSON for other programs."""
+    """Print rows as a table, or as JSON for other programs. A terminal is shown the beginning of
+    long values, which ends in an ellipsis there."""
     if as_json:
         json.dump(data, sys.stdout, ensure_ascii=False, indent=None, default=_plain)
         sys.stdout.write("\n")
     else:
-        click.echo(text_table(data, most_rows=None, most_columns=None))
+        widest = WIDEST_CELL if sys.stdout.isatty() else None
+        click.echo(text_table(data, most_rows=None, most_columns=None, widest=widest))
 
 
 def _plain(value: Any) -> Any:

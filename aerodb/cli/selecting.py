@@ -165,7 +165,8 @@ def _filter(text: str) -> tuple[str, str, str]:
 def _term(text: str) -> tuple[str, dict[str, bool]]:
     """A column and how it is sorted; `-column` is the same as `column.desc`."""
     found = _TERM.fullmatch(text.strip())
-    if found is None or (re.search(r"\s", found[1]) and not found[1].startswith('"')):
+    plain = found is not None and not re.search(r'["(>]', found[1])
+    if found is None or (plain and re.search(r"[\s.]", found[1])):
         raise click.BadParameter(
             f"{text!r} is not of the form COLUMN[.desc], such as id.desc", param_hint="--order"
         )
