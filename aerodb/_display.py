@@ -23,16 +23,20 @@ _UNPRINTABLE = re.compile(
 
 
 def text_table(
-    data: Any, *, most_rows: int | None = MOST_ROWS, most_columns: int | None = MOST_COLUMNS
+    data: Any,
+    *,
+    most_rows: int | None = MOST_ROWS,
+    most_columns: int | None = MOST_COLUMNS,
+    widest: int | None = WIDEST_CELL,
 ) -> str:
     """Rows as an aligned table; anything else as one short text. None is no limit."""
     grid = _grid(data, most_rows, most_columns)
     if grid is None:
-        return cell(data, limit=1000)
+        return cell(data, limit=1000 if widest is not None else None)
     columns, rows, left_out = grid
     if not columns:
         return "no rows"
-    shown = [[cell(value) for value in row] for row in rows]
+    shown = [[cell(value, limit=widest) for value in row] for row in rows]
     aligned = _numeric(columns, rows)
     widths = [max(map(len, texts)) for texts in zip(columns, *shown, strict=True)]
     lines = [_line(columns, widths, aligned), "  ".join("-" * width for width in widths)]
@@ -123,7 +127,7 @@ def html_error(label: str, message: str, hint: str | None) -> str:
     return f'<p style="{style}">{code}{html.escape(printable(message))}{more}</p>'
 
 
-def cell(value: Any, *, limit: int = WIDEST_CELL) -> str:
+def cell(value: Any, *, limit: int | None = WIDEST_CELL) -> str:
     """One value on one line, cut at `limit` characters."""
     if value is None:
         text = "None"
@@ -135,6 +139,8 @@ def cell(value: Any, *, limit: int = WIDEST_CELL) -> str:
         text = ", ".join(map(str, value))
     else:
         text = str(value)
+    if limit is None:
+        return printable(text)
     text = printable(text[: limit + 1])
     return text if len(text) <= limit else text[: limit - 1] + "…"
 

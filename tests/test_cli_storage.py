@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import signal
+import socket
 import subprocess
 import sys
 import termios
@@ -84,6 +85,16 @@ def test_folders_go_up_and_come_back(
     for name in ("a ?#%.txt", "deep/b.bin"):
         assert (tmp_path / "back" / name).read_bytes() == (tmp_path / "site" / name).read_bytes()
         assert there[f"v1/{name}"] == (tmp_path / "site" / name).read_bytes()
+
+
+def test_a_bucket_is_made(run: Run, client: AeroDBClient) -> None:
+    name = f"b-{uuid4()}"
+    assert run("storage", "mb", name, "--policy", "public").stdout == f"aero://{name}\n"
+    assert client.storage.get_bucket(name).unwrap().policy == "public"
+    assert "bucket_already_exists" in run("storage", "mb", f"aero://{name}", code=1).stderr
+    limited = run("storage", "mb", f"{name}-2", "--max-size", "5", "--json").stdout
+    assert json.loads(limited) == {"name": f"{name}-2", "policy": "private"}
+    assert client.storage.get_bucket(f"{name}-2").unwrap().file_size_limit == 5
 
 
 def test_one_file_is_called_as_said_or_as_before(
@@ -241,15 +252,63 @@ def test_a_filter_is_the_servers(
 
 
 def test_it_ends_in_time_or_by_ctrl_c(listening: Callable[..., subprocess.Popen[str]]) -> None:
-    process = listening("quiet", "--timeout", "0.2", "--count", "1")
+    process = listening("quiet", "--timeout", "3", "--count", "1")
+    other = listening("quiet", "--timeout", "3")
     assert process.wait(60) == 1
     assert process.stderr is not None
     assert "0 of 1 events came" in process.stderr.read()
-    assert listening("quiet", "--timeout", "0.2").wait(60) == 0
+    assert other.wait(60) == 0
     process = listening("quiet")
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 130
     assert "Traceback" not in process.stderr.read() if process.stderr else True
+
+
+def test_a_timeout_includes_connecting(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("AERODB_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        assert "within 0.5 s" in run("listen", "pets", "--timeout", "0.5", code=1).stderr
+
+
+def test_a_name_that_no_table_has_is_told(
+    listening: Callable[..., subprocess.Popen[str]], run: Run
+) -> None:
+    cases = [
+        (["pest"], True),
+        (["pets"], False),
+        (["pest", "--event", "BROADCAST"], False),
+    ]
+    started = [(listening(*words, "--timeout", "6"), told) for words, told in cases]
+    for process, told in started:
+        _, said = process.communicate(timeout=60)
+        assert ("may use no table pest" in said) is told
+    assert "no table public.pest" in run("listen", "some", "--table", "pest", code=1).stderr
+
+
+def test_it_tells_when_the_connection_is_lost_and_back(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    with LocalServer(data=data, schema=[SCHEMA]) as first:
+        environment |= {"AERODB_URL": first.url, "AERODB_KEY": first.service_key}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "aerodb.cli", "listen", "pets", "--count", "1"],
+            env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("listening to")
+    try:
+        assert process.stderr.readline().startswith("the connection is lost")
+        port = int(first.url.rpartition(":")[2])
+        with LocalServer(data=data, port=port) as second:
+            assert process.stderr.readline() == "connected again\n"
+            with AeroDBClient(second.url, second.service_key) as client:
+                client.from_("pets").insert({"id": 1, "name": "Rex"}).execute().unwrap()
+            assert "Rex" in process.communicate(timeout=60)[0]
+        assert process.returncode == 0
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_a_filter_that_is_wrong_is_named(run: Run) -> None:

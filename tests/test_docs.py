@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ from urllib.parse import urlsplit
 import django
 import httpx
 import pytest
+from click.testing import CliRunner
 from django.conf import settings as django_settings
 from django.core.signals import setting_changed
 from django.http import JsonResponse
@@ -38,7 +40,10 @@ from tests.support.snippets import Runner, Snippet, commands_of, snippets_of
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SNIPPETS = [snippet for document in DOCUMENTS for snippet in snippets_of(document)]
+PAGES = "".join(document.read_text(encoding="utf-8") for document in DOCUMENTS)
 LANGUAGES = {"python", "console", "sql", "mermaid", "text", "js"}
+OWN_SCHEMA = {"README.md", "auth.md", "database.md", "cli.md"}
+"""Begin with the SQL that all the rest of them needs, and run over that alone."""
 by_name = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 
 
@@ -117,13 +122,17 @@ def play(
     one, it is over a cluster that they share.
     """
     runners: list[Runner] = []
+    instances = ExitStack()
 
     def run(document: Path) -> Runner:
+        asked = server
+        if document.name in OWN_SCHEMA and document.name != "cli.md":
+            asked = instances.enter_context(own_instance(document))
         own = any("LocalServer(" in one.code for one in chosen("python", document))
         if own and document.name != "README.md":
             monkeypatch.setattr(local_server, "LocalServer", request.getfixturevalue("quick"))
         name = f"docs_{document.stem}"
-        runner = Runner(name, server.url, server.anon_key, server.service_key)
+        runner = Runner(name, asked.url, asked.anon_key, asked.service_key)
         runners.append(runner.__enter__())
         for snippet in chosen("python", document):
             if snippet.marker == "pytest":
@@ -135,7 +144,15 @@ def play(
     yield run
     for runner in runners:
         runner.__exit__()
+    instances.close()
     setting_changed.send(None, setting="AERODB", value=None, enter=False)  # closes its client
+
+
+def own_instance(document: Path) -> LocalServer:
+    """What a reader has who did what the page begins with."""
+    schemas = "public, archive" if document.name == "database.md" else "public"
+    schema = chosen("sql", document)[0].code
+    return LocalServer(schema=[schema], db_schemas=schemas, db_plan_enabled=True)
 
 
 def run_by_pytest(snippet: Snippet, folder: Path) -> None:
@@ -164,6 +181,38 @@ def test_every_snippet_has_a_language_that_is_checked() -> None:
 @by_name
 def test_python_runs(document: Path, play: Callable[[Path], Runner]) -> None:
     play(document)
+
+
+def test_the_readme_shows_rows(
+    play: Callable[[Path], Runner], capsys: pytest.CaptureFixture[str]
+) -> None:
+    play(ROOT / "README.md")
+    assert capsys.readouterr().out.splitlines() == [
+        "JetBlue Airways 181 853",
+        "JetBlue Airways 523 71",
+        "[2, 1]",
+        "[{'id': 1, 'title': 'Hello'}]",
+    ]
+
+
+def test_the_commands_that_ask_a_server_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    document = ROOT / "docs" / "cli.md"
+    asked = set()
+    with own_instance(document) as server:
+        monkeypatch.setenv("AERODB_URL", server.url)
+        monkeypatch.setenv("AERODB_KEY", server.anon_key)
+        for snippet in chosen("console", document):
+            for command in commands_of(snippet):
+                words = shlex.split(command.partition(" > ")[0])
+                if words[0] != "aerodb" or words[1] not in ("select", "rpc", "tables", "health"):
+                    continue
+                module, attribute, _ = _COMMANDS[words[1]]
+                called = getattr(importlib.import_module(module), attribute)
+                done = CliRunner().invoke(called, words[2:])
+                assert done.exit_code == 0, done.output
+                assert done.output.count("\n") > 0
+                asked.add(words[1])
+    assert asked == {"select", "rpc", "tables", "health"}
 
 
 def test_the_fastapi_app_answers(play: Callable[[Path], Runner], server: LocalServer) -> None:
@@ -234,6 +283,8 @@ def test_the_django_view_answers(play: Callable[[Path], Runner], server: LocalSe
 
 def test_sql_is_accepted(server: LocalServer) -> None:
     for snippet in chosen("sql"):
+        if snippet.document.name in OWN_SCHEMA:  # it ran where the page did
+            continue
         server.execute_sql(
             f"begin; create schema docs; set local search_path = docs, public;\n{snippet.code};\n"
             "rollback"
@@ -284,7 +335,7 @@ def check_serve(words: list[str]) -> None:
     """Have the command line read the words, without running anything."""
     context = serve.make_context("aerodb dev", list(words))
     for file in context.params["schema"]:
-        assert Path(file).is_file(), file
+        assert Path(file).is_file() or f"`{file}`" in PAGES, file
 
 
 def check_aerodb(name: str, words: list[str]) -> None:
@@ -321,7 +372,7 @@ def check_curl(words: list[str], server: LocalServer) -> None:
 
 
 def check_command(command: str, server: LocalServer) -> None:
-    words = shlex.split(command)
+    words = shlex.split(command.partition(" > ")[0])
     program = Path(words[0]).name
     if program in ("python", "python3"):
         (check_module if words[1] == "-m" else check_script)(words[2 if words[1] == "-m" else 1 :])

@@ -101,6 +101,13 @@ def test_the_interrupt_button_stops_a_call(executed: tuple[list[Any], list[str]]
     assert "United" in answer["data"]["text/html"]
 
 
+def test_nothing_is_said_on_stderr(executed: tuple[list[Any], list[str]]) -> None:
+    """Not at the end either, where the interrupted call is still under way on the server."""
+    shown = [output for cell in executed[0] for output in cell.get("outputs", ())]
+    assert len(shown) > 5
+    assert [output["text"] for output in shown if output.get("name") == "stderr"] == []
+
+
 def test_no_key_is_shown(executed: tuple[list[Any], list[str]]) -> None:
     cells, keys = executed
     everything = json.dumps(cells)

@@ -12,7 +12,9 @@ from aerodb._dataclass import dataclass
 from aerodb.types import AeroDBResponse
 
 _PRIMARY = "<pk/>"
-_SERIAL = frozenset({"integer", "int32", "int64", "bigint", "smallint", "int16"})
+_SERIAL = frozenset({"integer", "bigint", "smallint"})
+_NAMES = {"int16": "smallint", "int32": "integer", "int64": "bigint"}
+"""OpenAPI's names of types that PostgreSQL calls otherwise; servers differ in which they use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +24,14 @@ class Column:
     Attributes:
         name: As the server has it.
         kind: OpenAPI's word: string, integer, number, boolean, array, object; None for JSON.
-        format: PostgreSQL's name of the type, `text[]` and `public.mood` included.
+        format: PostgreSQL's name of the type, `text[]` and `public.mood` included. Where the server
+            says `int32`, a smallint is an `integer` too.
         words: The values of an enum; empty if it is none.
         nullable: Whether it may be null. The columns of a view always may.
         optional: Whether an insert may leave it out: it may be null, has a default, or is a whole
             number that is the primary key, which the database usually counts by itself.
         item: OpenAPI's word for the items of an array.
+        primary: Whether it is the primary key, or a part of it.
     """
 
     name: str
@@ -37,6 +41,7 @@ class Column:
     nullable: bool = True
     optional: bool = True
     item: str | None = None
+    primary: bool = False
 
     def __str__(self) -> str:
         return f"{self.name} {self.format or self.kind or 'json'}"
@@ -112,9 +117,10 @@ def _table(name: str, definition: Mapping[str, Any], *, writable: bool) -> Table
 
 def _column(name: str, said: Mapping[str, Any], *, nullable: bool) -> Column:
     kind, form = said.get("type"), _text(said.get("format"))
+    form = _NAMES.get(form, form)
     enum = said.get("enum")
     words: list[Any] = enum if isinstance(enum, list) else []
-    counted = _PRIMARY in _text(said.get("description")) and form in _SERIAL
+    primary = _PRIMARY in _text(said.get("description"))
     items = said.get("items")
     item = items.get("type") if isinstance(items, Mapping) else None
     return Column(
@@ -123,8 +129,9 @@ def _column(name: str, said: Mapping[str, Any], *, nullable: bool) -> Column:
         format=form,
         words=tuple(word for word in words if isinstance(word, str)),
         nullable=nullable,
-        optional=nullable or "default" in said or counted,
+        optional=nullable or "default" in said or (primary and form in _SERIAL),
         item=item if isinstance(item, str) else None,
+        primary=primary,
     )
 
 

@@ -14,7 +14,7 @@ _COMMANDS = {
     "users": ("aerodb.local.users_command", "users", "Users of an AeroDB on this machine."),
     "health": ("aerodb.cli.asking", "health", "Ask a server how it is."),
     "tables": ("aerodb.cli.asking", "tables", "List tables and their columns."),
-    "select": ("aerodb.cli.asking", "select", "Print rows of a table."),
+    "select": ("aerodb.cli.selecting", "select", "Print rows of a table."),
     "rpc": ("aerodb.cli.asking", "rpc", "Call a function of the database."),
     "types": ("aerodb.cli.asking", "types", "Write Python classes for the rows of a database."),
     "storage": ("aerodb.cli.storage", "storage", "List, copy and remove objects."),
@@ -61,7 +61,9 @@ def _run(command: str, words: list[str]) -> int:
             raise
         sys.stderr.write(f"aerodb {command}: {text}")
         return 1
-    called(words, prog_name=f"aerodb {command}")
+    from aerodb.cli.failing import run  # with click, which the command has loaded
+
+    run(called, words, f"aerodb {command}")
     return 0
 
 

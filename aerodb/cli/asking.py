@@ -1,4 +1,4 @@
-"""Commands that ask a server: health, tables, select, rpc, types."""
+"""Commands that ask a server: health, tables, rpc, types."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from typing import Any
 import click
 
 from aerodb._codegen import STYLES, Style, module_source
-from aerodb.cli.options import SETTINGS, client, data_of, server, show
+from aerodb._core.tables import Table
+from aerodb._display import printable
+from aerodb.cli.options import SETTINGS, Failure, client, data_of, server, show
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -39,49 +41,22 @@ def tables(url: str | None, schema: str | None, as_json: bool) -> None:
     """List the tables and views that the key may use, with their columns."""
     with client(url, schema) as asking:
         found = data_of(asking.tables())
-    show(found, as_json=as_json)
+    if as_json:
+        show(found, as_json=True)
+    for table in found if not as_json else ():
+        click.echo("\n".join([printable(table.name), *map(printable, _columns(table))]))
 
 
-@click.command(context_settings=SETTINGS)
-@click.argument("table")
-@click.option("--columns", default="*", help="Columns and embedded tables, as select() takes them.")
-@click.option(
-    "--where", "filters", multiple=True, metavar="COLUMN=OP.VALUE",
-    help="Filter in PostgREST's words, such as 'age=gt.18'; repeatable.",
-)  # fmt: skip
-@click.option("--order", default=None, metavar="COLUMN[.desc]", help="Order of the rows.")
-@click.option("--limit", type=click.IntRange(min=0), default=100, help="Most rows to print.")
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
-@_JSON
-@server
-def select(table: str, filters: tuple[str, ...], **options: Any) -> None:
-    """Print rows of TABLE."""
-    with client(options["url"], options["schema"]) as asking:
-        query: Any = asking.from_(table).select(options["columns"]).limit(options["limit"])
-        for text in filters:
-            column, operator, value = _filter(text)
-            query = query.filter(column, operator, value)
-        if options["order"]:
-            column, _, way = options["order"].partition(".")
-            query = query.order(column, ascending=way != "desc")
-        rows = data_of(query.csv() if options["as_csv"] else query.execute())
-    if options["as_csv"]:
-        sys.stdout.write(rows)
-    else:
-        show(rows, as_json=options["as_json"])
-
-
-def _filter(text: str) -> tuple[str, str, str]:
-    column, equals, rest = text.partition("=")
-    operator, dot, value = rest.partition(".")
-    if operator == "not" and dot:
-        inner, dot, value = value.partition(".")
-        operator = f"not.{inner}"
-    if not (column and equals and dot):
-        raise click.BadParameter(
-            f"{text!r} is not of the form COLUMN=OP.VALUE", param_hint="--where"
-        )
-    return column, operator, value
+def _columns(table: Table) -> list[str]:
+    """A line for each column, nothing of it cut."""
+    names = max((len(column.name) for column in table.columns), default=0)
+    kinds = max((len(column.format or "json") for column in table.columns), default=0)
+    lines = []
+    for column in table.columns:
+        more = "primary key" if column.primary else "" if column.nullable else "not null"
+        line = f"  {column.name:<{names}}  {column.format or 'json':<{kinds}}  {more}"
+        lines.append(line.rstrip())
+    return lines
 
 
 @click.command(context_settings=SETTINGS)
@@ -120,7 +95,7 @@ def types(style: Style, output: Path | None, only: tuple[str, ...], **options: A
         found = data_of(asking.tables())
     missing = set(only) - {table.name for table in found}
     if missing:
-        raise click.ClickException(f"there is no table {', '.join(sorted(missing))}")
+        raise Failure(f"there is no table {', '.join(sorted(missing))}")
     source = module_source([t for t in found if not only or t.name in only], style)
     if output is None:
         sys.stdout.write(source)

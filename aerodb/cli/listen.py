@@ -11,11 +11,13 @@ import click
 
 from aerodb import AeroDBAPIError
 from aerodb._display import printable
-from aerodb.cli.options import SETTINGS, client, data_of, server
+from aerodb.cli.options import SETTINGS, Failure, client, data_of, server
 
 _CHANGES = ("INSERT", "UPDATE", "DELETE")
 _EVENTS = (*_CHANGES, "BROADCAST", "PRESENCE")
 INTERRUPTED = 130
+_CONNECT_SECONDS = 10.0
+_ASK_SECONDS = 5.0
 
 
 @click.command(context_settings=SETTINGS)
@@ -32,7 +34,7 @@ INTERRUPTED = 130
 @click.option("--count", type=click.IntRange(min=1), default=None, help="End after so many.")
 @click.option(
     "--timeout", type=click.FloatRange(min=0, min_open=True), default=None, metavar="SECONDS",
-    help="End after so long; with 1 if --count was not reached.",
+    help="End after so long, connecting included; with 1 if --count was not reached.",
 )  # fmt: skip
 @click.option("--private", is_flag=True, help="The channel is a private one.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, an object on each line.")
@@ -46,14 +48,16 @@ def listen(channel: str, **options: Any) -> None:
 
 
 def _listen(name: str, **options: Any) -> None:
-    wanted, count = options["events"], options["count"]
-    until = None if options["timeout"] is None else time.monotonic() + options["timeout"]
+    wanted, count, timeout = options["events"], options["count"], options["timeout"]
+    until = None if timeout is None else time.monotonic() + timeout
     with client(options["url"], options["schema"]) as asking:
         channel = asking.channel(name, private=options["private"] or None)
         _narrow(channel, wanted, options["table"], options["only"])
         with channel.events() as stream:
-            data_of(channel.subscribe())
+            data_of(channel.subscribe(timeout=min(_CONNECT_SECONDS, timeout or _CONNECT_SECONDS)))
+            asking.realtime.on_status(_Connection())
             click.echo(printable(f"listening to {name}; Ctrl-C ends it"), err=True)
+            _warn_of_no_table(asking, name, wanted, options)
             seen = 0
             while count is None or seen < count:
                 event = _next(stream, until)
@@ -63,7 +67,36 @@ def _listen(name: str, **options: Any) -> None:
                     _print(event, as_json=options["as_json"])
                     seen += event.type != "GAP"
     if count is not None and seen < count:
-        raise click.ClickException(f"{seen} of {count} events came")
+        raise Failure(f"{seen} of {count} events came")
+
+
+class _Connection:
+    """Says on stderr when the connection is lost, and when it is there again."""
+
+    def __init__(self) -> None:
+        self._is_lost = False
+
+    def __call__(self, status: Any, error: Any) -> None:
+        if status == "reconnecting" and not self._is_lost:
+            self._is_lost = True
+            why = f": {error}" if error is not None else ""
+            click.echo(printable(f"the connection is lost{why}; connecting again"), err=True)
+        elif status == "open" and self._is_lost:
+            self._is_lost = False
+            click.echo("connected again", err=True)
+
+
+def _warn_of_no_table(
+    asking: Any, channel: str, wanted: tuple[str, ...], options: dict[str, Any]
+) -> None:
+    """A channel may have any name, so a typing error in that of a table is no error. What
+    `--table` names, the server looks for itself."""
+    if options["table"] is not None or (wanted and not set(wanted) & {*_CHANGES}):
+        return
+    known = asking.with_options(timeout=_ASK_SECONDS).tables().data
+    if known is not None and channel.rpartition(":")[2] not in {one.name for one in known}:
+        said = f"Warning: the key may use no table {channel}, so no changes of rows will come"
+        click.echo(printable(said), err=True)
 
 
 def _narrow(channel: Any, wanted: tuple[str, ...], table: str | None, only: str | None) -> None:
@@ -86,7 +119,7 @@ def _next(stream: Any, until: float | None) -> Any:
     try:
         return stream.get(None if until is None else max(0.0, until - time.monotonic()))
     except AeroDBAPIError as problem:
-        raise click.ClickException(printable(str(problem.error))) from None
+        raise Failure(str(problem.error), problem.error) from None
 
 
 def _print(event: Any, *, as_json: bool) -> None:

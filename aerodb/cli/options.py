@@ -9,11 +9,36 @@ from typing import Any
 
 import click
 
-from aerodb import AeroDBClient, AeroDBResponse
-from aerodb._display import printable, text_table
+from aerodb import AeroDBClient, AeroDBError, AeroDBResponse
+from aerodb._display import WIDEST_CELL, printable, text_table
 
 Command = Callable[..., Any]
 SETTINGS = {"show_default": True, "max_content_width": 100}
+_PYTHONS_WORDS = (
+    (", or pass url=", ", or say --url URL"),
+    (", or pass allow_insecure=True in a network you trust", ""),
+    ("; pass the key as `key`", "; the key belongs into AERODB_KEY"),
+    (" or ClientOptions(verify='/path/to/ca.pem')", ""),
+    (", or raise ClientOptions(max_response_bytes=...)", ""),
+    ("; iterate() and all() get every row, count='exact' the total", ""),
+    (" (allow more time with timeout=)", ""),
+)
+"""Advice for who writes Python, and what to say to who types commands."""
+
+
+class Failure(click.ClickException):
+    """What did not succeed, in words of the command line; `error` is the client's own, if any."""
+
+    def __init__(self, message: str, error: AeroDBError | None = None) -> None:
+        super().__init__(printable(in_words_of_the_command_line(message)))
+        self.error = error
+
+
+def in_words_of_the_command_line(text: str) -> str:
+    """The message without advice that only helps in Python."""
+    for python, words in _PYTHONS_WORDS:
+        text = text.replace(python, words)
+    return text
 
 
 def server(function: Command) -> Command:
@@ -33,24 +58,29 @@ def client(url: str | None, schema: str | None) -> AeroDBClient:
     arguments = {name: value for name, value in given.items() if value}
     try:
         return AeroDBClient.from_env(**arguments)
-    except ValueError as problem:
-        raise click.ClickException(str(problem)) from None
+    except (ValueError, TypeError) as problem:
+        raise Failure(str(problem)) from None
 
 
-def data_of(response: AeroDBResponse[Any]) -> Any:
-    """The data; or the error on stderr, and the end of the program with status 1."""
+def data_of(response: AeroDBResponse[Any], *, warn: bool = True) -> Any:
+    """The data, and what is to be known about it on stderr; or the error there, and the end of
+    the program with status 1."""
     if response.error is not None:
-        raise click.ClickException(printable(str(response.error)))
+        raise Failure(str(response.error), response.error)
+    for warning in response.meta.warnings if warn else ():
+        click.echo(f"Warning: {printable(in_words_of_the_command_line(warning))}", err=True)
     return response.data
 
 
 def show(data: Any, *, as_json: bool) -> None:
-    """Print rows as a table, or as JSON for other programs."""
+    """Print rows as a table, or as JSON for other programs. A terminal is shown the beginning of
+    long values, which ends in an ellipsis there."""
     if as_json:
         json.dump(data, sys.stdout, ensure_ascii=False, indent=None, default=_plain)
         sys.stdout.write("\n")
     else:
-        click.echo(text_table(data, most_rows=None, most_columns=None))
+        widest = WIDEST_CELL if sys.stdout.isatty() else None
+        click.echo(text_table(data, most_rows=None, most_columns=None, widest=widest))
 
 
 def _plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""`aerodb storage ls|cp|rm`: objects, from the command line."""
+"""`aerodb storage ls|mb|cp|rm`: buckets and objects, from the command line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from aerodb import AeroDBClient
 from aerodb._display import printable
 from aerodb.cli import places as read
 from aerodb.cli.copying import How, copy, files_of
-from aerodb.cli.options import SETTINGS, client, data_of, server, show
+from aerodb.cli.options import SETTINGS, Failure, client, data_of, server, show
 from aerodb.cli.places import Local, Remote
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -19,7 +19,7 @@ _RECURSIVE = click.option("-r", "--recursive", is_flag=True, help="With all that
 
 @click.group(context_settings=SETTINGS)
 def storage() -> None:
-    """List, copy and remove objects. A place on the server is aero://BUCKET/PATH."""
+    """Make buckets; list, copy and remove objects. A place on the server is aero://BUCKET/PATH."""
 
 
 @storage.command("ls")
@@ -58,6 +58,31 @@ def _folders(asking: AeroDBClient, place: Remote) -> list[str]:
         if not page.has_next or page.next_cursor in (None, cursor):
             return list(found)
         cursor = page.next_cursor
+
+
+@storage.command("mb")
+@click.argument("bucket", metavar="BUCKET")
+@click.option(
+    "--policy", type=click.Choice(["public", "authenticated", "private"]), default="private",
+    help="Who may read it: everybody, whoever is signed in, its owner.",
+)  # fmt: skip
+@click.option("--max-size", default=None, metavar="BYTES", help="Largest object, such as 50MB.")
+@_JSON
+@server
+def mb(bucket: str, policy: Any, max_size: str | None, as_json: bool, **where: Any) -> None:
+    """Make the bucket BUCKET, a name or aero://NAME. The publishable key may not."""
+    name = read.remote(bucket).bucket if bucket.startswith(read.SCHEME) else bucket
+    with client(where["url"], where["schema"]) as asking:
+        limit = ... if max_size is None else _bytes(max_size)
+        made = data_of(asking.storage.create_bucket(name, policy=policy, file_size_limit=limit))
+    if as_json:
+        show({"name": made.name, "policy": made.policy}, as_json=True)
+    else:
+        click.echo(printable(f"{read.SCHEME}{made.name}"))
+
+
+def _bytes(text: str) -> int | str:
+    return int(text) if text.isascii() and text.isdigit() else text
 
 
 @storage.command("cp")
@@ -106,7 +131,7 @@ def rm(places: tuple[Remote, ...], recursive: bool, yes: bool, as_json: bool, **
                 click.confirm(f"Remove {len(names)} objects of {place}?", abort=True, err=True)
             removed = data_of(asking.storage.from_(place.bucket).remove(names)) if names else ()
             if not removed:
-                raise click.ClickException(printable(f"there is nothing at {place}"))
+                raise Failure(f"there is nothing at {place}")
             gone += [str(Remote(place.bucket, file.path)) for file in removed]
     if as_json:
         show(gone, as_json=True)

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -106,6 +106,7 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     default=30 * 24 * 3600,
     help="Seconds that a session lives without a refresh.",
 )
+@click.option("--log", is_flag=True, help="Print a line for each request, not only from 500 on.")
 @click.option("--functions", type=_FOLDER, default=None, help="Serve this folder's *.py.")
 @click.option(
     "--functions-timeout",
@@ -176,7 +177,8 @@ def serve(**options: Any) -> None:
     """
     try:
         server = make_server(options, os.environ)
-        run(server)
+        chose_port = _is_port_chosen(options["port"], os.environ)
+        run(server, chose_port=chose_port, log_requests=options["log"])
     except LocalError as problem:
         raise click.ClickException(str(problem)) from None
 
@@ -193,7 +195,7 @@ def make_server(options: Mapping[str, Any], environment: Mapping[str, str]) -> L
     _warn_of_secrets(options)
     host = options["host"] or environment.get("PGRST_SERVER_HOST") or "127.0.0.1"
     return LocalServer(
-        schema=options["schema"],
+        schema=files_of(options["schema"]),
         data=None if options["temporary"] else options["data"],
         migrations=options["migrations"],
         database_url=chosen_database(options["database_url"], environment),
@@ -222,6 +224,11 @@ def make_server(options: Mapping[str, Any], environment: Mapping[str, str]) -> L
         environment=from_environment(environment),
         **explicit,
     )
+
+
+def files_of(schema: Sequence[str]) -> list[Path]:
+    """What `--schema` names, which is never SQL itself."""
+    return [Path(name).expanduser() for name in schema]
 
 
 def _services(text: str | None) -> tuple[str, ...] | None:
@@ -255,8 +262,11 @@ def _port(flag: int | None, environment: Mapping[str, str], host: str) -> int:
         return int(text)
     if _is_free(host, PREFERRED_PORT):
         return PREFERRED_PORT
-    click.echo(f"Port {PREFERRED_PORT} is taken; a free one is used.", err=True)
     return 0
+
+
+def _is_port_chosen(flag: int | None, environment: Mapping[str, str]) -> bool:
+    return flag is not None or bool(environment.get("PGRST_SERVER_PORT"))
 
 
 def _is_free(host: str, port: int) -> bool:
@@ -285,17 +295,18 @@ def _warn_of_secrets(options: Mapping[str, Any]) -> None:
 # --- running ----------------------------------------------------------------------------------
 
 
-def run(server: LocalServer) -> NoReturn:
+def run(server: LocalServer, *, chose_port: bool = True, log_requests: bool = False) -> NoReturn:
     """Run `server` until a signal comes, then stop it and leave with the status for that signal."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)
     signal.signal(signal.SIGINT, _interrupt)
-    _show_functions_log()
+    _show_log("aerodb.local.functions", logging.INFO)
+    _show_log("aerodb.local.requests", logging.INFO if log_requests else logging.ERROR)
     for number in (signal.SIGUSR1, signal.SIGUSR2):  # PostgREST's own
         signal.signal(number, lambda *_: server.reload())
     try:
         server.start()
-        _announce(server)
+        _announce(server, chose_port=chose_port)
         while server.alive:
             time.sleep(_WATCH_SECONDS)
         raise LocalError("The database or the HTTP server has stopped by itself.")
@@ -306,13 +317,13 @@ def run(server: LocalServer) -> NoReturn:
         server.close()
 
 
-def _show_functions_log() -> None:
-    """What functions print is for whoever writes them."""
+def _show_log(name: str, level: int) -> None:
+    """What functions print, and what became of requests, is for whoever writes them."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(message)s"))
-    log = logging.getLogger("aerodb.local.functions")
+    log = logging.getLogger(name)
     log.addHandler(handler)
-    log.setLevel(logging.INFO)
+    log.setLevel(level)
     log.propagate = False
 
 
@@ -324,7 +335,7 @@ def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
     sys.exit(INTERRUPTED)
 
 
-def _announce(server: LocalServer) -> None:
+def _announce(server: LocalServer, *, chose_port: bool) -> None:
     """Print what a client needs. The keys are printed here on purpose, and nowhere else."""
     database = server.database
     lines = ["AeroDB local: a development instance, not for production.", ""]
@@ -339,19 +350,27 @@ def _announce(server: LocalServer) -> None:
         ]
     if database.applied:
         lines += ["", f"  applied: {', '.join(database.applied)}"]
+    if not chose_port and not server.url.endswith(f":{PREFERRED_PORT}"):
+        click.echo(f"Port {PREFERRED_PORT} is taken; a free one is used.\n", err=True)
     click.echo("\n".join(lines))
-    if database.unprotected:
-        names = ", ".join(database.unprotected[:10])
-        more = len(database.unprotected) - 10
-        click.secho(
-            f"\nWarning: without row-level security everybody may read and write {names}"
-            + (f" and {more} more" if more > 0 else ""),
-            fg="yellow",
-            err=True,
-        )
+    warn_of_unprotected(database.unprotected)
     _warn_of_exposure(server)
     click.echo("\nPress Ctrl-C to stop.")
     sys.stdout.flush()
+
+
+def warn_of_unprotected(tables: Sequence[str]) -> None:
+    """Say on stderr which tables every caller may read and write (reliability C8)."""
+    if not tables:
+        return
+    more = len(tables) - 10
+    click.secho(
+        "\nWarning: without row-level security everybody may read and write "
+        + ", ".join(tables[:10])
+        + (f" and {more} more" if more > 0 else ""),
+        fg="yellow",
+        err=True,
+    )
 
 
 def _warn_of_exposure(server: LocalServer) -> None:

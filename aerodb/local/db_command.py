@@ -87,11 +87,15 @@ def reset(
     _tell(db_work.reset(data, schema, folder, confirm), as_json=as_json)
 
 
-def _tell(applied: list[str], *, as_json: bool) -> None:
+def _tell(done: tuple[list[str], list[str]], *, as_json: bool) -> None:
+    from aerodb.local.commands import warn_of_unprotected
+
+    applied, unprotected = done
     if as_json:
         click.echo(json.dumps({"applied": applied}))
     else:
         click.echo(f"applied: {', '.join(applied)}" if applied else "nothing to apply")
+        warn_of_unprotected(unprotected)
 
 
 @db.command()

@@ -7,52 +7,68 @@ import os
 import shutil
 from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
 from aerodb.local import migrations
-from aerodb.local.bootstrap import prepare_foreign
-from aerodb.local.commands import chosen_database
-from aerodb.local.database import open_database
+from aerodb.local.bootstrap import AUTHENTICATOR, prepare_foreign, tables_without_row_security
+from aerodb.local.commands import chosen_database, files_of
+from aerodb.local.database import effective_settings, open_database
 from aerodb.local.errors import LocalError
 from aerodb.local.folder import DataFolder
 from aerodb.local.owner import problems_told, reachable, running_database
 from aerodb.local.programs import run_program
-from aerodb.local.settings import InstanceSettings
+from aerodb.local.settings import INSTANCE_REST, InstanceSettings
 
 __all__ = ["push", "reset", "run_program", "target"]
 
 
+Applied = tuple[list[str], list[str]]
+"""The files that were applied now, and the tables without row-level security, of an instance."""
+
+
 def push(
     data: Path, database_url: str | None, schema: tuple[str, ...], folder: Path | None
-) -> list[str]:
-    """Apply schema files and migrations, each once; those that were applied now."""
+) -> Applied:
+    """Apply schema files and migrations, each once."""
     with problems_told():
         url = chosen_database(database_url, os.environ)
-        wanted = migrations.collect(schema, folder)
+        wanted = migrations.collect(files_of(schema), folder)
         running = running_database(data) if url is None else url
         if running is None:
             return _opened_once(data, schema, folder)
         with psycopg.connect(running, autocommit=True) as connection:
             if url is not None:
                 prepare_foreign(connection)
-            return migrations.apply(connection, wanted)
+                return migrations.apply(connection, wanted), []
+            applied = migrations.apply(connection, wanted)
+            return applied, _unprotected(connection)
 
 
-def _opened_once(data: Path, schema: tuple[str, ...], folder: Path | None) -> list[str]:
-    database = open_database(InstanceSettings(data=data, schema=schema, migrations=folder))
+def _unprotected(connection: psycopg.Connection[Any]) -> list[str]:
+    """In the schemas that the database says are exposed; what a running instance was told on its
+    own command line is not known here."""
+    settings = InstanceSettings()
+    rest, _ = effective_settings(settings, INSTANCE_REST, connection, AUTHENTICATOR)
+    return tables_without_row_security(connection, rest.db_schemas)
+
+
+def _opened_once(data: Path, schema: tuple[str, ...], folder: Path | None) -> Applied:
+    files = tuple(files_of(schema))
+    database = open_database(InstanceSettings(data=data, schema=files, migrations=folder))
     database.close()
-    return [*database.applied]
+    return [*database.applied], [*database.unprotected]
 
 
 def reset(
     data: Path, schema: tuple[str, ...], folder: Path | None, confirm: Callable[[], None]
-) -> list[str]:
+) -> Applied:
     """Remove all data of a data folder, but for its keys; then apply what is given."""
     with problems_told():
         if not (data / "secrets.json").exists():
             raise LocalError(f"There is no instance in {data}. `aerodb dev` makes one.")
-        migrations.collect(schema, folder)  # before anything is removed: they can be read
+        migrations.collect(files_of(schema), folder)  # before anything is removed: they can be read
         confirm()
         _empty(data)
         return _opened_once(data, schema, folder)

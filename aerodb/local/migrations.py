@@ -47,6 +47,9 @@ class Migration:
 
 def read_migration(path: Path) -> Migration:
     """Return the file `path` as a migration named after the file."""
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise LocalError(f"The SQL file {path} cannot be read: it {what}.")
     try:
         source = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as problem:
@@ -76,8 +79,18 @@ def _from_argument(entry: str | os.PathLike[str]) -> Migration:
         return read_migration(Path(entry))
     if "\n" not in entry and entry.lower().endswith(".sql"):
         return read_migration(Path(entry).expanduser())
+    if _is_path(entry):
+        raise LocalError(f"There is no such SQL file: {entry}. A path given as text ends in .sql.")
     digest = hashlib.sha256(entry.encode()).hexdigest()[:12]
     return Migration(f"text-{digest}", entry)
+
+
+def _is_path(entry: str) -> bool:
+    """Whether it can only be meant as a path: no SQL is one word with a dot or a slash."""
+    if not entry or "\n" in entry:
+        return False
+    one_word = len(entry.split()) == 1 and ";" not in entry
+    return (one_word and ("/" in entry or "." in entry)) or Path(entry).expanduser().exists()
 
 
 def apply(connection: psycopg.Connection[Any], migrations: Sequence[Migration]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import threading
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
@@ -30,6 +31,7 @@ from aerodb.local.realtime.service import FEATURES as REALTIME_FEATURES
 from aerodb.local.realtime.service import PREFIX as REALTIME_PREFIX
 from aerodb.local.realtime.service import RealtimeService, make_realtime_service
 from aerodb.local.replies import AsgiApp, Receive, Scope, Send
+from aerodb.local.request_log import RequestLog
 from aerodb.local.settings import InstanceSettings, PoolSettings, RestSettings
 from aerodb.local.storage.http import PREFIX as STORAGE_PREFIX
 from aerodb.local.storage.service import FEATURES as STORAGE_FEATURES
@@ -107,7 +109,8 @@ class HttpThread:
 
     def _run(self) -> None:
         try:
-            asyncio.run(self._serve())
+            with _quiet():
+                asyncio.run(self._serve())
         except BaseException as problem:  # noqa: BLE001 - handed over to the thread that waits
             self._failure = problem
         finally:
@@ -137,7 +140,7 @@ class HttpThread:
                         stack.push_async_callback(service.stop)
                         await service.start()
                 self._rest_status = "starting" if rest is None else "ok"
-                await self._listen(self._front(rest or unavailable))
+                await self._listen(RequestLog(self._front(rest or unavailable)))
 
     def _rest_service(
         self, pool: AsyncConnectionPool[Any], authenticate: Authenticate
@@ -197,7 +200,7 @@ class HttpThread:
             return False
         return self._rest.has_relation(path[1:])
 
-    async def _listen(self, app: Front) -> None:
+    async def _listen(self, app: AsgiApp) -> None:
         config = uvicorn.Config(
             app,
             # Over h11, which refuses two Host headers and leaves the target as it was.
@@ -232,6 +235,31 @@ class HttpThread:
         if self._functions is not None:
             services["functions"] = "ok"
         return whole, services
+
+
+_EXPECTED = (
+    "Cancel %s running task(s), timeout graceful shutdown exceeded",
+    "discarding closed connection",
+)
+
+
+@contextlib.contextmanager
+def _quiet() -> Generator[None]:
+    """Leave out what two libraries warn of and what is meant here: that requests are cut short at
+    the end, and that a connection whose statement was cancelled is not used again."""
+    thread = threading.get_ident()
+
+    def is_news(record: logging.LogRecord) -> bool:
+        return record.thread != thread or not str(record.msg).startswith(_EXPECTED)
+
+    loggers = [logging.getLogger(name) for name in ("uvicorn.error", "psycopg.pool")]
+    for logger in loggers:
+        logger.addFilter(is_news)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(is_news)
 
 
 class _ReadyServer(uvicorn.Server):

@@ -79,12 +79,14 @@ def list_users(data: Path, as_json: bool) -> None:
 @click.pass_obj
 def delete(data: Path, user: str, yes: bool) -> None:
     """Delete a user, named by address or id, with all sessions."""
-    if not yes:
-        click.confirm(f"Delete {user}?", abort=True)
     with needed():
         from aerodb.local.users_work import delete_user
-    delete_user(data, user)
-    click.echo(f"Deleted {user}")
+
+    def confirm(email: str) -> None:
+        if not yes:
+            click.confirm(f"Delete {email}?", abort=True)
+
+    click.echo(f"Deleted {delete_user(data, user, confirm)}")
 
 
 def _password() -> str:

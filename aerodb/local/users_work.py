@@ -14,6 +14,10 @@ from aerodb.local.auth.validation import email_address, new_password
 from aerodb.local.errors import LocalError
 from aerodb.local.owner import connected, problems_told
 
+_FIND = (
+    "select id, email from auth.users where email = lower(trim(%s)) or id::text = lower(trim(%s))"
+)
+
 
 def create_user(
     data: Path, email: str, ask_password: Callable[[], str], *, role: str, verified: bool
@@ -41,9 +45,13 @@ def all_users(data: Path) -> list[dict[str, Any]]:
     return [user_object(row) for row in rows]
 
 
-def delete_user(data: Path, user: str) -> None:
-    """Delete a user, named by address or id, with all sessions."""
+def delete_user(data: Path, user: str, confirm: Callable[[str], None]) -> str:
+    """Delete a user, named by address or id, with all sessions; the address."""
     with problems_told(), connected(data) as connection:
-        query = "delete from auth.users where email = lower(trim(%s)) or id::text = lower(trim(%s))"
-        if connection.execute(query, [user, user]).rowcount == 0:
+        row = connection.execute(_FIND, [user, user]).fetchone()
+        if row is None:
             raise LocalError(f"There is no user {user}.")
+        connection.rollback()  # while somebody thinks, nothing is held
+        confirm(row["email"])
+        connection.execute("delete from auth.users where id = %s", [row["id"]])
+        return str(row["email"])

@@ -55,6 +55,8 @@ def test_push_dump_and_reset_without_an_instance(run: Run, tmp_path: Path) -> No
     assert "no instance" in run("dump", code=1).output
     applied = run("push", "--schema", "cats.sql", "--migrations", "migrations", "--json").stdout
     assert json.loads(applied) == {"applied": ["cats.sql", "001.sql"]}
+    assert "everybody may read and write cats" in run("push", "--schema", "cats.sql").stderr
+    assert "is a folder" in run("push", "--schema", ".", code=1).output
     keys = (tmp_path / ".aerodb/secrets.json").read_text()
     run("dump", "--output", "dump.sql", "--", "--schema=public")
     assert "CREATE TABLE public.cats" in (tmp_path / "dump.sql").read_text()

@@ -185,6 +185,13 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
         collect([tmp_path / "missing.sql"])
     with pytest.raises(LocalError, match="nowhere does not exist"):
         collect(folder=tmp_path / "nowhere")
+    for text in (str(tmp_path), "./nowhere", "schema.sq"):
+        with pytest.raises(LocalError, match="no such SQL file"):
+            collect([text])
+    assert [one.source for one in collect(["checkpoint", "select 1.5"])] == [
+        "checkpoint",
+        "select 1.5",
+    ]
     write(tmp_path / "x", a="")
     write(tmp_path / "y", a="")
     with pytest.raises(LocalError, match=r"Two SQL files are called a\.sql"):

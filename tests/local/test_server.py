@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -485,6 +486,83 @@ def test_a_failed_start_leaves_nothing_running(tmp_path: Path) -> None:
         assert again.execute_sql("select 1 as a") == [{"a": 1}]
 
 
+def test_requests_are_printed_if_they_fail_or_all_if_asked(tmp_path: Path) -> None:
+    schema = tmp_path / "failing.sql"
+    schema.write_text(
+        "create function fail() returns void language plpgsql as"
+        " $$ begin raise sqlstate 'PT500' using message = 'no \x1b luck'; end $$",
+        encoding="utf-8",
+    )
+    for words, lines in (
+        ((), [r"POST /rest/v1/rpc/fail 500 \S+ no \\x1b luck \d+ ms"]),
+        (("--log",), [r"GET /rest/v1/nope 404 PGRST205 .+ \d+ ms",
+                      r"POST /rest/v1/rpc/fail 500 \S+ no \\x1b luck \d+ ms",
+                      r"GET /health 200 \d+ ms"]),
+    ):  # fmt: skip
+        process = run_cli("aerodb.cli", "dev", "--temporary", "--port", "0", "--schema",
+                          "failing.sql", *words, cwd=tmp_path)  # fmt: skip
+        assert process.stdout is not None
+        url = next(line for line in process.stdout if "URL" in line).split()[-1]
+        with httpx.Client(base_url=url, trust_env=False) as http:
+            http.get("/rest/v1/nope", params={"secret": "eq.hidden"})
+            http.post("/rest/v1/rpc/fail")
+            http.get("/health")
+        process.terminate()
+        _, problems = process.communicate(timeout=60)
+        told = [line for line in problems.splitlines() if line.endswith(" ms")]
+        assert len(told) == len(lines), problems
+        for line, expected in zip(told, lines, strict=True):
+            assert re.fullmatch(expected, line), line
+        assert "hidden" not in problems
+
+
+def _active(server: LocalServer, what: str) -> int:
+    query = "select count(*)::int n from pg_stat_activity where state = 'active' and query like %s"
+    return int(server.execute_sql(query, [f"%{what}%"])[0]["n"])
+
+
+def _comes_to(wanted: int, ask: Callable[[], int]) -> bool:
+    end = time.monotonic() + 30
+    while ask() != wanted and time.monotonic() < end:
+        time.sleep(0.05)
+    return ask() == wanted
+
+
+def test_a_read_ends_when_its_client_has_left(caplog: pytest.LogCaptureFixture) -> None:
+    """And the pool, of which every connection was in such use, is there for the next."""
+    schema = (
+        "create table kept (n int);"
+        "create function nap() returns int stable language sql as"
+        " 'select 1 from pg_sleep(50)';"
+        "create function note() returns int language sql as"
+        " 'insert into kept select 1 from pg_sleep(2.5) returning n';"
+    )
+    with LocalServer(schema=[schema], db_pool=3) as server:
+        headers = {"apikey": server.service_key}
+        with httpx.Client(base_url=server.url, headers=headers, trust_env=False) as http:
+            for _ in range(2):
+                sockets = [_asked(server, "nap") for _ in range(3)]
+                assert _comes_to(3, lambda: _active(server, '"nap"'))
+                for one in sockets:
+                    one.close()
+                assert _comes_to(0, lambda: _active(server, '"nap"'))
+                answers = [http.get("/rest/v1/kept").status_code for _ in range(6)]
+                assert answers == [200] * 6
+            with _asked(server, "note"):  # a write goes on: nobody can tell what it is for
+                assert _comes_to(1, lambda: _active(server, '"note"'))
+            assert _comes_to(1, lambda: len(http.get("/rest/v1/kept").json()))
+    assert [record for record in caplog.records if record.levelname != "INFO"] == []
+
+
+def _asked(server: LocalServer, function: str) -> socket.socket:
+    """A connection over which a function was called, the answer still to come."""
+    host, port = server.url.removeprefix("http://").split(":")
+    made = socket.create_connection((host, int(port)))
+    head = f"POST /rest/v1/rpc/{function} HTTP/1.1\r\nHost: {host}:{port}\r\n"
+    made.sendall(f"{head}apikey: {server.service_key}\r\nContent-Length: 0\r\n\r\n".encode())
+    return made
+
+
 def test_a_taken_port_is_told(server: LocalServer) -> None:
     with pytest.raises(LocalError, match="cannot be listened on"):
         LocalServer(port=httpx.URL(server.url).port or 0).start()
@@ -594,7 +672,9 @@ def test_secrets_are_printed_once_and_logged_nowhere(tmp_path: Path) -> None:
         (["--db-tx-end", "never"], "--db-tx-end: 'never' is none of"),
         (["--app-settings", "x"], "not of the form KEY=VALUE"),
         (["--services", "mail"], "--services: 'mail' is none of rest, auth"),
-        (["--schema", "missing.sql"], "missing.sql cannot be read"),
+        (["--schema", "missing.sql"], "missing.sql cannot be read: it does not exist"),
+        (["--schema", "missing"], "The SQL file missing cannot be read: it does not exist"),
+        (["--schema", "."], "The SQL file . cannot be read: it is a folder"),
     ],
 )
 def test_wrong_flags_are_told_in_one_line(tmp_path: Path, words: list[str], message: str) -> None:
@@ -603,6 +683,15 @@ def test_wrong_flags_are_told_in_one_line(tmp_path: Path, words: list[str], mess
     assert process.returncode == 1
     assert message in problems
     assert "Traceback" not in problems
+
+
+def test_a_taken_port_is_no_news_if_nothing_starts(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):  # then somebody else has taken it
+            stack.enter_context(socket.create_server(("127.0.0.1", 54321)))
+        process = run_cli("aerodb.cli", "dev", "--schema", "missing.sql", cwd=tmp_path)
+        _, problems = process.communicate(timeout=60)
+    assert problems.startswith("Error: The SQL file missing.sql")
 
 
 def arguments(*words: str) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from aerodb.local.rest.catalog import Catalog
 from aerodb.local.rest.errors import RestError
 from aerodb.local.rest.exchange import Connection, ConnectionLost
 from aerodb.local.rest.idempotency import idempotency_key, run_once
+from aerodb.local.rest.leaving import Gone, unless_gone
 from aerodb.local.rest.media_types import ANY, JSON, OPENAPI
 from aerodb.local.rest.openapi import ServerAddress, openapi_document
 from aerodb.local.rest.openapi_load import load_openapi_parts
@@ -101,10 +102,10 @@ class RestService:
             raise RuntimeError(f"no {scope['type']} here")
         try:
             http = await self._received(scope, receive)
-            response = await self._guarded(http, scope)
+            response = await self._guarded(http, scope, receive)
         except RestError as error:
             response = error_response(self._with_retry_hint(error), minimal=self._minimal)
-        except _Gone:
+        except Gone:
             return
         complete = sendable(self._traced(response, scope))
         await _send(send, complete, scope["method"] == "HEAD")
@@ -120,17 +121,17 @@ class RestService:
         body = await _body(headers, receive, self._settings.max_body_bytes)
         return HttpRequest(scope["method"], path, query, headers, body)
 
-    async def _guarded(self, http: HttpRequest, scope: Scope) -> Response:
+    async def _guarded(self, http: HttpRequest, scope: Scope, receive: Receive) -> Response:
         """The answer; a fault of ours is told as one, with the traceback in the log alone."""
         try:
-            return await self._answer(http, scope)
-        except RestError:
+            return await self._answer(http, scope, receive)
+        except (RestError, Gone):
             raise
         except Exception:
             log.exception("a request could not be answered")
             raise RestError(500, "PGRSTX00", "Internal error") from None
 
-    async def _answer(self, http: HttpRequest, scope: Scope) -> Response:
+    async def _answer(self, http: HttpRequest, scope: Scope, receive: Receive) -> Response:
         started = perf_counter()
         # Of several headers of one name the first counts, here as everywhere.
         caller = self._authenticate(dict(reversed(http.headers)))
@@ -155,7 +156,8 @@ class RestService:
             else:
                 self._refuse_unsafe(request, statement, caller, context)
                 work = self._carried_out(http, request, statement, caller, context)
-                response, executed = await work
+                reads = statement.read_only
+                response, executed = await (unless_gone(work, receive) if reads else work)
         if not self._settings.server_timing_enabled:
             return response
         moments = (started, authenticated, parsed, planned, executed, perf_counter())
@@ -290,10 +292,6 @@ class _Lost(Exception):
     """The connection to the database broke while it was used."""
 
 
-class _Gone(Exception):
-    """The client went away before its request was complete."""
-
-
 def _path_below_mount(scope: Scope) -> str:
     """The percent-encoded path without the mount point."""
     raw: bytes | None = scope.get("raw_path")
@@ -311,7 +309,7 @@ async def _body(headers: tuple[tuple[str, str], ...], receive: Receive, limit: i
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise _Gone
+            raise Gone
         chunk = message.get("body", b"")
         size += len(chunk)
         if size > limit:

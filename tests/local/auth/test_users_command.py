@@ -55,6 +55,7 @@ def test_users_next_to_a_running_instance_and_without_one(tmp_path: Path) -> Non
             (["create", "no address"], PASSWORD, "email is not an e-mail address"),
             (["create", "c@example.com", "--role", "postgres"], PASSWORD, "no role that requests"),
             (["delete", "c@example.com", "--yes"], None, "There is no user c@example.com"),
+            (["delete", "c@example.com"], None, "There is no user c@example.com"),
         ):
             failed = run(data, *words, password=password)
             assert failed.exit_code == 1
