@@ -16,7 +16,7 @@ Command = Callable[..., Any]
 SETTINGS = {"show_default": True, "max_content_width": 100}
 _PYTHONS_WORDS = (
     (", or pass url=", ", or say --url URL"),
-    (", or pass allow_insecure=True in a network you trust", ""),
+    ("; in a network you trust, ClientOptions(allow_insecure=True)", ""),
     ("; pass the key as `key`", "; the key belongs into AERODB_KEY"),
     (" or ClientOptions(verify='/path/to/ca.pem')", ""),
     (", or raise ClientOptions(max_response_bytes=...)", ""),

@@ -239,7 +239,8 @@ def test_what_the_program_does_wrong_is_told_to_its_log_only(
     assert answer.json().keys() == {"detail", "code"}
     for name in ("board", "bord", "text", "titel", "sloow", "twice", "public"):
         assert name not in answer.text
-    (record,) = [one for one in caplog.records if one.levelno == logging.ERROR]
+    told = [one for one in caplog.records if one.name == "aerodb.contrib.fastapi"]
+    (record,) = [one for one in told if one.levelno == logging.ERROR]
     assert f"GET /faults/{{kind}}: {status}, for {code}" in record.getMessage()
     assert (record.exc_info is not None) == (status == 500)
 

@@ -141,7 +141,7 @@ async def test_messages_and_presence(client: AeroDBClient, anon: AeroDBClient) -
     assert listening.presence_state()["ada"][0]["mood"] == "good"
     (await sending.untrack()).unwrap()
     await until(lambda: "ada" not in listening.presence_state())
-    assert {one.event for one in here} >= {"join", "leave"}
+    await until(lambda: {one.event for one in here} >= {"join", "leave", "sync"})
     refused = await anon.channel("elsewhere").send("e", 1)
     assert refused.error is not None
     assert refused.error.code == "NOT_CONNECTED"
