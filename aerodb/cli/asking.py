@@ -101,4 +101,5 @@ def types(style: Style, output: Path | None, only: tuple[str, ...], **options: A
         sys.stdout.write(source)
     else:
         output.write_text(source, encoding="utf-8")
-        click.echo(f"{output}: {len(only) or len(found)} tables", err=True)
+        count = len(only) or len(found)
+        click.echo(f"{output}: {count} {'table' if count == 1 else 'tables'}", err=True)

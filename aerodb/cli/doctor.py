@@ -99,7 +99,7 @@ def _server(asking: AeroDBClient) -> Iterator[Finding]:
     if found.error is None:
         what = "the key is taken" if os.environ.get("AERODB_KEY") else "there is no key"
         has = True if os.environ.get("AERODB_KEY") else None
-        yield has, f"{what}; {len(found.data or [])} tables may be used"
+        yield has, f"{what}; tables that may be used: {len(found.data or [])}"
     elif found.error.status in (401, 403):
         yield False, f"the key: {found.error}"
     else:
