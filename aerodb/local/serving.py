@@ -240,6 +240,7 @@ class HttpThread:
 _EXPECTED = (
     "Cancel %s running task(s), timeout graceful shutdown exceeded",
     "discarding closed connection",
+    "query cancellation interrupted",
 )
 
 
@@ -252,7 +253,7 @@ def _quiet() -> Generator[None]:
     def is_news(record: logging.LogRecord) -> bool:
         return record.thread != thread or not str(record.msg).startswith(_EXPECTED)
 
-    loggers = [logging.getLogger(name) for name in ("uvicorn.error", "psycopg.pool")]
+    loggers = [logging.getLogger(name) for name in ("uvicorn.error", "psycopg.pool", "psycopg")]
     for logger in loggers:
         logger.addFilter(is_news)
     try:
