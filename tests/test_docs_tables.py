@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,7 +46,12 @@ def documented(title: str) -> dict[str, list[str]]:
 def trees(*folders: str) -> Iterator[tuple[Path, ast.Module]]:
     for folder in folders:
         for path in sorted((ROOT / folder).rglob("*.py")):
-            yield path, ast.parse(path.read_text(encoding="utf-8"))
+            gc.disable()  # what it collects in the middle of parsing can upset Python 3.11's parser
+            try:
+                tree = ast.parse(path.read_text(encoding="utf-8"))
+            finally:
+                gc.enable()
+            yield path, tree
 
 
 def is_codes(node: ast.AST) -> bool:

@@ -60,6 +60,7 @@ async def test_one_that_has_died_while_idle_is_not_lent(function: Function) -> N
     pool.release(first, reusable=True)
     os.kill(first.group, 9)
     assert await until(lambda: not is_alive(first.group))
+    assert await until(lambda: not first.is_usable)  # the loop hears of it after the system
     second = await pool.acquire(function)
     assert second is not first
     pool.release(second, reusable=False)
