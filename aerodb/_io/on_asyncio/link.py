@@ -3,7 +3,6 @@
 That library's parser and serializer know nothing of I/O. What it builds around them costs as much
 again per message, and pauses reading at 16 messages, which made its own keepalive kill links whose
 consumer was slow (reliability X17).
-
 Loaded when the first WebSocket is connected, because it needs asyncio, ssl and websockets.
 """
 
