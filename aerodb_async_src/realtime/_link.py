@@ -333,7 +333,7 @@ class AsyncLink:
                         machine.receive(text, now)
                     if now >= machine.deadline:
                         machine.tick(now, jitter())
-                if out.ready:
+                if out.ready and not socket.has_more:
                     self._ring()
                 if out.stirred or text is None:
                     await self.put_out()

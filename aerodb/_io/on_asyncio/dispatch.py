@@ -1,9 +1,15 @@
-"""Calling a user's handlers, apart from the task that reads: a task for each job."""
+"""Calling a user's handlers, apart from the task that reads.
+
+A task for each job costs as much as the rest of an event's way, and so does the turn of the loop
+until it runs. Most handlers are plain functions, for which neither is needed: a job begins at once,
+like a callback of the loop, and becomes a task where it has something to wait for.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from aerodb._io.log import logger
@@ -21,13 +27,13 @@ def check_handler(handler: object) -> None:
 
 
 def is_own(failure: BaseException) -> bool:
-    """Whether what a handler raised is its own matter: not if this task is being cancelled, and
+    """Whether what a handler raised is its own matter: not if its task is being cancelled, and
     not Ctrl-C and `sys.exit()`, which end the program from wherever they strike."""
     import asyncio
 
     if isinstance(failure, asyncio.CancelledError):  # of a task that the handler awaited?
         task = asyncio.current_task()
-        return task is not None and not task.cancelling()
+        return task is None or not task.cancelling()
     return isinstance(failure, Exception | GeneratorExit)
 
 
@@ -38,7 +44,7 @@ def at_exit(stop: Callable[[], Awaitable[Any]]) -> None:
 class Dispatcher:
     """Runs jobs on the loop that it was made on. From any thread."""
 
-    __slots__ = ("_closed", "_current", "_is_here", "_loop", "_name", "_tasks")
+    __slots__ = ("_closed", "_current", "_enter", "_is_here", "_leave", "_loop", "_name", "_tasks")
 
     def __init__(self, name: str) -> None:
         import asyncio
@@ -46,6 +52,7 @@ class Dispatcher:
         from aerodb._io.on_asyncio.elsewhere import is_here
 
         self._current, self._is_here = asyncio.current_task, is_here
+        self._enter, self._leave = asyncio.tasks._enter_task, asyncio.tasks._leave_task
         self._name = name
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -57,16 +64,31 @@ class Dispatcher:
         return not (self._closed or self._loop.is_closed())
 
     def start(self, job: Callable[[], Awaitable[Any]]) -> None:
-        """Have `job` run soon, beside others."""
+        """Have `job` run, beside others: at once until it waits, if this is called by a task.
+
+        The first that it waits for must be `_as_task` (in `primitives`): it is no task before.
+        """
         if self._is_here(self._loop):
-            self._spawn(job)
+            self._begin(job)
             return
         with suppress(RuntimeError):  # the loop has ended, and its tasks with it
-            self._loop.call_soon_threadsafe(self._spawn, job)
+            self._loop.call_soon_threadsafe(self._begin, job)
 
-    def _spawn(self, job: Callable[[], Awaitable[Any]]) -> None:
-        task = self._loop.create_task(self._run(job), name=self._name)
-        self._tasks.add(task)
+    def _begin(self, job: Callable[[], Awaitable[Any]]) -> None:
+        task, loop, context = self._current(), self._loop, copy_context()
+        coroutine = self._run(job)
+        if task is not None:
+            self._leave(loop, task)  # what a handler does to "the current task" is not its caller's
+        try:
+            context.run(coroutine.send, None)
+        except StopIteration:
+            return
+        finally:
+            if task is not None:
+                self._enter(loop, task)
+        task = loop.create_task(coroutine, name=self._name, context=context)
+        if not task.done():  # an eager one may be
+            self._tasks.add(task)
 
     async def _run(self, job: Callable[[], Awaitable[Any]]) -> None:
         try:

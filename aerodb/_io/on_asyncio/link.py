@@ -25,6 +25,7 @@ from aerodb._io.on_asyncio.intake import Intake
 from aerodb._io.on_asyncio.keepalive import Keepalive
 from aerodb._io.on_asyncio.lifetime import ends_with_the_loop, finish, start
 from aerodb._io.on_asyncio.opening import OpeningProtocol
+from aerodb._io.on_asyncio.primitives import strike
 
 ENOUGH = 4 * 1024 * 1024
 """Reading pauses when so much waits to be received."""
@@ -144,7 +145,7 @@ class Link(OpeningProtocol):
         elif intake.held > ENOUGH and not self.is_paused:
             self._pause()
         if intake.inbox and self._reader is not None:
-            _settle(self._reader)
+            strike(self._reader)
 
     def _discard(self, data: bytes) -> None:
         """After our close frame only the peer's counts."""
@@ -181,7 +182,7 @@ class Link(OpeningProtocol):
         self._go_on_reading()
         self._linger = self._loop.call_later(_LINGER_SECONDS, self._abort)
         if self._reader is not None:
-            _settle(self._reader)
+            strike(self._reader)
 
     def _pause(self) -> None:
         assert self._transport is not None
@@ -208,6 +209,11 @@ class Link(OpeningProtocol):
         if self.is_paused and self._intake.held < ENOUGH // 2:
             self._go_on_reading()
         return message
+
+    @property
+    def has_more(self) -> bool:
+        """See `WebSocket.has_more`."""
+        return bool(self._inbox) and self._turn != _TURN and not self._woken
 
     async def _wait(self, timeout: float | None) -> bool:
         """Wait for a message; False if there was none in time, or at `wake`."""
@@ -246,7 +252,7 @@ class Link(OpeningProtocol):
             return
         left = self._until - self._loop.time()
         if left <= 0:
-            _settle(self._reader)
+            strike(self._reader)
         else:
             self._alarm = self._loop.call_later(left, self._rings)
 
@@ -265,7 +271,7 @@ class Link(OpeningProtocol):
 
     def _ring(self) -> None:
         if self._woken and self._reader is not None:
-            _settle(self._reader)
+            strike(self._reader)
 
     # Writing
 
@@ -392,8 +398,3 @@ class Link(OpeningProtocol):
         """In a child: let go of what is the parent's, without a byte (reliability C2)."""
         forks.graveyard.append((self, self._transport))
         self._abandon(_PARENTS)
-
-
-def _settle(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)

@@ -39,7 +39,10 @@ async def call(handler: Callable[[Any], Any], value: Any) -> Any:
 
     try:
         result = handler(value)
-        return await result if inspect.isawaitable(result) else result
+        if not inspect.isawaitable(result):
+            return result
+        await _as_task()
+        return await result
     except asyncio.CancelledError as cancelled:
         task = asyncio.current_task()
         if task is None or task.cancelling():
@@ -50,7 +53,16 @@ async def call(handler: Callable[[Any], Any], value: Any) -> Any:
 async def settled(result: Any) -> None:
     """See to what a user's handler returned: await it, if that can be done."""
     if isinstance(result, Awaitable):
+        await _as_task()
         await result
+
+
+async def _as_task() -> None:
+    """Be a task from here on: see `Dispatcher.start`."""
+    import asyncio
+
+    if asyncio.current_task() is None:
+        await asyncio.sleep(0)
 
 
 def _new_bell() -> asyncio.Future[None]:
@@ -62,13 +74,14 @@ def _new_bell() -> asyncio.Future[None]:
 def _ring(bell: asyncio.Future[None]) -> bool:
     """Wake who waits on the bell, from any thread; False if its loop has ended."""
     try:
-        bell.get_loop().call_soon_threadsafe(_settle, bell)
+        bell.get_loop().call_soon_threadsafe(strike, bell)
     except RuntimeError:
         return False
     return True
 
 
-def _settle(bell: asyncio.Future[None]) -> None:
+def strike(bell: asyncio.Future[None]) -> None:
+    """Wake who waits on the bell, on its loop."""
     if not bell.done():
         bell.set_result(None)
 

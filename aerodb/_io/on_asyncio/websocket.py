@@ -62,6 +62,11 @@ class WebSocket:
         """
         return await self._link.receive(timeout)
 
+    @property
+    def has_more(self) -> bool:
+        """Whether the next `receive` surely gives a message without waiting."""
+        return self._link.has_more
+
     def wake(self) -> None:
         """Have the `receive` that waits, or else the next one, return None at once."""
         self._link.wake()

@@ -1,8 +1,8 @@
-# GENERATED from aerodb_async_src/realtime/_lane.py by scripts/generate.py [2f9bf84f01ed]: do not edit
+# GENERATED from aerodb_async_src/realtime/_lane.py by scripts/generate.py [453eb193be2e]: do not edit
 """The calls that the handlers of one channel are owed: in order, one at a time.
 
-User code runs here and nowhere else, apart from the reader: a handler that sleeps holds up its own
-channel only in the async twin, and the handlers of all channels in the blocking one.
+User code runs here and nowhere else, and the reader waits for none of it: a handler that sleeps
+holds up its own channel in the async twin, and the handlers of all channels in the blocking one.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class AsyncLane:
                 self._rested()
             raise
         if inbox.overflowed and self.overflowed is not None:
-            await self.overflowed()
+            await settled(self.overflowed())
 
     def _concerned(self, notice: Notice) -> Sequence[Callable[[Any, Any], Any]]:
         """A listener is told how things stand only if it has heard of nothing yet."""

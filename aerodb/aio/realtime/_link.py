@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/realtime/_link.py by scripts/generate.py [e62275ea4597]: do not edit
+# GENERATED from aerodb_async_src/realtime/_link.py by scripts/generate.py [bfac30b6100e]: do not edit
 """The one connection of a client: waits, and has `RealtimeMachine` decide.
 
 One worker connects, reads and rests, as the machine's state says; nobody else touches the
@@ -333,7 +333,7 @@ class AsyncLink:
                         machine.receive(text, now)
                     if now >= machine.deadline:
                         machine.tick(now, jitter())
-                if out.ready:
+                if out.ready and not socket.has_more:
                     self._ring()
                 if out.stirred or text is None:
                     await self.put_out()

@@ -1,8 +1,8 @@
-# GENERATED from aerodb_async_src/realtime/_lane.py by scripts/generate.py [da6f37d90e58]: do not edit
+# GENERATED from aerodb_async_src/realtime/_lane.py by scripts/generate.py [5bb5f2c745b5]: do not edit
 """The calls that the handlers of one channel are owed: in order, one at a time.
 
-User code runs here and nowhere else, apart from the reader: a handler that sleeps holds up its own
-channel only in the twin, and the handlers of all channels in the blocking one.
+User code runs here and nowhere else, and the reader waits for none of it: a handler that sleeps
+holds up its own channel in the twin, and the handlers of all channels in the blocking one.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class Lane:
                 self._rested()
             raise
         if inbox.overflowed and self.overflowed is not None:
-            self.overflowed()
+            settled(self.overflowed())
 
     def _concerned(self, notice: Notice) -> Sequence[Callable[[Any, Any], Any]]:
         """A listener is told how things stand only if it has heard of nothing yet."""
