@@ -143,7 +143,8 @@ class Feed:
         state = await self._log.state()
         self.pruned = state.pruned_seq
         same = epoch == self.epoch == state.epoch
-        return same and max(complete_from, self.pruned) <= since <= self.settled
+        # not `settled`: while a page is being delivered, and on other instances, some are ahead
+        return same and max(complete_from, self.pruned) <= since <= state.last_seq
 
     async def join(self, *group: Subscription) -> None:
         """Serve subscriptions of one connection what follows their positions, and then what

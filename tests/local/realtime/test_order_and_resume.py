@@ -330,6 +330,31 @@ async def test_no_heartbeat_passes_what_was_thrown_away_untold(
                 assert frame["seq"] < quiet or told == quiet
 
 
+async def test_who_is_ahead_of_the_feed_comes_back_without_loss(
+    rt_server: LocalServer, empty: Owner
+) -> None:
+    """The page is not done with while somebody's slow policy is asked; others have had theirs."""
+    empty.execute("create table slow (id int primary key)")
+    empty.execute("alter table slow enable row level security")
+    empty.execute("create policy p on slow to anon using (pg_sleep(2) is not null)")
+    key = rt_server.service_key
+    try:
+        async with socket_to(rt_server) as slow, socket_to(rt_server, key=key) as socket:
+            await slow.join("slow")
+            ack = await socket.join("posts")
+            with empty.transaction():
+                empty.execute("insert into slow values (1)")
+                empty.execute("insert into posts (id) values (1)")
+            seq = (await socket.until("event"))["seq"]
+            again = await socket.join("posts", resume={"epoch": ack["epoch"], "since": seq})
+            assert (again["resume"], again["seq"]) == ("ok", seq)
+            empty.execute("insert into posts (id) values (2)")
+            assert [e["payload"]["new"]["id"] for e in await socket.events(1)] == [2]
+            await slow.until("event")
+    finally:
+        empty.execute("drop table slow")
+
+
 async def test_the_only_subscriber_of_a_table_comes_back_without_loss(
     rt_server: LocalServer, empty: Owner
 ) -> None:
