@@ -82,10 +82,13 @@ class AsyncLane:
         try:
             while True:
                 with self._link.mutex:
-                    news, self._news = self._news, []
                     items, generation = inbox.take(_CHUNK), inbox.generation
-                    if not (news or items):
-                        self._rested()
+                    news = self._news
+                    if news:
+                        self._news = []
+                    elif not items:
+                        if self._watchers:
+                            self._rested()
                         break
                     inbox.busy = True
                 for notice in news:

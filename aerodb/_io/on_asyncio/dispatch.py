@@ -7,7 +7,7 @@ like a callback of the loop, and becomes a task where it has something to wait f
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
@@ -37,7 +37,7 @@ def is_own(failure: BaseException) -> bool:
     return isinstance(failure, Exception | GeneratorExit)
 
 
-def at_exit(stop: Callable[[], Awaitable[Any]]) -> None:
+def at_exit(stop: Callable[[], Coroutine[Any, Any, Any]]) -> None:
     """Nothing: an event loop cancels its tasks before the interpreter ends."""
 
 
@@ -63,7 +63,7 @@ class Dispatcher:
         """Whether jobs are still run."""
         return not (self._closed or self._loop.is_closed())
 
-    def start(self, job: Callable[[], Awaitable[Any]]) -> None:
+    def start(self, job: Callable[[], Coroutine[Any, Any, Any]]) -> None:
         """Have `job` run, beside others: at once until it waits, if this is called by a task.
 
         The first that it waits for must be `_as_task` (in `primitives`): it is no task before.
@@ -74,31 +74,30 @@ class Dispatcher:
         with suppress(RuntimeError):  # the loop has ended, and its tasks with it
             self._loop.call_soon_threadsafe(self._begin, job)
 
-    def _begin(self, job: Callable[[], Awaitable[Any]]) -> None:
+    def _begin(self, job: Callable[[], Coroutine[Any, Any, Any]]) -> None:
         task, loop, context = self._current(), self._loop, copy_context()
-        coroutine = self._run(job)
+        coroutine = job()
         if task is not None:
             self._leave(loop, task)  # what a handler does to "the current task" is not its caller's
         try:
             context.run(coroutine.send, None)
         except StopIteration:
             return
+        except Exception:  # noqa: BLE001  # nobody else would hear of it
+            logger().exception("dispatching failed")
+            return
         finally:
             if task is not None:
                 self._enter(loop, task)
         task = loop.create_task(coroutine, name=self._name, context=context)
-        if not task.done():  # an eager one may be
-            self._tasks.add(task)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
 
-    async def _run(self, job: Callable[[], Awaitable[Any]]) -> None:
-        try:
-            await job()
-        except Exception:  # noqa: BLE001  # nobody else would hear of it
-            logger().exception("dispatching failed")
-        finally:
-            task = self._current()
-            if task is not None:
-                self._tasks.discard(task)
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        failure = None if task.cancelled() else task.exception()
+        if isinstance(failure, Exception):
+            logger().error("dispatching failed", exc_info=failure)
 
     def is_inside(self) -> bool:
         """Whether the caller is a job of this one."""

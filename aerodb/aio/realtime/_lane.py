@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/realtime/_lane.py by scripts/generate.py [453eb193be2e]: do not edit
+# GENERATED from aerodb_async_src/realtime/_lane.py by scripts/generate.py [42e1030b8563]: do not edit
 """The calls that the handlers of one channel are owed: in order, one at a time.
 
 User code runs here and nowhere else, and the reader waits for none of it: a handler that sleeps
@@ -82,10 +82,13 @@ class AsyncLane:
         try:
             while True:
                 with self._link.mutex:
-                    news, self._news = self._news, []
                     items, generation = inbox.take(_CHUNK), inbox.generation
-                    if not (news or items):
-                        self._rested()
+                    news = self._news
+                    if news:
+                        self._news = []
+                    elif not items:
+                        if self._watchers:
+                            self._rested()
                         break
                     inbox.busy = True
                 for notice in news:
