@@ -241,6 +241,9 @@ class Worker:
         self._task = asyncio.get_running_loop().create_task(self._run(), name=name)
 
     async def _run(self) -> None:
+        import asyncio
+
+        await asyncio.sleep(0)  # whoever makes one may hold a mutex, and tasks may be eager
         try:
             await self._target()
         except Exception:  # noqa: BLE001  # nobody else would hear of it
