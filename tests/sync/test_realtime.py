@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/test_realtime.py by scripts/generate.py [e68380e33a01]: do not edit
+# GENERATED from tests/aio/test_realtime.py by scripts/generate.py [3ab56d9f970b]: do not edit
 """Realtime over real sockets: the seed's line, handlers, streams, sending, bad input."""
 
 from __future__ import annotations
@@ -635,7 +635,8 @@ def test_a_flood_of_errors_waits_for_no_listener(
     client.channel("posts").on("*", heard.append).subscribe()
     for number in range(3000):
         server.say({"type": "error", "code": "odd", "message": str(number)})
-    until(lambda: told)
+    server.say({"type": "event", "payload": "the last of them"})
+    until(lambda: client.realtime._link.machine.malformed)
     server.insert("posts")
     gate.set()
     until(lambda: heard and len(told) >= 50)
