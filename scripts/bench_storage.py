@@ -259,7 +259,7 @@ def _hash_bytes_sync(client: httpx.Client, size: int) -> None:
 
 @dataclass(frozen=True)
 class Scenario:
-    """One line: `limit` of the ratio, if there is one; `growth` in shares of the file plus 4 MiB."""
+    """One line: `limit` of the ratio, or None; `growth` in shares of the file plus 4 MiB."""
 
     name: str
     limit: float | None
