@@ -105,7 +105,12 @@ def built(library: Library, response: AeroDBResponse[Any], typing: Typing) -> Ae
         problem = f"data: {type(data).__name__} was given, expected rows as dicts"
         return AeroDBResponse(error=client_error("INVALID_ARGUMENT", problem), meta=response.meta)
     series, warnings = series_of(rows, typing.kinds)
-    frame = _BUILDERS[library](series, len(rows))
+    try:
+        frame = _BUILDERS[library](series, len(rows))
+    except (ValueError, ArithmeticError) as problem:  # as for half of a surrogate pair
+        message = f"{library} cannot hold these rows: {type(problem).__name__}"
+        error = client_error("INVALID_RESPONSE", message, hint="execute() gives them as they are")
+        return AeroDBResponse(error=error, meta=response.meta)
     meta = replace(response.meta, warnings=(*response.meta.warnings, *typing.warnings, *warnings))
     return AeroDBResponse(frame, None, response.count, meta)
 

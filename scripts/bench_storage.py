@@ -6,6 +6,9 @@ A server in a process of its own throws uploads away and makes downloads up. Eve
 process of its own too, because it is about memory as well: growth is the most that the process held
 during the transfer, less what it held before it, after a small one that loads everything. Ratios
 are of CPU time (user and system), medians over the rounds, ours and httpx's in turn.
+
+A verified download is one of which the server says the SHA-256. It stands beside an httpx that
+hashes what comes too, and beside one that takes it unseen, which no amount of care makes up for.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -77,8 +81,8 @@ class Meter:
         self.growth = _most_held() - held
 
 
-def _object(size: int) -> str:
-    return f"/storage/v1/object/b/f-{size}"
+def _object(size: int, bucket: str = "b") -> str:
+    return f"/storage/v1/object/{bucket}/f-{size}"
 
 
 def _async(work: Callable[[Any, int], Awaitable[Any]], make: Callable[[], Any]) -> Any:
@@ -209,19 +213,63 @@ def _raw_disk_sync(client: httpx.Client, size: int) -> None:
         os.fsync(file.fileno())
 
 
+async def _told_sink_async(client: AsyncAeroDBClient, size: int) -> None:
+    async with client.storage.from_("told").download_stream(f"f-{size}") as stream:
+        assert sum([len(piece) async for piece in stream]) == size
+
+
+def _told_sink_sync(client: AeroDBClient, size: int) -> None:
+    with client.storage.from_("told").download_stream(f"f-{size}") as stream:
+        assert sum(len(piece) for piece in stream) == size
+
+
+async def _told_bytes_async(client: AsyncAeroDBClient, size: int) -> None:
+    assert len((await client.storage.from_("told").download(f"f-{size}")).unwrap()) == size
+
+
+def _told_bytes_sync(client: AeroDBClient, size: int) -> None:
+    assert len(client.storage.from_("told").download(f"f-{size}").unwrap()) == size
+
+
+async def _hash_sink_async(client: httpx.AsyncClient, size: int) -> None:
+    digest = hashlib.sha256()
+    async with client.stream("GET", _object(size, "told")) as answer:
+        async for piece in answer.aiter_bytes():
+            digest.update(piece)
+    assert digest.hexdigest() == answer.headers["x-checksum-sha256"]
+
+
+def _hash_sink_sync(client: httpx.Client, size: int) -> None:
+    digest = hashlib.sha256()
+    with client.stream("GET", _object(size, "told")) as answer:
+        for piece in answer.iter_bytes():
+            digest.update(piece)
+    assert digest.hexdigest() == answer.headers["x-checksum-sha256"]
+
+
+async def _hash_bytes_async(client: httpx.AsyncClient, size: int) -> None:
+    answer = await client.get(_object(size, "told"))
+    assert hashlib.sha256(answer.content).hexdigest() == answer.headers["x-checksum-sha256"]
+
+
+def _hash_bytes_sync(client: httpx.Client, size: int) -> None:
+    answer = client.get(_object(size, "told"))
+    assert hashlib.sha256(answer.content).hexdigest() == answer.headers["x-checksum-sha256"]
+
+
 @dataclass(frozen=True)
 class Scenario:
-    """One line: `limit` of the ratio, `growth` in shares of the file plus 4 MiB."""
+    """One line: `limit` of the ratio, or None; `growth` in shares of the file plus 4 MiB."""
 
     name: str
-    limit: float
+    limit: float | None
     growth: float
     ours: Callable[[Meter, int], None]
     raw: Callable[[Meter, int], None]
 
 
 def _pair(
-    name: str, limit: float, growth: float, ours: tuple[Any, Any], raw: tuple[Any, Any]
+    name: str, limit: float | None, growth: float, ours: tuple[Any, Any], raw: tuple[Any, Any]
 ) -> list[Scenario]:
     return [
         Scenario(
@@ -243,6 +291,12 @@ SCENARIOS = [
            (_bytes_async, _bytes_sync), (_raw_bytes_async, _raw_bytes_sync)),
     *_pair("download to a file", 1.0, 0,
            (_disk_async, _disk_sync), (_raw_disk_async, _raw_disk_sync)),
+    *_pair("verified to a sink", 0.85, 0,
+           (_told_sink_async, _told_sink_sync), (_hash_sink_async, _hash_sink_sync)),
+    *_pair("verified as bytes", 1.0, 1.05,
+           (_told_bytes_async, _told_bytes_sync), (_hash_bytes_async, _hash_bytes_sync)),
+    *_pair("verified / unseen", None, 0,
+           (_told_sink_async, _told_sink_sync), (_raw_sink_async, _raw_sink_sync)),
 ]  # fmt: skip
 
 
@@ -275,9 +329,10 @@ def _run(scenario: Scenario, rounds: int, size: int) -> bool:
     growth = statistics.median(ours[1] for ours, _ in pairs)
     raw_growth = statistics.median(raw[1] for _, raw in pairs)
     room = scenario.growth * size / MIB + (0 if scenario.growth else 4)
-    fits = ratio <= scenario.limit and growth <= room
+    limit = "" if scenario.limit is None else f"{scenario.limit:.2f}"
+    fits = (scenario.limit is None or ratio <= scenario.limit) and growth <= room
     print(
-        f"{scenario.name:26} {ratio:6.2f} {scenario.limit:6.2f}   {ratios[0]:.2f}..{ratios[-1]:.2f}"
+        f"{scenario.name:26} {ratio:6.2f} {limit:>6}   {ratios[0]:.2f}..{ratios[-1]:.2f}"
         f"   {growth:7.1f} {room:6.1f} {raw_growth:8.1f}{'' if fits else '  over'}",
         flush=True,
     )

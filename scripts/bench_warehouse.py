@@ -1,17 +1,27 @@
 """The server of `bench_storage.py`, in a process of its own.
 
-It throws uploads away, and makes downloads up.
+It throws uploads away, and makes downloads up. Of what is in the bucket `told` it says the SHA-256.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import hashlib
 import multiprocessing
 import re
 from collections.abc import Generator
 
 MIB = 1024 * 1024
+
+
+@functools.cache
+def _sha256_line(size: int) -> bytes:
+    digest, block = hashlib.sha256(), bytes(MIB)
+    for _ in range(size // MIB):
+        digest.update(block)
+    return b"X-Checksum-SHA256: %s\r\n" % digest.hexdigest().encode()
 
 
 class _Warehouse(asyncio.BufferedProtocol):
@@ -50,9 +60,11 @@ class _Warehouse(asyncio.BufferedProtocol):
         head, _, rest = self.head.partition(b"\r\n\r\n")
         self.head = b""
         if head.startswith(b"GET"):
-            size = re.search(rb"/f-([0-9]+)", head)
-            assert size is not None
-            self.task = asyncio.ensure_future(self._send(int(size[1])))
+            asked = re.search(rb"/(b|told)/f-([0-9]+)", head)
+            assert asked is not None
+            size = int(asked[2])
+            line = _sha256_line(size) if asked[1] == b"told" else b""
+            self.task = asyncio.ensure_future(self._send(size, line))
             return
         length = re.search(rb"(?i)\r\ncontent-length: ([0-9]+)", head)
         self.left = (int(length[1]) if length else 0) - len(rest)
@@ -61,15 +73,15 @@ class _Warehouse(asyncio.BufferedProtocol):
 
     def _stored(self) -> None:
         self.left = 0
-        body = b'{"id":"x","name":"f","path":"f","size":1}'
+        body = b'{"id":"x","name":"f","path":"f"}'
         head = (
             b"HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
         )
         self.transport.write(head % len(body) + body)
 
-    async def _send(self, size: int) -> None:
-        head = b'HTTP/1.1 200 OK\r\nETag: "abc"\r\nContent-Length: %d\r\n\r\n'
-        self.transport.write(head % size)
+    async def _send(self, size: int, line: bytes) -> None:
+        head = b'HTTP/1.1 200 OK\r\nETag: "abc"\r\n%sContent-Length: %d\r\n\r\n'
+        self.transport.write(head % (line, size))
         block = memoryview(bytes(MIB))
         while size > 0 and not self.transport.is_closing():
             await self.writable.wait()

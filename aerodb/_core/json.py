@@ -2,7 +2,10 @@
 
 `dumps` writes what Python programs hold (dates, UUIDs, Decimals, models, bytes, ranges) and says
 where the value is that it cannot write. `loads` reads UTF-8 only, no NaN, at most 128 levels
-(wire-contract §1.9 S15), and integers of any length that PostgreSQL can hold.
+(wire-contract §1.9 S15), and integers of any length that PostgreSQL can hold. What is JSON but has
+no good counterpart in Python is read as Python's own `json` reads it: a number beyond a float is
+inf, an escaped half of a surrogate pair stays one. Columns of type `json` can hold both, and one
+odd cell must not keep everybody from reading the rows beside it.
 """
 
 from __future__ import annotations
@@ -272,6 +275,8 @@ def loads_exact(body: bytes) -> Any:
         return _read(str(body, "utf-8"), _scanner(parse_float=decimal, parse_int=_parse_int))
     except (ValueError, RecursionError) as error:
         raise BadJSON(str(error)) from None
+    except ArithmeticError:  # decimal.InvalidOperation
+        raise BadJSON("a number with an exponent that no Decimal has") from None
 
 
 def loads_members(body: bytes) -> tuple[list[Any], int]:

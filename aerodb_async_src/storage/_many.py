@@ -72,10 +72,15 @@ async def upload_all(
 
 
 async def download_all(
-    bucket: Any, items: Any, folder: Target | None, concurrency: int, progress: Any
+    bucket: Any,
+    items: Any,
+    folder: Target | None,
+    concurrency: int,
+    progress: Any,
+    **options: Any,
 ) -> Many:
     """Download all of them."""
-    options = {"progress": progress}
+    options["progress"] = progress
     if folder is None:
         pairs = _pairs(items)
         if pairs is None:

@@ -487,6 +487,13 @@ async def test_bytes_that_are_not_the_servers_are_not_kept(
     assert error.code == "INTEGRITY_ERROR"
     assert target.read_bytes() == b"before"
     assert names_in(tmp_path) == ["f"]
+    several = (await bucket.download_many({"f.txt": target})).error
+    assert several is not None
+    assert several.code == "INTEGRITY_ERROR"
+    assert target.read_bytes() == b"before"
+    (await bucket.download_many({"f.txt": target}, verify_checksum=False)).unwrap()
+    assert target.read_bytes() == DATA[::-1]
+    target.write_bytes(b"before")
     (await bucket.download_to("f.txt", target, verify_checksum=False)).unwrap()
     assert target.read_bytes() == DATA[::-1]
     scripted.on(OBJECT, full(DATA, SUM))

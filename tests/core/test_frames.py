@@ -15,7 +15,7 @@ from aerodb import AeroDBResponse
 from aerodb._core.frames.columns import series_of
 from aerodb._core.frames.kinds import JSON, TEXT, UNKNOWN, Kind, kind_of_type
 from aerodb._core.frames.selecting import items_of, kinds_of_select
-from aerodb._frames import typing_of
+from aerodb._frames import Typing, built, typing_of
 
 INT, NUMERIC = Kind("int32"), Kind("decimal")
 TABLES: Mapping[str, dict[str, Kind]] = {
@@ -112,6 +112,37 @@ def test_columns_that_no_description_has() -> None:
         ("c", TEXT, [None, "x"]),
     ]
     assert warnings == ()
+
+
+ODD = {
+    "float and huge": ([1.5, 10**400], UNKNOWN),
+    "float and huge, said": ([1.5, 10**400], Kind("float64")),
+    "huge": ([1, 10**400], UNKNOWN),
+    "huge for a str": ([1, 10**5000], UNKNOWN),
+    "huge in json": ([{"b": 10**5000}], JSON),
+    "large exponent": ([Decimal("1E+999999999999999999")], NUMERIC),
+    "small exponent": ([Decimal("1E-999999999999999999")], NUMERIC),
+    "PostgreSQL's largest": ([Decimal("9" * 131_072), Decimal("1E-16383")], NUMERIC),
+    "half a pair": (["\ud800"], UNKNOWN),
+    "half a pair, said": (["\ud800"], TEXT),
+    "half a pair in json": ([{"b": "\ud800"}], JSON),
+    "inf in json": ([{"b": float("inf")}], JSON),
+}
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars", "arrow"])
+@pytest.mark.parametrize("case", ODD)
+def test_no_value_of_a_servers_is_raised(library: Any, case: str) -> None:
+    values, kind = ODD[case]
+    rows = [{"n": value} for value in values]
+    response = built(library, AeroDBResponse(rows), Typing({"n": kind}, exact=True))
+    if response.error is None:
+        assert len(response.data) == len(rows)
+    else:
+        assert response.error.code == "INVALID_RESPONSE"
+    named = built(library, AeroDBResponse([{"\ud800": 1}]), Typing({}, exact=False))
+    assert named.error is not None
+    assert named.error.code == "INVALID_RESPONSE"
 
 
 def test_a_server_without_description_is_told_of() -> None:

@@ -210,7 +210,8 @@ def test_long_integers(digits: int, sign: str) -> None:
 def test_every_digit_of_a_fraction() -> None:
     text = "1.00000000000000000001"
     assert json.loads_exact(f'[{{"a":{text}}}, 5]'.encode()) == [{"a": Decimal(text)}, 5]
-    for body in (b"[1.5", b"NaN", b"\xff", b"[" * 100_000):
+    for body in (b"[1.5", b"NaN", b"\xff", b"[" * 100_000, b"[1e9999999999999999999]",
+                 b"[-0.1E-9999999999999999999]"):  # fmt: skip
         with pytest.raises(json.BadJSON):
             json.loads_exact(body)
 
@@ -232,6 +233,34 @@ VALUES = st.recursive(
 def test_there_and_back(value: Any) -> None:
     assert json.loads(json.dumps(value)) == value
     assert stdlib.loads(json.dumps(value)) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1e999", float("inf")),
+        ("-1e999", float("-inf")),
+        ("9" * 400 + ".5", float("inf")),
+        ("1e-999", 0.0),
+        ('"\\ud800"', "\ud800"),
+        ('"\\ude00\\ud83d"', "\ude00\ud83d"),
+        ('{"\\udfff":1}', {"\udfff": 1}),
+        ('{"a":{"b":1},"a":{"c":2}}', {"a": {"c": 2}}),
+        ('"\\u0000"', "\0"),
+        ("-0.0", -0.0),
+        ("18446744073709551616", 2**64),
+    ],
+)
+def test_what_is_json_and_not_quite_python(text: str, value: Any) -> None:
+    """As Python's own json has it, by every way of reading; it does not cost the values beside."""
+    for fast in (None, msgspec.json.Decoder().decode):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(json, "_fast_known", True)
+            patch.setattr(json, "_fast", fast)
+            assert repr(json.loads(f"[{text}, 1]".encode())) == repr([value, 1])
+            assert repr(json.loads_text(f"[{text}, 1]")) == repr([value, 1])
+    assert repr(json.loads_members(f"{text}, 1".encode())[0]) == repr([value, 1])
+    assert repr(stdlib.loads(f"[{text}, 1]")) == repr([value, 1])
 
 
 def both(body: bytes) -> Iterator[Any]:

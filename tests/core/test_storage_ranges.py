@@ -86,7 +86,8 @@ def test_another_version_is_taken_from_its_beginning() -> None:
     other.answered(200, heads(content_length=10, etag='"v1"'))
     other.received(4)
     other.broken(BROKEN, 0.0)
-    assert code(other.answered(206, part)) == "SOURCE_CHANGED"
+    assert other.answered(206, part) == "again"
+    assert (other.got, asked(other)) == (0, {})
 
 
 def test_what_was_given_out_cannot_begin_anew() -> None:
@@ -248,12 +249,44 @@ def test_a_part_has_all_that_was_asked_for(span: Any, content_range: str, expect
     assert code(fetch.answered(206, heads(content_range=content_range))) == expected
 
 
-def test_a_part_of_an_object_that_was_replaced_meanwhile() -> None:
+@pytest.mark.parametrize("restartable", [True, False])
+def test_a_part_of_an_object_that_was_replaced_meanwhile(restartable: bool) -> None:
+    for status, said in (
+        (200, heads(content_length=9, etag='"v2"')),
+        (206, heads(content_range="bytes 6-8/9", etag='"v2"')),
+        (416, heads(content_range="bytes */3")),
+    ):
+        fetch = Fetch("b", "p", span=(2, 8), restartable=restartable)
+        assert fetch.answered(206, heads(content_range="bytes 2-8/10", etag='"v1"')) == "go"
+        fetch.received(4)
+        assert isinstance(fetch.broken(BROKEN, 0.0), Again)
+        assert asked(fetch) == {"Range": "bytes=6-8", "If-Range": '"v1"'}
+        verdict = fetch.answered(status, said)
+        if not restartable:
+            assert code(verdict) == "SOURCE_CHANGED"
+            continue
+        assert verdict == "again"
+        assert asked(fetch) == {"Range": "bytes=2-8"}
+        assert fetch.answered(206, heads(content_range="bytes 2-8/9", etag='"v2"')) == "go"
+
+
+def test_a_server_that_knows_no_ranges() -> None:
     fetch = Fetch("b", "p", span=(2, 8))
     assert fetch.answered(206, heads(content_range="bytes 2-8/10", etag='"v1"')) == "go"
     fetch.received(4)
     assert isinstance(fetch.broken(BROKEN, 0.0), Again)
-    assert asked(fetch) == {"Range": "bytes=6-8", "If-Range": '"v1"'}
-    assert code(fetch.answered(200, heads(content_length=9, etag='"v2"'))) == "SOURCE_CHANGED"
     same = fetch.answered(200, heads(content_length=10, etag='"v1"'))
-    assert code(same) == "INVALID_RESPONSE"  # this server knows no ranges
+    assert code(same) == "INVALID_RESPONSE"
+
+
+def test_a_new_version_each_time_is_not_followed_for_ever() -> None:
+    fetch = Fetch("b", "p", span=(2, 8), retries=2)
+    verdicts: list[Any] = []
+    for version in range(5):
+        head = heads(content_range="bytes 2-8/10", etag=f'"v{version}"')
+        assert fetch.answered(206, head) == "go"
+        fetch.received(4)
+        if not isinstance(fetch.broken(BROKEN, 0.0), Again):
+            break
+        verdicts.append(fetch.answered(200, heads(content_length=9, etag='"other"')))
+    assert verdicts == ["again"]

@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/test_storage.py by scripts/generate.py [1bc73d29d445]: do not edit
+# GENERATED from tests/aio/test_storage.py by scripts/generate.py [0af286d75bd5]: do not edit
 """Uploads and downloads over a real socket, when everything goes well and when it does not."""
 
 from __future__ import annotations
@@ -487,6 +487,13 @@ def test_bytes_that_are_not_the_servers_are_not_kept(
     assert error.code == "INTEGRITY_ERROR"
     assert target.read_bytes() == b"before"
     assert names_in(tmp_path) == ["f"]
+    several = (bucket.download_many({"f.txt": target})).error
+    assert several is not None
+    assert several.code == "INTEGRITY_ERROR"
+    assert target.read_bytes() == b"before"
+    (bucket.download_many({"f.txt": target}, verify_checksum=False)).unwrap()
+    assert target.read_bytes() == DATA[::-1]
+    target.write_bytes(b"before")
     (bucket.download_to("f.txt", target, verify_checksum=False)).unwrap()
     assert target.read_bytes() == DATA[::-1]
     scripted.on(OBJECT, full(DATA, SUM))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ from aerodb._core.frames.selecting import Columns
 
 __all__ = ["Series", "needs_exact", "series_of"]
 
+_MAX_DIGITS = 131_072  # of PostgreSQL's numeric, before the decimal point; fewer after it
 _BOUNDS = {"int16": 2**15, "int32": 2**31, "int64": 2**63}
 
 
@@ -77,7 +79,8 @@ def _inferred(name: str, given: list[Any]) -> Series:
     if types == {int} and all(v is None or -(2**63) <= v < 2**63 for v in values):
         return Series(name, Kind("int64"), values)
     if float in types and types <= {int, float}:
-        return Series(name, Kind("float64"), [None if v is None else float(v) for v in values])
+        with suppress(OverflowError):  # a whole number that no float can hold
+            return Series(name, Kind("float64"), [None if v is None else float(v) for v in values])
     if types == {str}:
         return Series(name, TEXT, values)
     return Series(name, JSON, values)
@@ -122,7 +125,7 @@ def _decimal(value: Any) -> Decimal:
     if isinstance(value, bool):
         raise TypeError
     number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
-    if not number.is_finite():
+    if not number.is_finite() or abs(number.adjusted()) > _MAX_DIGITS:
         raise ValueError
     return number
 

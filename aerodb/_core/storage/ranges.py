@@ -20,6 +20,7 @@ from aerodb._core.storage.upload import IDLE_SECONDS
 from aerodb.types import AeroDBError, AeroDBResponse
 
 Headers = Sequence[tuple[bytes, bytes]]
+Verdict = Literal["go", "anew", "again"]
 _CONTENT_RANGE = r"bytes ([0-9]{1,18})-([0-9]{1,18})/(?:([0-9]{1,18})|\*)"
 
 
@@ -75,8 +76,13 @@ class Fetch:
         return Call("GET", self._url, _unread, headers=tuple(headers), retry=Retry.SAFE,
                     timeout=self._timeout, idle=IDLE_SECONDS, coded=False)  # fmt: skip
 
-    def answered(self, status: int | None, headers: Headers) -> Literal["go", "anew"] | AeroDBError:
-        """Take the head of a response: its body continues what is there, or is all of it."""
+    def answered(self, status: int | None, headers: Headers) -> Verdict | AeroDBError:
+        """Take the head of a response: its body continues what is there, or is all of it ("anew").
+
+        "again": it is of no use, for the object is another by now; all is to be asked for anew.
+        """
+        if status == 416 and self.got:  # by a server that does not know If-Range
+            return self._replaced()
         if find_header(headers, b"content-encoding") not in (None, "", "identity"):
             return _bad("the body is compressed although it was asked for as it is")
         etag = find_header(headers, b"etag")
@@ -84,7 +90,7 @@ class Fetch:
             return self._part(headers, etag)
         if not self._whole:
             if self.got and self._etag is not None and etag != self._etag:
-                return _changed()  # as If-Range asks for (RFC 9110 §13.1.5)
+                return self._replaced()  # as If-Range asks for (RFC 9110 §13.1.5)
             return _bad("the server sent the whole object although a part was asked for")
         if self.got and not self._restartable:
             return _changed()
@@ -92,12 +98,19 @@ class Fetch:
         chunked = (find_header(headers, b"transfer-encoding") or "").lower().endswith("chunked")
         if length is None and not chunked:
             return _bad("the server does not say how long the object is, so its end cannot be told")
-        verdict: Literal["go", "anew"] = "anew" if self.got else "go"
+        verdict: Verdict = "anew" if self.got else "go"
         self.got, self.size = 0, length
         self._note(etag, headers, covered=True)
         return self._too_large() or verdict
 
-    def _part(self, headers: Headers, etag: str | None) -> Literal["go", "anew"] | AeroDBError:
+    def _replaced(self) -> Verdict | AeroDBError:
+        if not self._restartable or self._failures > self._retries:
+            return _changed()
+        self._failures += 1
+        self.got, self.size, self._etag = 0, None, None
+        return "again"
+
+    def _part(self, headers: Headers, etag: str | None) -> Verdict | AeroDBError:
         match = re.fullmatch(_CONTENT_RANGE, find_header(headers, b"content-range") or "")
         if match is None:
             return _bad("the server sent a part without saying which")
@@ -106,7 +119,7 @@ class Fetch:
         start = self._first + self.got
         length = _number(find_header(headers, b"content-length"))
         if self.got and self._etag is not None and etag != self._etag:
-            return _changed()
+            return self._replaced()  # this server does not know If-Range
         if first != start or last < first or (total is not None and last >= total):
             return _bad(f"the server sent another part than the one from byte {start}")
         if self._last is not None and last > self._last:

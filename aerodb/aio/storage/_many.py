@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/storage/_many.py by scripts/generate.py [11a104fbec57]: do not edit
+# GENERATED from aerodb_async_src/storage/_many.py by scripts/generate.py [943f8a970668]: do not edit
 """Several transfers at once."""
 
 from __future__ import annotations
@@ -72,10 +72,15 @@ async def upload_all(
 
 
 async def download_all(
-    bucket: Any, items: Any, folder: Target | None, concurrency: int, progress: Any
+    bucket: Any,
+    items: Any,
+    folder: Target | None,
+    concurrency: int,
+    progress: Any,
+    **options: Any,
 ) -> Many:
     """Download all of them."""
-    options = {"progress": progress}
+    options["progress"] = progress
     if folder is None:
         pairs = _pairs(items)
         if pairs is None:

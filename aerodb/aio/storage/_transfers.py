@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/storage/_transfers.py by scripts/generate.py [f96bc01654de]: do not edit
+# GENERATED from aerodb_async_src/storage/_transfers.py by scripts/generate.py [77997e479be0]: do not edit
 """A bucket's transfers: objects on their way up and down."""
 
 from __future__ import annotations
@@ -267,14 +267,17 @@ class AsyncBucketTransfers:
         folder: Target | None = None,
         *,
         concurrency: int = 4,
+        verify_checksum: bool = True,
         progress: Progress = None,
     ) -> AeroDBResponse[list[AeroDBResponse[FileObject]]]:
         """Download several objects into files, so many at once.
 
         `items` maps names to files, or is a list of such pairs; with a `folder` it is a list of
-        names, each of which becomes a file below it. Answers as `upload_many` does.
+        names, each of which becomes a file below it. Answers as `upload_many` does;
+        `verify_checksum` is as in `download`.
         """
-        return await download_all(self, items, folder, concurrency, progress)
+        return await download_all(self, items, folder, concurrency, progress,
+                                  verify_checksum=verify_checksum)  # fmt: skip
 
     def _fetch(self, path: str, timeout: float | None, **asked: Any) -> Fetch | AeroDBError:
         problem = fetch_problem(self._bucket, path, asked.get("span"), asked.get("max_bytes"))

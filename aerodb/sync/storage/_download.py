@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/storage/_download.py by scripts/generate.py [5fb50af05322]: do not edit
+# GENERATED from aerodb_async_src/storage/_download.py by scripts/generate.py [fbfff8774371]: do not edit
 """One object's bytes, over as many responses as it takes."""
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from aerodb._core.errors import error_from_transport
 from aerodb._core.http import SourceError, TransportError
 from aerodb._core.storage.decode import object_from_headers
 from aerodb._core.storage.models import FileObject
-from aerodb._core.storage.ranges import Fetch
+from aerodb._core.storage.ranges import Fetch, Verdict
 from aerodb._io.on_threads import ByteStream, apart, jitter, pause
 from aerodb._io.on_threads.transfers import BLOCK, target_of
 from aerodb.types import AeroDBAPIError, AeroDBError, AeroDBResponse
@@ -47,18 +47,24 @@ class Arrival:
 
     def open(self) -> None:
         """Ask for what is missing, up to the response's head."""
-        self._call = self._fetch.call()
-        self.response = opened = self._transport.stream(self._call)
-        if opened.error is not None:
-            raise AeroDBAPIError(opened.error)
-        assert opened.data is not None
-        self._body = opened.data
-        self.heads = self._body.raw_headers
-        verdict = self._fetch.answered(opened.meta.status, self._body.raw_headers)
-        self.check(verdict if isinstance(verdict, AeroDBError) else None)
-        self.begins_anew = self.begins_anew or verdict == "anew"
+        while self._answered() == "again":
+            self.close()
+            self.begins_anew = True
         if self._fetch.got == 0:
             self._digest = hashlib.sha256() if self._verify and self._fetch.digest else None
+
+    def _answered(self) -> Verdict:
+        self._call = self._fetch.call()
+        self.response = opened = self._transport.stream(self._call)
+        status, self._body = opened.meta.status, opened.data
+        if opened.error is not None and not (status == 416 and self._fetch.got):
+            raise AeroDBAPIError(opened.error)
+        self.heads = [] if self._body is None else self._body.raw_headers
+        verdict = self._fetch.answered(status, self.heads)
+        if isinstance(verdict, AeroDBError):
+            raise self._failed(verdict)
+        self.begins_anew = self.begins_anew or verdict == "anew"
+        return verdict
 
     def next(self) -> bytes | None:
         """The next piece; None after the last, once it is sure that nothing is missing."""
@@ -96,8 +102,11 @@ class Arrival:
     def check(self, problem: AeroDBError | None) -> None:
         """Raise what is wrong with what came, if anything."""
         if problem is not None:
-            exchange = self._transport.exchange_of(self._call, self.response.meta)
-            raise AeroDBAPIError(placed(problem, exchange, self.response.meta.status))
+            raise self._failed(problem)
+
+    def _failed(self, problem: AeroDBError) -> AeroDBAPIError:
+        exchange = self._transport.exchange_of(self._call, self.response.meta)
+        return AeroDBAPIError(placed(problem, exchange, self.response.meta.status))
 
     def close(self) -> None:
         """Close the response, read or not."""

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/storage/_many.py by scripts/generate.py [8bcee8ec1121]: do not edit
+# GENERATED from aerodb_async_src/storage/_many.py by scripts/generate.py [aa8ba66a8793]: do not edit
 """Several transfers at once."""
 
 from __future__ import annotations
@@ -72,10 +72,15 @@ def upload_all(
 
 
 def download_all(
-    bucket: Any, items: Any, folder: Target | None, concurrency: int, progress: Any
+    bucket: Any,
+    items: Any,
+    folder: Target | None,
+    concurrency: int,
+    progress: Any,
+    **options: Any,
 ) -> Many:
     """Download all of them."""
-    options = {"progress": progress}
+    options["progress"] = progress
     if folder is None:
         pairs = _pairs(items)
         if pairs is None:

@@ -250,6 +250,29 @@ async def test_over_a_line_that_breaks(
             assert not cuts
 
 
+@pytest.mark.parametrize("span", [None, (5, 30 * MIB)])
+async def test_an_object_that_is_replaced_while_the_line_breaks(
+    server: Any, bucket: StorageBucket, name: str, span: Any
+) -> None:
+    old, new = bytes(32 * MIB), os.urandom(31 * MIB)
+    (await bucket.upload("f", old)).unwrap()
+    with FaultProxy(int(server.url.rpartition(":")[2])) as proxy:
+        url = f"http://127.0.0.1:{proxy.port}"
+        async with AeroDBClient(url, server.service_key) as client:
+            weak = client.storage.from_(name)
+            seen: list[int] = []
+
+            async def replace(now: Any) -> None:
+                seen.append(now.transferred)
+                if len(seen) == 1:
+                    (await bucket.update("f", new)).unwrap()
+                    proxy.cut_all()
+
+            found = (await weak.download("f", range=span, progress=replace)).unwrap()
+    assert found == (new if span is None else new[5 : 30 * MIB + 1])
+    assert sorted(seen) != seen  # it began anew
+
+
 def begun(server: Any, bucket: str, path: str, data: bytes, length: int) -> str:
     """An upload that has got as far as `data`; its URL."""
     named = {"bucketName": bucket, "objectName": path}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -287,6 +288,38 @@ def test_too_much_time(make: Maker, caplog: pytest.LogCaptureFixture) -> None:
     assert eventually(lambda: not any(is_alive(pid) for pid in started))
     assert instance.call("who").json()["pid"] == kept
     assert caplog.text.count("slow: no answer within 3 s") == 3
+
+
+STARTS = """
+    import os, subprocess
+    def handler(request):
+        started = [subprocess.Popen(["sleep", "300"]),
+                   subprocess.Popen(["sleep", "300"], start_new_session=True)]
+        with open(request.text(), "w") as file:
+            file.write(" ".join(str(pid) for pid in [os.getpid(), *[one.pid for one in started]]))
+        if request.path == "crash":
+            os._exit(1)
+"""
+
+
+@linux
+@pytest.mark.parametrize("end", ["crash", "reload"])
+def test_what_a_worker_has_started_ends_with_it(
+    instance: Instance, tmp_path: Path, end: str
+) -> None:
+    """But for what has left its process group, as a daemon does."""
+    notes = tmp_path / "notes"
+    instance.write("starts", STARTS)
+    instance.call(f"starts/{end}", str(notes))
+    worker, child, daemon = (int(pid) for pid in notes.read_text(encoding="utf-8").split())
+    try:
+        if end == "reload":
+            instance.write("starts", "def handler(request): return 1")
+            assert instance.call("starts").json() == 1
+        assert eventually(lambda: not is_alive(worker) and not is_alive(child))
+        assert is_alive(daemon)
+    finally:
+        os.kill(daemon, signal.SIGKILL)
 
 
 def test_the_log_has_the_traceback_and_the_caller_has_not(

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+import jwt
 import pytest
 from tusclient.client import TusClient
 
@@ -268,6 +269,31 @@ def test_with_a_signed_url(desk: Desk, alice: Person) -> None:
     assert send(desk.nobody, path, 0, b"01234", x_signature=token).status_code == 204
     plain = path.replace("/sign/", "/")
     assert said(send(desk.nobody, plain, 5, b"56789")) == (404, "upload_not_found")
+    assert send(desk.nobody, path, 5, b"56789", x_signature=token).status_code == 204
+    assert alice.content(bucket, "k") == b"0123456789"
+    desk.settle()
+
+
+def test_a_signed_url_that_ends_on_the_way(desk: Desk, alice: Person) -> None:
+    """What was begun in time is not gone on with afterwards, except by a right that is good."""
+    keys = desk.server.database.keys
+    assert keys is not None
+    bucket = alice.bucket()
+    token = alice.post(f"/object/upload/sign/{bucket}/k").json()["token"]
+    claims = jwt.decode(token, options={"verify_signature": False})
+    expired = jwt.encode({**claims, "exp": int(time.time())}, keys.storage_secret, "HS256")
+    headers = announced(bucket, "k", 10)
+    late = desk.nobody.post("/upload/resumable/sign", headers=headers | {"x-signature": expired})
+    assert said(late) == (403, "url_expired")
+    made = desk.nobody.post("/upload/resumable/sign", headers=headers | {"x-signature": token})
+    path = urlsplit(made.headers["location"]).path.removeprefix(PREFIX)
+    assert send(desk.nobody, path, 0, b"01234", x_signature=token).status_code == 204
+    refused = send(desk.nobody, path, 5, b"56789", x_signature=expired)
+    assert said(refused) == (403, "url_expired")
+    for method in ("HEAD", "DELETE"):
+        answer = desk.nobody.call(method, path, headers=VERSION | {"x-signature": expired})
+        assert answer.status_code == 403
+    assert alice.get(f"/object/{bucket}/k").status_code == 404
     assert send(desk.nobody, path, 5, b"56789", x_signature=token).status_code == 204
     assert alice.content(bucket, "k") == b"0123456789"
     desk.settle()

@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/live/test_storage.py by scripts/generate.py [b3e4652b4a75]: do not edit
+# GENERATED from tests/aio/live/test_storage.py by scripts/generate.py [e7bf2c6308c8]: do not edit
 """Storage against a real instance: every operation, and names of every kind."""
 
 from __future__ import annotations
@@ -248,6 +248,29 @@ def test_over_a_line_that_breaks(
             (weak.download_to("up", tmp_path / "down", progress=cut)).unwrap()
             assert (tmp_path / "down").read_bytes() == data
             assert not cuts
+
+
+@pytest.mark.parametrize("span", [None, (5, 30 * MIB)])
+def test_an_object_that_is_replaced_while_the_line_breaks(
+    server: Any, bucket: StorageBucket, name: str, span: Any
+) -> None:
+    old, new = bytes(32 * MIB), os.urandom(31 * MIB)
+    (bucket.upload("f", old)).unwrap()
+    with FaultProxy(int(server.url.rpartition(":")[2])) as proxy:
+        url = f"http://127.0.0.1:{proxy.port}"
+        with AeroDBClient(url, server.service_key) as client:
+            weak = client.storage.from_(name)
+            seen: list[int] = []
+
+            def replace(now: Any) -> None:
+                seen.append(now.transferred)
+                if len(seen) == 1:
+                    (bucket.update("f", new)).unwrap()
+                    proxy.cut_all()
+
+            found = (weak.download("f", range=span, progress=replace)).unwrap()
+    assert found == (new if span is None else new[5 : 30 * MIB + 1])
+    assert sorted(seen) != seen  # it began anew
 
 
 def begun(server: Any, bucket: str, path: str, data: bytes, length: int) -> str:

@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/live/test_storage_refusals.py by scripts/generate.py [7331e85b70a6]: do not edit
+# GENERATED from tests/aio/live/test_storage_refusals.py by scripts/generate.py [cea6fc941f48]: do not edit
 """What a real instance refuses, by every way up: its code, and that nothing of it is left."""
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 from uuid import uuid4
 
+import jwt
 import pytest
 
 from aerodb import AeroDBError
@@ -160,6 +161,31 @@ def test_a_url_is_good_for_its_time(bucket: StorageBucket) -> None:
     assert signed is not None
     pause(1.1)
     assert refused(signed) == (403, "url_expired")
+
+
+def test_a_right_to_write_is_good_for_its_time(
+    server: Any, bucket: StorageBucket, anon: AeroDBClient, name: str
+) -> None:
+    """A token that is the server's own in all but its hour; the same one in time is taken."""
+    theirs, key = anon.storage.from_(name), server.database.keys.storage_secret
+    for path in ("new.txt", "kept.txt"):
+        given = (bucket.create_signed_upload_url(path, upsert=True)).unwrap().token
+        claims = jwt.decode(given, options={"verify_signature": False})
+        now = int(time.time())
+        over = {**claims, "iat": now - 7200, "exp": now}
+        expired = jwt.encode(over, key, algorithm="HS256")
+        for response in (
+            theirs.upload_to_signed_url(path, expired, b"late", "text/plain"),
+            theirs.upload_to_signed_url(path, expired, iter([b"late"]), "text/plain"),
+            theirs.upload_resumable(path, b"late", "text/plain", token=expired),
+        ):
+            assert response.error is not None
+            assert (response.error.status, response.error.code) == (403, "url_expired")
+            assert not response.error.maybe_applied
+    nothing_is_left(server, bucket)
+    in_time = jwt.encode({**over, "exp": now + 60}, key, algorithm="HS256")
+    (theirs.upload_to_signed_url("kept.txt", in_time, b"in time", "text/plain")).unwrap()
+    assert (bucket.download("kept.txt")).unwrap() == b"in time"
 
 
 def refused(url: str) -> tuple[int, str]:
