@@ -12,21 +12,24 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
+import functools
 import json
-import multiprocessing
 import statistics
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]
+
+from bench_server import serving
 
 from aerodb._core.http import Origin, Request
 from aerodb._core.http_settings import HttpSettings
@@ -53,10 +56,9 @@ def rows(count: int) -> bytes:
 class _Answering(asyncio.Protocol):
     """Answers every request whose head has arrived; the path says how many rows."""
 
-    bodies: dict[bytes, bytes]
-
     def __init__(self) -> None:
         self.buffer = b""
+        self.bodies = _bodies()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -70,8 +72,9 @@ class _Answering(asyncio.Protocol):
             self.transport.write(self.bodies[size])
 
 
-def _serve(port: multiprocessing.Queue[int]) -> None:
-    _Answering.bodies = {}
+@functools.cache
+def _bodies() -> dict[bytes, bytes]:
+    bodies: dict[bytes, bytes] = {}
     for count in (1, 100, 10_000):
         body = rows(count)
         head = (
@@ -79,29 +82,13 @@ def _serve(port: multiprocessing.Queue[int]) -> None:
             f"Content-Range: 0-{count - 1}/*\r\nX-Request-Id: abc\r\n"
             f"Content-Length: {len(body)}\r\n\r\n"
         )
-        _Answering.bodies[str(count).encode()] = head.encode() + body
-
-    async def main() -> None:
-        server = await asyncio.get_running_loop().create_server(_Answering, "127.0.0.1", 0)
-        port.put(server.sockets[0].getsockname()[1])
-        await server.serve_forever()
-
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(main())
+        bodies[str(count).encode()] = head.encode() + body
+    return bodies
 
 
-@contextlib.contextmanager
-def json_server() -> Generator[int]:
+def json_server() -> AbstractContextManager[int]:
     """A server in another process; gives its port."""
-    context = multiprocessing.get_context("spawn")
-    port: multiprocessing.Queue[int] = context.Queue()
-    process = context.Process(target=_serve, args=(port,), daemon=True)
-    process.start()
-    try:
-        yield port.get(timeout=30)
-    finally:
-        process.terminate()
-        process.join()
+    return serving(_Answering)
 
 
 @dataclass(frozen=True)

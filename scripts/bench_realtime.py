@@ -17,23 +17,25 @@ from __future__ import annotations
 import argparse
 import asyncio
 import base64
-import contextlib
 import hashlib
 import itertools
 import json
-import multiprocessing
 import statistics
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import websocket
 from websockets.asyncio.client import connect
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]
+
+from bench_server import serving
 
 from aerodb import AeroDBClient, AsyncAeroDBClient, ClientOptions, RealtimeOptions
 from aerodb._core.websocket import SocketSettings
@@ -121,28 +123,9 @@ class _Sending(asyncio.Protocol):
         self.send()
 
 
-def _serve(port: multiprocessing.Queue[int]) -> None:
-    async def main() -> None:
-        server = await asyncio.get_running_loop().create_server(_Sending, "127.0.0.1", 0)
-        port.put(server.sockets[0].getsockname()[1])
-        await server.serve_forever()
-
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(main())
-
-
-@contextlib.contextmanager
-def event_server() -> Generator[int]:
+def event_server() -> AbstractContextManager[int]:
     """A server in another process; gives its port."""
-    context = multiprocessing.get_context("spawn")
-    port: multiprocessing.Queue[int] = context.Queue()
-    process = context.Process(target=_serve, args=(port,), daemon=True)
-    process.start()
-    try:
-        yield port.get(timeout=30)
-    finally:
-        process.terminate()
-        process.join()
+    return serving(_Sending)
 
 
 def handler(change: Mapping[str, Any]) -> None:

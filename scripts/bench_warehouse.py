@@ -6,12 +6,12 @@ It throws uploads away, and makes downloads up. Of what is in the bucket `told` 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import hashlib
-import multiprocessing
 import re
-from collections.abc import Generator
+from contextlib import AbstractContextManager
+
+from bench_server import serving
 
 MIB = 1024 * 1024
 
@@ -89,25 +89,6 @@ class _Warehouse(asyncio.BufferedProtocol):
             size -= MIB
 
 
-def _serve(port: multiprocessing.Queue[int]) -> None:
-    async def main() -> None:
-        server = await asyncio.get_running_loop().create_server(_Warehouse, "127.0.0.1", 0)
-        port.put(server.sockets[0].getsockname()[1])
-        await server.serve_forever()
-
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(main())
-
-
-@contextlib.contextmanager
-def warehouse() -> Generator[int]:
+def warehouse() -> AbstractContextManager[int]:
     """The server in another process; gives its port."""
-    context = multiprocessing.get_context("spawn")
-    port: multiprocessing.Queue[int] = context.Queue()
-    process = context.Process(target=_serve, args=(port,), daemon=True)
-    process.start()
-    try:
-        yield port.get(timeout=30)
-    finally:
-        process.terminate()
-        process.join()
+    return serving(_Warehouse)

@@ -6,11 +6,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from types import CoroutineType, TracebackType
+from types import CoroutineType
 from typing import Any, Generic, TypeVar
 
 from aerodb._io import forks
 from aerodb._io.log import logger
+from aerodb._io.mutex import Mutex
 
 T = TypeVar("T")
 
@@ -38,30 +39,10 @@ def settled(result: Any) -> None:
         )
 
 
-class Lock:
+class Lock(Mutex):
     """One at a time. A forked child finds it free, whoever held it in the parent."""
 
-    __slots__ = ("__weakref__", "_lock")
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        forks.watch(self)
-
-    def reset_after_fork(self) -> None:
-        """In a child, the thread that holds the lock may not exist."""
-        self._lock = threading.Lock()
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._lock.locked():  # not so if the process was forked inside the block
-            self._lock.release()
+    __slots__ = ()
 
 
 class Event:
