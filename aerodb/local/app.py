@@ -81,9 +81,7 @@ class Front:
             await self._handshake(scope, receive, send)
             return
         extra = self._echoes(scope)
-        refusal = self._gate.refusal(scope["headers"]) or doubled_credentials(scope["headers"])
-        if refusal is None and not scope["path"].startswith("/"):
-            refusal = (400, "The request target must be a path.")
+        refusal = self._refusal(scope)
         if refusal is not None:
             code = "misdirected_request" if refusal[0] == 421 else "bad_request"
             await self._refuse(scope, send, refusal[0], code, refusal[1], extra)
@@ -116,6 +114,13 @@ class Front:
             if limit is not None:
                 receive = counted(receive, limit)
             await self._serve(prefix, service, scope, receive, _with_headers(send, extra))
+
+    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
+        """Why a request is answered by nobody, if so: a status and a sentence."""
+        refusal = self._gate.refusal(scope["headers"]) or doubled_credentials(scope["headers"])
+        if refusal is None and not scope["path"].startswith("/"):
+            return 400, "The request target must be a path."
+        return refusal
 
     def _mounted(self, path: str) -> tuple[str, AsgiApp | None]:
         for prefix, service in self._mounts:

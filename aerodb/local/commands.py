@@ -187,11 +187,6 @@ def make_server(options: Mapping[str, Any], environment: Mapping[str, str]) -> L
     """Return the server that the flags and the environment describe, not started yet."""
     with needed():
         from aerodb.local.server import LocalServer
-    given = {option.field: options[option.field] for option in OPTIONS}
-    texts = {name: text for name, text in given.items() if text is not None}
-    explicit = parse_texts(texts)
-    if options["app_settings"]:
-        explicit["app_settings"] = parse_app_settings(options["app_settings"])
     _warn_of_secrets(options)
     host = options["host"] or environment.get("PGRST_SERVER_HOST") or "127.0.0.1"
     return LocalServer(
@@ -222,8 +217,17 @@ def make_server(options: Mapping[str, Any], environment: Mapping[str, str]) -> L
         db_config=_db_config(options["db_config"] or environment.get("PGRST_DB_CONFIG")),
         db_pre_config=options["db_pre_config"] or environment.get("PGRST_DB_PRE_CONFIG") or None,
         environment=from_environment(environment),
-        **explicit,
+        **_explicit(options),
     )
+
+
+def _explicit(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What PostgREST's settings were given by flags."""
+    given = {option.field: options[option.field] for option in OPTIONS}
+    found = parse_texts({name: text for name, text in given.items() if text is not None})
+    if options["app_settings"]:
+        found["app_settings"] = parse_app_settings(options["app_settings"])
+    return found
 
 
 def files_of(schema: Sequence[str]) -> list[Path]:
