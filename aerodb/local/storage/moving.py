@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import psycopg
 from psycopg import sql
 
-from aerodb.local.storage.errors import StorageError, no_bucket, no_object
+from aerodb.local.storage.errors import StorageError, no_bucket
 from aerodb.local.storage.http import Reply, Request, flag, metadata, text
 from aerodb.local.storage.names import object_key
 from aerodb.local.storage.parts import Parts
-from aerodb.local.storage.rows import OBJECT_COLUMNS, file_object, find_object
+from aerodb.local.storage.rows import OBJECT_COLUMNS, file_object, find_object, still_there
 from aerodb.local.storage.store import Caller, Connection, one, run
 from aerodb.local.storage.writing import Description, Target
 
@@ -54,7 +55,7 @@ class Moving:
                 await self._fits(caller, order, row)
                 if request.upsert:
                     await _clear(connection, order)
-                row = await _move(connection, caller, order)
+                row = await _move(connection, caller, order, row["id"])
         self._parts.sweeper.wake()
         return Reply(200, {**file_object(row), "message": "Successfully moved"})
 
@@ -106,7 +107,9 @@ async def _clear(connection: Connection, order: _Order) -> None:
     )
 
 
-async def _move(connection: Connection, caller: Caller, order: _Order) -> dict[str, Any]:
+async def _move(
+    connection: Connection, caller: Caller, order: _Order, seen: UUID
+) -> dict[str, Any]:
     try:
         row = await one(
             connection,
@@ -121,12 +124,6 @@ async def _move(connection: Connection, caller: Caller, order: _Order) -> dict[s
     except psycopg.errors.ForeignKeyViolation:
         raise no_bucket() from None
     if row is None:
-        # Seen a moment ago: it is not for this caller to move, or it has just gone.
-        found = await one(
-            connection,
-            "select from storage.objects where bucket_id = %s and name = %s",
-            order.bucket,
-            order.key,
-        )
-        raise no_object() if found is None else caller.denied()
+        await still_there(connection, seen)
+        raise caller.denied()
     return row

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from psycopg import sql
 
@@ -65,3 +66,12 @@ async def find_object(
     if row is None:
         raise no_object()
     return row
+
+
+async def still_there(connection: Connection, object_id: UUID) -> None:
+    """Raise object_not_found if an object that was seen a moment ago has gone by now.
+
+    One that has come meanwhile, under the same name, is another.
+    """
+    if await one(connection, "select from storage.objects where id = %s", object_id) is None:
+        raise no_object()
