@@ -206,6 +206,8 @@ def test_the_tag_follows_the_content(owner: Person) -> None:
         ("application/xslt+xml", True),
         ("text/xml-external-parsed-entity", True),
         ("application/xml-external-parsed-entity", True),
+        ("multipart/x-mixed-replace; boundary=x", True),
+        ("multipart/related", True),
         ("application/xml-dtd", True),
         ("text/plain", False),
         ("image/png", False),
