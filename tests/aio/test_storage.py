@@ -475,6 +475,20 @@ async def test_less_than_everything_is_an_error(
     assert {seen.header("accept-encoding") for seen in scripted.seen} == {"identity"}
 
 
+@pytest.mark.parametrize(
+    "date", [f"Mon, 1 Jan {'9' * 30} 00:00:00 GMT", f"Mon, 1 Jan 2024 00:00:00 +{'9' * 30}", "soon"]
+)
+async def test_a_date_that_is_none_is_told_as_it_came(
+    client: AeroDBClient, scripted: ScriptedServer, tmp_path: Path, date: str
+) -> None:
+    bucket = client.storage.from_("b")
+    scripted.on(OBJECT, answer(200, DATA, [("Last-Modified", date)]))
+    assert (await bucket.download_to("f.txt", tmp_path / "f")).unwrap().updated_at == date
+    async with bucket.download_stream("f.txt") as stream:
+        assert stream.info is not None
+        assert stream.info.updated_at == date
+
+
 async def test_bytes_that_are_not_the_servers_are_not_kept(
     client: AeroDBClient, scripted: ScriptedServer, tmp_path: Path
 ) -> None:

@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/test_storage.py by scripts/generate.py [1bc73d29d445]: do not edit
+# GENERATED from tests/aio/test_storage.py by scripts/generate.py [a7608445031e]: do not edit
 """Uploads and downloads over a real socket, when everything goes well and when it does not."""
 
 from __future__ import annotations
@@ -473,6 +473,20 @@ def test_less_than_everything_is_an_error(
         assert error.code in ("NETWORK_ERROR", "INVALID_RESPONSE")
     assert names_in(tmp_path) == []
     assert {seen.header("accept-encoding") for seen in scripted.seen} == {"identity"}
+
+
+@pytest.mark.parametrize(
+    "date", [f"Mon, 1 Jan {'9' * 30} 00:00:00 GMT", f"Mon, 1 Jan 2024 00:00:00 +{'9' * 30}", "soon"]
+)
+def test_a_date_that_is_none_is_told_as_it_came(
+    client: AeroDBClient, scripted: ScriptedServer, tmp_path: Path, date: str
+) -> None:
+    bucket = client.storage.from_("b")
+    scripted.on(OBJECT, answer(200, DATA, [("Last-Modified", date)]))
+    assert (bucket.download_to("f.txt", tmp_path / "f")).unwrap().updated_at == date
+    with bucket.download_stream("f.txt") as stream:
+        assert stream.info is not None
+        assert stream.info.updated_at == date
 
 
 def test_bytes_that_are_not_the_servers_are_not_kept(
