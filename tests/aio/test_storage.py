@@ -729,10 +729,32 @@ async def test_many_at_once_but_not_more(scripted: ScriptedServer) -> None:
 
 
 async def test_many_with_a_number_that_is_none(client: AeroDBClient) -> None:
-    for concurrency in (0, -1, 65, True):
+    wrong: list[Any] = [0, -1, 65, True, 1.5, "4", None]
+    for concurrency in wrong:
         response = await client.storage.from_("b").upload_many({}, concurrency=concurrency)
         assert response.error is not None
     assert (await client.storage.from_("b").upload_many({})).unwrap() == []
+
+
+@pytest.mark.parametrize("paths", [None, 7, b"ab"])
+async def test_names_that_are_none(
+    client: AeroDBClient, scripted: ScriptedServer, paths: Any
+) -> None:
+    bucket = client.storage.from_("b")
+    for response in (await bucket.remove(paths), await bucket.create_signed_urls(paths, 60)):
+        assert response.error is not None
+        assert response.error.code == "INVALID_ARGUMENT"
+    assert scripted.seen == []
+
+
+async def test_one_name_is_one_name(client: AeroDBClient, scripted: ScriptedServer) -> None:
+    scripted.on("/storage/v1/object/sign/b", answer(200, b"[]"))
+    scripted.on("/storage/v1/object/b", answer(200, b"[]"))
+    bucket = client.storage.from_("b")
+    (await bucket.create_signed_urls("abc", 60)).unwrap()
+    (await bucket.remove("abc")).unwrap()
+    signed, removed = (json.loads(seen.body) for seen in scripted.seen)
+    assert (signed["paths"], removed["prefixes"]) == (["abc"], ["abc"])
 
 
 # --- time and redirects ---------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/test_storage.py by scripts/generate.py [a7608445031e]: do not edit
+# GENERATED from tests/aio/test_storage.py by scripts/generate.py [a05ac215031e]: do not edit
 """Uploads and downloads over a real socket, when everything goes well and when it does not."""
 
 from __future__ import annotations
@@ -729,10 +729,32 @@ def test_many_at_once_but_not_more(scripted: ScriptedServer) -> None:
 
 
 def test_many_with_a_number_that_is_none(client: AeroDBClient) -> None:
-    for concurrency in (0, -1, 65, True):
+    wrong: list[Any] = [0, -1, 65, True, 1.5, "4", None]
+    for concurrency in wrong:
         response = client.storage.from_("b").upload_many({}, concurrency=concurrency)
         assert response.error is not None
     assert (client.storage.from_("b").upload_many({})).unwrap() == []
+
+
+@pytest.mark.parametrize("paths", [None, 7, b"ab"])
+def test_names_that_are_none(
+    client: AeroDBClient, scripted: ScriptedServer, paths: Any
+) -> None:
+    bucket = client.storage.from_("b")
+    for response in (bucket.remove(paths), bucket.create_signed_urls(paths, 60)):
+        assert response.error is not None
+        assert response.error.code == "INVALID_ARGUMENT"
+    assert scripted.seen == []
+
+
+def test_one_name_is_one_name(client: AeroDBClient, scripted: ScriptedServer) -> None:
+    scripted.on("/storage/v1/object/sign/b", answer(200, b"[]"))
+    scripted.on("/storage/v1/object/b", answer(200, b"[]"))
+    bucket = client.storage.from_("b")
+    (bucket.create_signed_urls("abc", 60)).unwrap()
+    (bucket.remove("abc")).unwrap()
+    signed, removed = (json.loads(seen.body) for seen in scripted.seen)
+    assert (signed["paths"], removed["prefixes"]) == (["abc"], ["abc"])
 
 
 # --- time and redirects ---------------------------------------------------------------------------
