@@ -12,7 +12,7 @@
 | 404, 410 | the upload is gone: begin a new one |
 | anything else | give up |
 
-Whatever brings the upload on makes good for the failures before it.
+Whatever brings the upload further than ever before makes good for the failures before it.
 """
 
 from __future__ import annotations
@@ -79,6 +79,7 @@ class Resumable:
         self._chunk = chunk
         self._retries = retries
         self._failures = 0
+        self._furthest = 0
         self._restarts = 0
         self.offset = 0
         self.location = location
@@ -142,8 +143,8 @@ class Resumable:
         return None
 
     def _advanced(self, offset: int) -> None:
-        if offset > self.offset:
-            self._failures = 0
+        if offset > self._furthest:
+            self._furthest, self._failures = offset, 0
         self.offset = offset
         self.step = "done" if offset == self._size else "send"
 
@@ -201,7 +202,7 @@ class Resumable:
             return error or client_error(
                 "INVALID_RESPONSE", "the server forgets uploads as soon as they are begun"
             )
-        self.location, self.offset, self.step = None, 0, "create"
+        self.location, self.offset, self.step, self._furthest = None, 0, "create", 0
         self.named, self._asked, self.taken_over = True, True, 0
         return None
 
