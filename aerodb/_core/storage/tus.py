@@ -17,6 +17,7 @@ Whatever brings the upload further than ever before makes good for the failures 
 
 from __future__ import annotations
 
+import os
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
@@ -303,13 +304,20 @@ def mixed_up(found: str, said: str) -> AeroDBError | None:
 
 
 def resumable_problem(
-    chunk_size: object, upload_url: object, token: object = None, *, upsert: object = False
+    chunk_size: object,
+    upload_url: object,
+    token: object = None,
+    *,
+    upsert: object = False,
+    state_file: object = None,
 ) -> str | None:
     """Say what is wrong with the arguments that only a resumable upload has."""
     if not isinstance(chunk_size, int) or isinstance(chunk_size, bool) or chunk_size < 1024:
         return "chunk_size must be a whole number of bytes, at least 1024"
     if upload_url is not None and not isinstance(upload_url, str):
         return f"upload_url must be a str, not {type(upload_url).__name__}"
+    if state_file is not None and not isinstance(state_file, str | os.PathLike):
+        return f"state_file must be a path, not {type(state_file).__name__}"  # 1 would be stdout
     if token is None:
         return None
     if upsert:
