@@ -319,6 +319,23 @@ def test_copying(desk: Desk, alice: Person) -> None:
     assert said(copy("d")) == (404, "object_not_found")
 
 
+@pytest.mark.parametrize("verb", ["copy", "move"])
+def test_many_go_to_another_bucket_at_once(alice: Person, verb: str) -> None:
+    bucket, other = alice.bucket(), alice.bucket()
+    keys = [f"k{number}" for number in range(40)]
+    for key in keys:
+        alice.upload(bucket, key)
+
+    def go(key: str) -> int:
+        order = {"bucketId": bucket, "sourceKey": key}
+        order |= {"destinationBucket": other, "destinationKey": key}
+        return alice.post(f"/object/{verb}", order).status_code
+
+    with ThreadPoolExecutor(40) as threads:
+        assert set(threads.map(go, keys)) == {200}
+    assert alice.keys(other) == sorted(keys)
+
+
 def test_a_copy_shares_the_bytes_until_the_last_is_gone(desk: Desk, alice: Person) -> None:
     bucket = alice.bucket()
     desk.settle()
