@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import hashlib
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +16,7 @@ from hypothesis import strategies as st
 from aerodb.local.storage.body import read_upload
 from aerodb.local.storage.errors import StorageError
 from aerodb.local.storage.http import Request
-from tests.local.storage.conftest import Desk, Person, eventually, said
+from tests.local.storage.conftest import Desk, Person, held, said, waiting
 
 
 def tag(content: bytes) -> str:
@@ -246,34 +243,11 @@ def test_moving(desk: Desk, alice: Person) -> None:
     desk.settle()
 
 
-@contextlib.contextmanager
-def held(desk: Desk, event: str) -> Iterator[psycopg.Connection[Any]]:
-    """Statements of `event` on objects wait while the connection given here has its lock."""
-    desk.sql(
-        "create or replace function held_back() returns trigger language plpgsql "
-        "security definer as $$ begin perform pg_advisory_xact_lock(4711); return null; end $$"
-    )
-    desk.sql(
-        f"create trigger held {event} on storage.objects "
-        "for each statement execute function held_back()"
-    )
-    try:
-        with psycopg.connect(desk.server.database_url, autocommit=True) as connection:
-            connection.execute("select pg_advisory_lock(4711)")
-            yield connection
-    finally:
-        desk.sql("drop trigger held on storage.objects")
-        desk.sql("drop function held_back")
-
-
-WAITS = "select from pg_locks where locktype = 'advisory' and not granted"
-
-
 def test_what_comes_while_it_is_removed_is_another(desk: Desk, alice: Person) -> None:
     bucket = alice.bucket()
     with ThreadPoolExecutor() as threads, held(desk, "after delete") as connection:
         answer = threads.submit(alice.delete, f"/object/{bucket}/k")
-        eventually(lambda: bool(desk.sql(WAITS)))
+        waiting(desk, answer)
         alice.upload(bucket, "k", b"new")
         connection.execute("select pg_advisory_unlock(4711)")
         assert said(answer.result()) == (404, "object_not_found")
@@ -286,7 +260,7 @@ def test_what_comes_while_it_is_moved_is_another(desk: Desk, alice: Person) -> N
     order = {"bucketId": bucket, "sourceKey": "k", "destinationKey": "there"}
     with ThreadPoolExecutor() as threads, held(desk, "before update") as connection:
         answer = threads.submit(alice.post, "/object/move", order)
-        eventually(lambda: bool(desk.sql(WAITS)))
+        waiting(desk, answer)
         assert alice.delete(f"/object/{bucket}/k").status_code == 204
         alice.upload(bucket, "k", b"new")
         connection.execute("select pg_advisory_unlock(4711)")
