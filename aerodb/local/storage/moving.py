@@ -132,6 +132,6 @@ async def _move(
     except psycopg.errors.ForeignKeyViolation:
         raise no_bucket() from None
     if row is None:
-        await still_there(connection, seen)
+        await still_there(connection, seen, order.bucket, order.key)
         raise caller.denied()
     return row

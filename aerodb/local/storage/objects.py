@@ -52,7 +52,7 @@ class Objects:
             if row is None:
                 raise no_object()
             if not row["gone"]:
-                await still_there(connection, row["id"])
+                await still_there(connection, row["id"], bucket, key)
                 raise caller.denied()
         self._parts.sweeper.wake()
         return Reply(204)

@@ -68,10 +68,11 @@ async def find_object(
     return row
 
 
-async def still_there(connection: Connection, object_id: UUID) -> None:
-    """Raise object_not_found if an object that was seen a moment ago has gone by now.
+async def still_there(connection: Connection, object_id: UUID, bucket_id: str, name: str) -> None:
+    """Raise object_not_found if an object that was seen a moment ago is not there by now.
 
     One that has come meanwhile, under the same name, is another.
     """
-    if await one(connection, "select from storage.objects where id = %s", object_id) is None:
+    query = "select from storage.objects where id = %s and bucket_id = %s and name = %s"
+    if await one(connection, query, object_id, bucket_id, name) is None:
         raise no_object()

@@ -293,6 +293,24 @@ def test_copying(desk: Desk, alice: Person) -> None:
     assert said(copy("d")) == (404, "object_not_found")
 
 
+@pytest.mark.parametrize("event", ["before delete", "before update"])
+def test_what_is_moved_away_meanwhile_is_not_refused(desk: Desk, alice: Person, event: str) -> None:
+    bucket = alice.bucket()
+    alice.upload(bucket, "k")
+    order = {"bucketId": bucket, "sourceKey": "k", "destinationKey": "there"}
+    with ThreadPoolExecutor() as threads, held(desk, event) as connection:
+        if event == "before delete":
+            answer = threads.submit(alice.delete, f"/object/{bucket}/k")
+        else:
+            answer = threads.submit(alice.post, "/object/move", order)
+        waiting(desk, answer)
+        elsewhere = "update storage.objects set name = 'away' where bucket_id = %s"
+        connection.execute(elsewhere, [bucket])
+        connection.execute("select pg_advisory_unlock(4711)")
+        assert said(answer.result()) == (404, "object_not_found")
+    assert alice.keys(bucket) == ["away"]
+
+
 @pytest.mark.parametrize("verb", ["copy", "move"])
 def test_many_go_to_another_bucket_at_once(alice: Person, verb: str) -> None:
     bucket, other = alice.bucket(), alice.bucket()
