@@ -747,6 +747,24 @@ async def test_names_that_are_none(
     assert scripted.seen == []
 
 
+@pytest.mark.parametrize("value", [["name"], {}, 7, "none"])
+async def test_settings_that_are_none(
+    client: AeroDBClient, scripted: ScriptedServer, value: Any
+) -> None:
+    bucket = client.storage.from_("b")
+    for response in (
+        await bucket.list(sort_by=(value, "asc")),
+        await bucket.list(sort_by=("name", value)),
+        await bucket.list_v2(sort_by=(value, "asc")),
+        await client.storage.list_buckets(sort_by=(value, "asc")),
+        await client.storage.create_bucket("bucket", policy=value),
+        await client.storage.update_bucket("bucket", policy=value),
+    ):
+        assert response.error is not None
+        assert response.error.code == "INVALID_ARGUMENT"
+    assert scripted.seen == []
+
+
 async def test_one_name_is_one_name(client: AeroDBClient, scripted: ScriptedServer) -> None:
     scripted.on("/storage/v1/object/sign/b", answer(200, b"[]"))
     scripted.on("/storage/v1/object/b", answer(200, b"[]"))

@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/test_storage.py by scripts/generate.py [a05ac215031e]: do not edit
+# GENERATED from tests/aio/test_storage.py by scripts/generate.py [2d36b3efa629]: do not edit
 """Uploads and downloads over a real socket, when everything goes well and when it does not."""
 
 from __future__ import annotations
@@ -742,6 +742,24 @@ def test_names_that_are_none(
 ) -> None:
     bucket = client.storage.from_("b")
     for response in (bucket.remove(paths), bucket.create_signed_urls(paths, 60)):
+        assert response.error is not None
+        assert response.error.code == "INVALID_ARGUMENT"
+    assert scripted.seen == []
+
+
+@pytest.mark.parametrize("value", [["name"], {}, 7, "none"])
+def test_settings_that_are_none(
+    client: AeroDBClient, scripted: ScriptedServer, value: Any
+) -> None:
+    bucket = client.storage.from_("b")
+    for response in (
+        bucket.list(sort_by=(value, "asc")),
+        bucket.list(sort_by=("name", value)),
+        bucket.list_v2(sort_by=(value, "asc")),
+        client.storage.list_buckets(sort_by=(value, "asc")),
+        client.storage.create_bucket("bucket", policy=value),
+        client.storage.update_bucket("bucket", policy=value),
+    ):
         assert response.error is not None
         assert response.error.code == "INVALID_ARGUMENT"
     assert scripted.seen == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -117,7 +117,7 @@ def eventually(true: Callable[[], bool], seconds: float = 30) -> None:
 
 
 @contextlib.contextmanager
-def held(desk: Desk, event: str, table: str = "objects") -> Iterator[psycopg.Connection[Any]]:
+def held(desk: Desk, event: str, table: str = "objects") -> Generator[psycopg.Connection[Any]]:
     """Statements of `event` on a table wait while the connection given here has its lock."""
     desk.sql(
         "create or replace function held_back() returns trigger language plpgsql "
