@@ -24,6 +24,7 @@ _SIZE = re.compile(r"\s*(\d{1,15})(?:\.(\d{1,3}))?\s*([KMGT]?)(?:I?B)?\s*", re.I
 _UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 _LARGEST = 2**62
 _MOST_TYPES = 200
+_ATTEMPTS = 3
 _COLUMNS = BUCKET_COLUMNS
 
 
@@ -126,10 +127,13 @@ class Buckets:
         caller = self._parts.callers.of(request)
         async with self._store.as_caller(caller) as connection:
             seen = await _seen(connection, bucket_id)
-            gone = await run(
-                connection, "delete from storage.objects where bucket_id = %s", bucket_id
-            )
-            if not await _may_delete(connection, bucket_id):
+            gone = 0
+            for _ in range(_ATTEMPTS):  # what comes meanwhile is in the way as well
+                query = "delete from storage.objects where bucket_id = %s"
+                gone += await run(connection, query, bucket_id)
+                if await _may_delete(connection, bucket_id):
+                    break
+            else:
                 left = "select from storage.objects where bucket_id = %s limit 1"
                 if gone == 0 or await one(connection, left, bucket_id) is not None:
                     raise await _refused(connection, caller, seen)

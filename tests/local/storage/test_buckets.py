@@ -243,3 +243,14 @@ def test_a_bucket_that_comes_while_another_is_removed_is_not_refused(
         assert alice.post("/bucket", {"name": name}).status_code == 201
         connection.execute("select pg_advisory_unlock(4711)")
         assert said(answer.result()) == (404, "bucket_not_found")
+
+
+def test_what_comes_while_a_bucket_is_emptied_is_not_refused(desk: Desk, alice: Person) -> None:
+    name = alice.bucket()
+    with ThreadPoolExecutor() as threads, held(desk, "after delete") as connection:
+        answer = threads.submit(alice.post, f"/bucket/{name}/empty")
+        waiting(desk, answer)
+        alice.upload(name, "k")
+        connection.execute("select pg_advisory_unlock(4711)")
+        assert answer.result().status_code == 200
+    assert alice.keys(name) == []
