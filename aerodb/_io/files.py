@@ -66,7 +66,8 @@ class PartFile:
 
     def _make(self) -> None:
         while True:
-            name = f".{self._name[:80]}.{os.urandom(8).hex()}.part"
+            # A name may have 255 bytes, and each character of this one takes up to four.
+            name = f".{self._name[:50]}.{os.urandom(8).hex()}.part"
             self._part = os.path.join(self._folder, name)
             try:
                 handle = os.open(self._part, _NEW, 0o600)

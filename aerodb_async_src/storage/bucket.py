@@ -8,12 +8,15 @@ from datetime import timedelta
 from typing import Any
 
 from aerodb._core.storage import calls
-from aerodb._core.storage.calls import MAX_PATHS
+from aerodb._core.storage.calls import MAX_PATHS, refused
 from aerodb._core.storage.models import FileObject, ListPage, SignedUploadUrl, SignedUrl
+from aerodb._core.storage.paths import listed
 from aerodb.types import AeroDBResponse
 
 from ._listing import AsyncFiles
 from ._transfers import AsyncBucketTransfers
+
+_NO_NAMES = "paths must be a name, or a list of names"
 
 
 class AsyncStorageBucket(AsyncBucketTransfers):
@@ -76,7 +79,9 @@ class AsyncStorageBucket(AsyncBucketTransfers):
 
         More than 1000 names take more than one request, which are not one transaction.
         """
-        names = [paths] if isinstance(paths, str) else [*paths]
+        names = listed(paths)
+        if names is None:
+            return AeroDBResponse(error=refused(_NO_NAMES))
         batches = [names[at : at + MAX_PATHS] for at in _steps(len(names))]
         prepared = [calls.remove_call(self._bucket, batch) for batch in batches]
         for call in prepared:
@@ -142,13 +147,15 @@ class AsyncStorageBucket(AsyncBucketTransfers):
 
     async def create_signed_urls(
         self,
-        paths: Iterable[str],
+        paths: str | Iterable[str],
         expires_in: int | timedelta,
         *,
         download: bool | str = False,
     ) -> AeroDBResponse[Sequence[SignedUrl]]:
         """Such URLs for several objects; one that cannot be read has an `error` instead."""
-        names = [*paths]
+        names = listed(paths)
+        if names is None:
+            return AeroDBResponse(error=refused(_NO_NAMES))
         signed: Any = []
         response: AeroDBResponse[Any] = AeroDBResponse(())
         for at in _steps(len(names)):

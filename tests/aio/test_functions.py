@@ -197,6 +197,18 @@ async def test_a_body_that_is_read_as_it_is_sent_is_sent_once(
     assert len(scripted.seen) == 3
 
 
+async def test_nothing_follows_a_body_that_was_not_sent_to_its_end(
+    client: AeroDBClient, scripted: ScriptedServer
+) -> None:
+    """The server goes on reading, and would take the next call for the rest of this one."""
+    scripted.early = answer(413, b"too much")
+    error = (await client.functions.invoke("f", iter([bytes(30_000_000)]))).error
+    assert error is not None
+    assert error.status == 413
+    scripted.early = None
+    assert (await client.functions.invoke("f", "next")).ok
+
+
 async def test_a_body_that_nobody_has_read_can_still_be_sent() -> None:
     with ScriptedServer() as gone:
         port = gone.port

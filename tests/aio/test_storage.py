@@ -475,6 +475,20 @@ async def test_less_than_everything_is_an_error(
     assert {seen.header("accept-encoding") for seen in scripted.seen} == {"identity"}
 
 
+@pytest.mark.parametrize(
+    "date", [f"Mon, 1 Jan {'9' * 30} 00:00:00 GMT", f"Mon, 1 Jan 2024 00:00:00 +{'9' * 30}", "soon"]
+)
+async def test_a_date_that_is_none_is_told_as_it_came(
+    client: AeroDBClient, scripted: ScriptedServer, tmp_path: Path, date: str
+) -> None:
+    bucket = client.storage.from_("b")
+    scripted.on(OBJECT, answer(200, DATA, [("Last-Modified", date)]))
+    assert (await bucket.download_to("f.txt", tmp_path / "f")).unwrap().updated_at == date
+    async with bucket.download_stream("f.txt") as stream:
+        assert stream.info is not None
+        assert stream.info.updated_at == date
+
+
 async def test_bytes_that_are_not_the_servers_are_not_kept(
     client: AeroDBClient, scripted: ScriptedServer, tmp_path: Path
 ) -> None:
@@ -722,10 +736,50 @@ async def test_many_at_once_but_not_more(scripted: ScriptedServer) -> None:
 
 
 async def test_many_with_a_number_that_is_none(client: AeroDBClient) -> None:
-    for concurrency in (0, -1, 65, True):
+    wrong: list[Any] = [0, -1, 65, True, 1.5, "4", None]
+    for concurrency in wrong:
         response = await client.storage.from_("b").upload_many({}, concurrency=concurrency)
         assert response.error is not None
     assert (await client.storage.from_("b").upload_many({})).unwrap() == []
+
+
+@pytest.mark.parametrize("paths", [None, 7, b"ab"])
+async def test_names_that_are_none(
+    client: AeroDBClient, scripted: ScriptedServer, paths: Any
+) -> None:
+    bucket = client.storage.from_("b")
+    for response in (await bucket.remove(paths), await bucket.create_signed_urls(paths, 60)):
+        assert response.error is not None
+        assert response.error.code == "INVALID_ARGUMENT"
+    assert scripted.seen == []
+
+
+@pytest.mark.parametrize("value", [["name"], {}, 7, "none"])
+async def test_settings_that_are_none(
+    client: AeroDBClient, scripted: ScriptedServer, value: Any
+) -> None:
+    bucket = client.storage.from_("b")
+    for response in (
+        await bucket.list(sort_by=(value, "asc")),
+        await bucket.list(sort_by=("name", value)),
+        await bucket.list_v2(sort_by=(value, "asc")),
+        await client.storage.list_buckets(sort_by=(value, "asc")),
+        await client.storage.create_bucket("bucket", policy=value),
+        await client.storage.update_bucket("bucket", policy=value),
+    ):
+        assert response.error is not None
+        assert response.error.code == "INVALID_ARGUMENT"
+    assert scripted.seen == []
+
+
+async def test_one_name_is_one_name(client: AeroDBClient, scripted: ScriptedServer) -> None:
+    scripted.on("/storage/v1/object/sign/b", answer(200, b"[]"))
+    scripted.on("/storage/v1/object/b", answer(200, b"[]"))
+    bucket = client.storage.from_("b")
+    (await bucket.create_signed_urls("abc", 60)).unwrap()
+    (await bucket.remove("abc")).unwrap()
+    signed, removed = (json.loads(seen.body) for seen in scripted.seen)
+    assert (signed["paths"], removed["prefixes"]) == (["abc"], ["abc"])
 
 
 # --- time and redirects ---------------------------------------------------------------------------

@@ -302,6 +302,18 @@ async def test_a_simple_file_of_ones_own(client: AeroDBClient, scripted: Scripte
     assert given.data == DATA
 
 
+@pytest.mark.parametrize(
+    "character", "x\N{LATIN SMALL LETTER E WITH ACUTE}\N{HIRAGANA LETTER A}\N{CAT}"
+)
+async def test_a_file_may_be_called_as_long_as_the_system_lets_it(
+    client: AeroDBClient, scripted: ScriptedServer, tmp_path: Path, character: str
+) -> None:
+    scripted.on(OBJECT, FULL)
+    target = tmp_path / (character * (255 // len(character.encode())))
+    (await client.storage.from_("b").download_to("f.txt", target)).unwrap()
+    assert target.read_bytes() == DATA
+
+
 @pytest.mark.parametrize("items", ["abc", ["b"], [("a", b"", b"")], 7, [b"ab"], None])
 async def test_many_of_what_are_no_pairs(client: AeroDBClient, tmp_path: Path, items: Any) -> None:
     bucket = client.storage.from_("b")

@@ -105,6 +105,15 @@ def test_progress_makes_good_for_failures() -> None:
     assert made.failed(BROKE, 0.0) is BROKE
 
 
+def test_a_server_that_loses_what_it_has_taken_is_left() -> None:
+    made = begun(offset=4)
+    for _ in range(2):
+        assert isinstance(made.failed(BROKE, 0.0), Pause)
+        assert made.answered(heads(upload_offset=0)) is None
+        assert made.answered(heads(upload_offset=4)) is None
+    assert made.failed(BROKE, 0.0) is BROKE
+
+
 def test_a_server_that_forgets_is_left() -> None:
     made, gone = machine(), failure(404)
     for _ in range(3):

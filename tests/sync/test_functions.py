@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/test_functions.py by scripts/generate.py [f49da81646d0]: do not edit
+# GENERATED from tests/aio/test_functions.py by scripts/generate.py [6709ac05c1c6]: do not edit
 """Calls of functions over real sockets: headers, identities, repetition, streams (§6, §1.8)."""
 
 from __future__ import annotations
@@ -195,6 +195,18 @@ def test_a_body_that_is_read_as_it_is_sent_is_sent_once(
     again = client.functions.invoke("f", b"held in memory")
     assert again.data == {"ok": True}
     assert len(scripted.seen) == 3
+
+
+def test_nothing_follows_a_body_that_was_not_sent_to_its_end(
+    client: AeroDBClient, scripted: ScriptedServer
+) -> None:
+    """The server goes on reading, and would take the next call for the rest of this one."""
+    scripted.early = answer(413, b"too much")
+    error = (client.functions.invoke("f", iter([bytes(30_000_000)]))).error
+    assert error is not None
+    assert error.status == 413
+    scripted.early = None
+    assert (client.functions.invoke("f", "next")).ok
 
 
 def test_a_body_that_nobody_has_read_can_still_be_sent() -> None:

@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/test_storage.py by scripts/generate.py [0af286d75bd5]: do not edit
+# GENERATED from tests/aio/test_storage.py by scripts/generate.py [fdc08add5056]: do not edit
 """Uploads and downloads over a real socket, when everything goes well and when it does not."""
 
 from __future__ import annotations
@@ -475,6 +475,20 @@ def test_less_than_everything_is_an_error(
     assert {seen.header("accept-encoding") for seen in scripted.seen} == {"identity"}
 
 
+@pytest.mark.parametrize(
+    "date", [f"Mon, 1 Jan {'9' * 30} 00:00:00 GMT", f"Mon, 1 Jan 2024 00:00:00 +{'9' * 30}", "soon"]
+)
+def test_a_date_that_is_none_is_told_as_it_came(
+    client: AeroDBClient, scripted: ScriptedServer, tmp_path: Path, date: str
+) -> None:
+    bucket = client.storage.from_("b")
+    scripted.on(OBJECT, answer(200, DATA, [("Last-Modified", date)]))
+    assert (bucket.download_to("f.txt", tmp_path / "f")).unwrap().updated_at == date
+    with bucket.download_stream("f.txt") as stream:
+        assert stream.info is not None
+        assert stream.info.updated_at == date
+
+
 def test_bytes_that_are_not_the_servers_are_not_kept(
     client: AeroDBClient, scripted: ScriptedServer, tmp_path: Path
 ) -> None:
@@ -722,10 +736,50 @@ def test_many_at_once_but_not_more(scripted: ScriptedServer) -> None:
 
 
 def test_many_with_a_number_that_is_none(client: AeroDBClient) -> None:
-    for concurrency in (0, -1, 65, True):
+    wrong: list[Any] = [0, -1, 65, True, 1.5, "4", None]
+    for concurrency in wrong:
         response = client.storage.from_("b").upload_many({}, concurrency=concurrency)
         assert response.error is not None
     assert (client.storage.from_("b").upload_many({})).unwrap() == []
+
+
+@pytest.mark.parametrize("paths", [None, 7, b"ab"])
+def test_names_that_are_none(
+    client: AeroDBClient, scripted: ScriptedServer, paths: Any
+) -> None:
+    bucket = client.storage.from_("b")
+    for response in (bucket.remove(paths), bucket.create_signed_urls(paths, 60)):
+        assert response.error is not None
+        assert response.error.code == "INVALID_ARGUMENT"
+    assert scripted.seen == []
+
+
+@pytest.mark.parametrize("value", [["name"], {}, 7, "none"])
+def test_settings_that_are_none(
+    client: AeroDBClient, scripted: ScriptedServer, value: Any
+) -> None:
+    bucket = client.storage.from_("b")
+    for response in (
+        bucket.list(sort_by=(value, "asc")),
+        bucket.list(sort_by=("name", value)),
+        bucket.list_v2(sort_by=(value, "asc")),
+        client.storage.list_buckets(sort_by=(value, "asc")),
+        client.storage.create_bucket("bucket", policy=value),
+        client.storage.update_bucket("bucket", policy=value),
+    ):
+        assert response.error is not None
+        assert response.error.code == "INVALID_ARGUMENT"
+    assert scripted.seen == []
+
+
+def test_one_name_is_one_name(client: AeroDBClient, scripted: ScriptedServer) -> None:
+    scripted.on("/storage/v1/object/sign/b", answer(200, b"[]"))
+    scripted.on("/storage/v1/object/b", answer(200, b"[]"))
+    bucket = client.storage.from_("b")
+    (bucket.create_signed_urls("abc", 60)).unwrap()
+    (bucket.remove("abc")).unwrap()
+    signed, removed = (json.loads(seen.body) for seen in scripted.seen)
+    assert (signed["paths"], removed["prefixes"]) == (["abc"], ["abc"])
 
 
 # --- time and redirects ---------------------------------------------------------------------------

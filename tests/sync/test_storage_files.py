@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/test_storage_files.py by scripts/generate.py [3d10f4a353ac]: do not edit
+# GENERATED from tests/aio/test_storage_files.py by scripts/generate.py [d8586c59d1a8]: do not edit
 """What a file of the system's or the caller's can do to a transfer, up and down."""
 
 from __future__ import annotations
@@ -300,6 +300,18 @@ def test_a_simple_file_of_ones_own(client: AeroDBClient, scripted: ScriptedServe
     given: Any = Simple()
     (client.storage.from_("b").download_to("f.txt", given)).unwrap()
     assert given.data == DATA
+
+
+@pytest.mark.parametrize(
+    "character", "x\N{LATIN SMALL LETTER E WITH ACUTE}\N{HIRAGANA LETTER A}\N{CAT}"
+)
+def test_a_file_may_be_called_as_long_as_the_system_lets_it(
+    client: AeroDBClient, scripted: ScriptedServer, tmp_path: Path, character: str
+) -> None:
+    scripted.on(OBJECT, FULL)
+    target = tmp_path / (character * (255 // len(character.encode())))
+    (client.storage.from_("b").download_to("f.txt", target)).unwrap()
+    assert target.read_bytes() == DATA
 
 
 @pytest.mark.parametrize("items", ["abc", ["b"], [("a", b"", b"")], 7, [b"ab"], None])

@@ -1,9 +1,10 @@
-# GENERATED from tests/aio/test_storage_resumable.py by scripts/generate.py [d687bd61ddf4]: do not edit
+# GENERATED from tests/aio/test_storage_resumable.py by scripts/generate.py [1999948e0b6f]: do not edit
 """Resumable uploads, against a server that others wrote, over a line that breaks."""
 
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -155,6 +156,17 @@ def test_a_file_that_changed_is_begun_anew(
 
 def exists(path: Path) -> bool:
     return path.exists()
+
+
+def test_a_state_file_that_is_no_path(client: AeroDBClient) -> None:
+    """The number of an open file is none: reading it as one would close that file."""
+    with tempfile.TemporaryFile() as other:
+        wrong: list[Any] = [other.fileno(), b"state", 1.5]
+        for state in wrong:
+            response = client.storage.from_("b").upload_resumable("f", b"x", state_file=state)
+            assert response.error is not None
+            assert response.error.code == "INVALID_ARGUMENT"
+        other.write(b"still open")
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", b'{"version":1}', b"\xff"])

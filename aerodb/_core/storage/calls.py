@@ -42,8 +42,9 @@ T = TypeVar("T")
 
 MAX_PATHS = 1000  # of one request (wire-contract §5.2, §5.4)
 _MAX_EXPIRY = 604_800
-_POLICIES = frozenset({"public", "authenticated", "private"})
-_COLUMNS = frozenset({"name", "created_at", "updated_at", "size", "id", "path"})
+# No sets: what is looked for in them may be anything, a list too.
+_POLICIES = ("public", "authenticated", "private")
+_COLUMNS = ("name", "created_at", "updated_at", "size", "id", "path")
 _JSON = ("Content-Type", "application/json")
 
 

@@ -197,7 +197,7 @@ def _iso(date: str | None) -> str | None:
 
     try:
         return None if date is None else parsedate_to_datetime(date).isoformat()
-    except ValueError:
+    except (ValueError, OverflowError):
         return date
 
 

@@ -8,6 +8,8 @@ normalisation.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from aerodb._core.url import quote_segment, segment_problem
@@ -102,6 +104,15 @@ def _segment_problem(segment: str, path: str, what: str) -> str | None:
         if text in {".", ".."} or "/" in text or _BAD.search(text):
             return f"{what} {path[:80]!a} would name another path to whoever decodes it once more"
     return None
+
+
+def listed(paths: object) -> list[Any] | None:
+    """Several names, or one by itself, as a list; None for what is neither."""
+    if isinstance(paths, str):
+        return [paths]
+    if isinstance(paths, bytes) or not isinstance(paths, Iterable):
+        return None
+    return [*paths]
 
 
 def quote_path(path: str) -> str:

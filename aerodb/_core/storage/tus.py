@@ -12,11 +12,12 @@
 | 404, 410 | the upload is gone: begin a new one |
 | anything else | give up |
 
-Whatever brings the upload on makes good for the failures before it.
+Whatever brings the upload further than ever before makes good for the failures before it.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
@@ -79,6 +80,7 @@ class Resumable:
         self._chunk = chunk
         self._retries = retries
         self._failures = 0
+        self._furthest = 0
         self._restarts = 0
         self.offset = 0
         self.location = location
@@ -142,8 +144,8 @@ class Resumable:
         return None
 
     def _advanced(self, offset: int) -> None:
-        if offset > self.offset:
-            self._failures = 0
+        if offset > self._furthest:
+            self._furthest, self._failures = offset, 0
         self.offset = offset
         self.step = "done" if offset == self._size else "send"
 
@@ -201,7 +203,7 @@ class Resumable:
             return error or client_error(
                 "INVALID_RESPONSE", "the server forgets uploads as soon as they are begun"
             )
-        self.location, self.offset, self.step = None, 0, "create"
+        self.location, self.offset, self.step, self._furthest = None, 0, "create", 0
         self.named, self._asked, self.taken_over = True, True, 0
         return None
 
@@ -302,13 +304,20 @@ def mixed_up(found: str, said: str) -> AeroDBError | None:
 
 
 def resumable_problem(
-    chunk_size: object, upload_url: object, token: object = None, *, upsert: object = False
+    chunk_size: object,
+    upload_url: object,
+    token: object = None,
+    *,
+    upsert: object = False,
+    state_file: object = None,
 ) -> str | None:
     """Say what is wrong with the arguments that only a resumable upload has."""
     if not isinstance(chunk_size, int) or isinstance(chunk_size, bool) or chunk_size < 1024:
         return "chunk_size must be a whole number of bytes, at least 1024"
     if upload_url is not None and not isinstance(upload_url, str):
         return f"upload_url must be a str, not {type(upload_url).__name__}"
+    if state_file is not None and not isinstance(state_file, str | os.PathLike):
+        return f"state_file must be a path, not {type(state_file).__name__}"  # 1 would be stdout
     if token is None:
         return None
     if upsert:

@@ -146,7 +146,8 @@ class DirectPool:
 
     def give(self, connection: Connection) -> None:
         """Keep a connection for the next request, if it can take one."""
-        if self._closed or not connection.wire.is_quiet() or not is_reusable(connection.http):
+        wire = connection.wire
+        if self._closed or wire.cut or not wire.is_quiet() or not is_reusable(connection.http):
             self._drop(connection)
             return
         now = connection.idle_since = monotonic()

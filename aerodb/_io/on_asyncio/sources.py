@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from os import PathLike
 from typing import Any, BinaryIO
@@ -58,7 +59,37 @@ async def open_source(file: Any) -> Source:
 
     if is_async(file):
         return _AsyncSource(_pieces_of(file))
-    return await asyncio.to_thread(open_blocking, file)
+    opening = _Opening()
+    try:
+        return await asyncio.to_thread(opening.open, file)
+    except asyncio.CancelledError:
+        opening.give_up()
+        raise
+
+
+class _Opening:
+    """A source that a thread opens. Who gives up meanwhile leaves nothing open."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._source: Source | None = None
+        self._over = False
+
+    def open(self, file: Any) -> Source:
+        """On the thread."""
+        source = open_blocking(file)
+        with self._lock:
+            if self._over:
+                source.close()
+            self._source = source
+        return source
+
+    def give_up(self) -> None:
+        """Close what has been opened, or will be."""
+        with self._lock:
+            self._over = True
+            if self._source is not None:
+                self._source.close()
 
 
 async def _pieces_of(file: Any) -> AsyncIterator[Any]:

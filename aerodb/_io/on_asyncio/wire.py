@@ -26,7 +26,8 @@ class Wire(asyncio.Protocol):
     Small writes are held until the first read, so that head and body leave in one packet.
     `moved` counts the bytes that have gone to the peer or come from it.
     `sent` is True from the moment when a byte of the current request may have left. `ended` says
-    that the connection is of no more use, `peer_gone` that this was not our doing.
+    that the connection is of no more use, `peer_gone` that this was not our doing. `cut` says that
+    a request was answered before all of it had left: what came next would be read as its rest.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
@@ -35,6 +36,7 @@ class Wire(asyncio.Protocol):
         self.sent = False
         self.ended = False
         self.peer_gone = False
+        self.cut = False
         self._secure = False
         self._transport: asyncio.Transport | None = None
         self._inbox: list[bytes] = []
@@ -130,6 +132,7 @@ class Wire(asyncio.Protocol):
         """Take bytes to send; at the latest, the next read sends them."""
         if buffer:
             if self.sent and self._is_answered():
+                self.cut = True
                 raise httpcore.WriteError  # no use in sending the rest; httpcore reads the answer
             self._outbox.append(buffer)
             if len(buffer) > _HOLD:

@@ -142,8 +142,9 @@ class DirectPool:
 
     def give(self, connection: Connection) -> None:
         """Keep a connection for the next request, if it can take one."""
-        if connection.wire.ended or not is_reusable(connection.http):
-            connection.wire.close()
+        wire = connection.wire
+        if wire.ended or wire.cut or not is_reusable(connection.http):
+            wire.close()
             return
         connection.idle_since = monotonic()
         stack = self._idle.get(connection.origin)

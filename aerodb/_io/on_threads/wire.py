@@ -22,7 +22,8 @@ class Wire:
 
     Small writes are held until the first read, so that head and body leave in one packet.
     `sent` is True from the moment when a byte of the current request may have left. `ended` says
-    that the connection is of no more use, `peer_gone` that this was not our doing.
+    that the connection is of no more use, `peer_gone` that this was not our doing. `cut` says that
+    a request was answered before all of it had left: what came next would be read as its rest.
     """
 
     __slots__ = (
@@ -31,6 +32,7 @@ class Wire:
         "_idle",
         "_outbox",
         "_poll",
+        "cut",
         "ended",
         "peer_gone",
         "sent",
@@ -42,6 +44,7 @@ class Wire:
         self.sent = False
         self.ended = False
         self.peer_gone = False
+        self.cut = False
         self._deadline: float | None = None
         self._idle: float | None = None
         self._outbox: list[bytes] = []
@@ -73,6 +76,7 @@ class Wire:
         """Take bytes to send; at the latest, the next read sends them."""
         if buffer:
             if self.sent and self._is_answered():
+                self.cut = True
                 raise httpcore.WriteError  # no use in sending the rest; httpcore reads the answer
             self._outbox.append(buffer)
             if len(buffer) > _HOLD:

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/storage/_many.py by scripts/generate.py [943f8a970668]: do not edit
+# GENERATED from aerodb_async_src/storage/_many.py by scripts/generate.py [248645ed8eaa]: do not edit
 """Several transfers at once."""
 
 from __future__ import annotations
@@ -93,8 +93,9 @@ async def download_all(
     return await _all_done(jobs, [job.download for job in jobs], concurrency)
 
 
-async def _all_done(jobs: list[AsyncTransferJob], runs: list[Any], concurrency: int) -> Many:
-    if isinstance(concurrency, bool) or not 1 <= concurrency <= MAX_AT_ONCE:
+async def _all_done(jobs: list[AsyncTransferJob], runs: list[Any], concurrency: Any) -> Many:
+    whole = isinstance(concurrency, int) and not isinstance(concurrency, bool)
+    if not whole or not 1 <= concurrency <= MAX_AT_ONCE:
         return _refused(f"concurrency must be a whole number from 1 to {MAX_AT_ONCE}")
     await together(runs, min(concurrency, len(runs) or 1))
     responses = [job.response for job in jobs]

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/storage/_transfers.py by scripts/generate.py [77997e479be0]: do not edit
+# GENERATED from aerodb_async_src/storage/_transfers.py by scripts/generate.py [bcb88b286343]: do not edit
 """A bucket's transfers: objects on their way up and down."""
 
 from __future__ import annotations
@@ -164,7 +164,8 @@ class AsyncBucketTransfers:
                                 cache_control=cache_control, metadata=metadata)  # fmt: skip
         if isinstance(upload, AeroDBError):
             return AeroDBResponse(error=upload)
-        problem = resumable_problem(chunk_size, upload_url, token, upsert=upsert)
+        problem = resumable_problem(chunk_size, upload_url, token, upsert=upsert,
+                                    state_file=state_file)  # fmt: skip
         if refusal := self._refused(path, None, problem):
             return AeroDBResponse(error=refusal)
         meter = AsyncMeter(progress, path, "upload")

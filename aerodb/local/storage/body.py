@@ -22,7 +22,7 @@ _MAXIMUM_FIELDS = 10
 _MAXIMUM_AROUND = 1024 * 1024
 _MAXIMUM_HEADERS = 16
 _MAXIMUM_HEADER_BYTES = 8 * 1024
-_TYPE = re.compile(r"[!#$%&'*+.^_`|~\w-]+/[!#$%&'*+.^_`|~\w-]+(?:\s*;[\x20-\x7e]*)?", re.ASCII)
+_TYPE = re.compile(r"[!#$%&'*+.^_`|~\w-]+/[!#$%&'*+.^_`|~\w-]+(?:[ \t]*;[\x20-\x7e]*)?", re.ASCII)
 _VISIBLE = re.compile(r"[\x20-\x7e]{0,255}")
 _HEX_SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
 

@@ -24,6 +24,7 @@ _SIZE = re.compile(r"\s*(\d{1,15})(?:\.(\d{1,3}))?\s*([KMGT]?)(?:I?B)?\s*", re.I
 _UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 _LARGEST = 2**62
 _MOST_TYPES = 200
+_ATTEMPTS = 3
 _COLUMNS = BUCKET_COLUMNS
 
 
@@ -98,17 +99,18 @@ class Buckets:
             _COLUMNS,
         )
         async with self._store.as_caller(caller) as connection:
+            seen = await _seen(connection, bucket_id)
             cursor = await connection.execute(statement, {**settings, "bucket_id": bucket_id})
             row = await cursor.fetchone()
-        if row is None:
-            await self.seen(caller, bucket_id)
-            raise caller.denied()
+            if row is None:
+                raise await _refused(connection, caller, seen)
         return Reply(200, bucket(row))
 
     async def delete(self, request: Request, bucket_id: str) -> Reply:
         """DELETE /bucket/{id}; `?force=true` empties it first."""
         caller = self._parts.callers.of(request)
         async with self._store.as_caller(caller) as connection:
+            seen = await _seen(connection, bucket_id)
             if request.query.get("force", "").lower() == "true":
                 await run(connection, "delete from storage.objects where bucket_id = %s", bucket_id)
             try:
@@ -116,33 +118,47 @@ class Buckets:
             except psycopg.errors.ForeignKeyViolation:
                 raise StorageError("bucket_not_empty", "The bucket is not empty") from None
             if gone == 0:
-                query = "select from storage.buckets where id = %s"
-                seen = await one(connection, query, bucket_id)
-                raise no_bucket() if seen is None else caller.denied()
+                raise await _refused(connection, caller, seen)
         self._parts.sweeper.wake()
         return Reply(204)
 
     async def empty(self, request: Request, bucket_id: str) -> Reply:
         """POST /bucket/{id}/empty: for who may delete the bucket, or every object that is there."""
         caller = self._parts.callers.of(request)
-        await self.seen(caller, bucket_id)
         async with self._store.as_caller(caller) as connection:
-            gone = await run(
-                connection, "delete from storage.objects where bucket_id = %s", bucket_id
-            )
-            if not await _may_delete(connection, bucket_id):
+            seen = await _seen(connection, bucket_id)
+            gone = 0
+            for _ in range(_ATTEMPTS):  # what comes meanwhile is in the way as well
+                query = "delete from storage.objects where bucket_id = %s"
+                gone += await run(connection, query, bucket_id)
+                if await _may_delete(connection, bucket_id):
+                    break
+            else:
                 left = "select from storage.objects where bucket_id = %s limit 1"
                 if gone == 0 or await one(connection, left, bucket_id) is not None:
-                    raise caller.denied()
+                    raise await _refused(connection, caller, seen)
         self._parts.sweeper.wake()
         return Reply(200, {"message": "Successfully emptied"})
 
     async def seen(self, caller: Caller, bucket_id: str) -> dict[str, Any]:
         """Return the row of a bucket that `caller` sees, or raise bucket_not_found."""
-        statement = sql.SQL("select {} from storage.buckets where id = %s").format(_COLUMNS)
         async with self._store.as_caller(caller) as connection:
-            cursor = await connection.execute(statement, [bucket_id])
-            return _found(await cursor.fetchone())
+            return await _seen(connection, bucket_id)
+
+
+async def _seen(connection: Connection, bucket_id: str) -> dict[str, Any]:
+    statement = sql.SQL("select {} from storage.buckets where id = %s").format(_COLUMNS)
+    return _found(await one(connection, statement, bucket_id))
+
+
+async def _refused(connection: Connection, caller: Caller, seen: dict[str, Any]) -> StorageError:
+    """Why nothing was done to a bucket that was seen a moment ago.
+
+    It may not be done, or that bucket has gone; one that has come since is another.
+    """
+    query = "select from storage.buckets where id = %s and created_at = %s"
+    same = await one(connection, query, seen["id"], seen["created_at"])
+    return no_bucket() if same is None else caller.denied()
 
 
 async def _may_delete(connection: Connection, bucket_id: str) -> bool:

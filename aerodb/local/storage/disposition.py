@@ -11,9 +11,12 @@ from aerodb.local.replies import Header
 _PLAIN = "!#$&+-.^_`|~"
 _UNQUOTABLE = re.compile(r'[^\x20-\x7e]|["\\%]')
 # All that browsers take for HTML or XML (WHATWG MIME Sniffing, "XML MIME type"), and what some
-# of them may: style sheets, and the pieces of documents of RFC 7303.
+# of them may: style sheets, the pieces of documents of RFC 7303, and what has such documents as its
+# parts, each of which Firefox shows in the place of the one before.
 _ACTIVE = re.compile(
-    r"[^;]+\+xml|[^;]+/(?:html|xml|xsl|xslt|xml-dtd|xml-external-parsed-entity)", re.IGNORECASE
+    r"[^;]+\+xml|[^;]+/(?:html|xml|xsl|xslt|xml-dtd|xml-external-parsed-entity)"
+    r"|multipart/[^;]+",
+    re.IGNORECASE,
 )
 
 

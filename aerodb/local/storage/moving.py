@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import psycopg
 from psycopg import sql
 
-from aerodb.local.storage.errors import StorageError, no_bucket, no_object
+from aerodb.local.storage.errors import StorageError, no_bucket
 from aerodb.local.storage.http import Reply, Request, flag, metadata, text
 from aerodb.local.storage.names import object_key
 from aerodb.local.storage.parts import Parts
-from aerodb.local.storage.rows import OBJECT_COLUMNS, file_object, find_object
+from aerodb.local.storage.rows import OBJECT_COLUMNS, file_object, find_object, still_there
 from aerodb.local.storage.store import Caller, Connection, one, run
-from aerodb.local.storage.writing import Description, Target
+from aerodb.local.storage.writing import Description, Place, Target
 
 _MOVE = sql.SQL(
     "update storage.objects set bucket_id = %s, name = %s where bucket_id = %s and name = %s "
@@ -45,16 +46,17 @@ class Moving:
         """POST /object/move."""
         caller = self._parts.callers.of(request)
         order = _order(await request.json())
+        rules = await self._rules(order)
         async with (
             self._parts.writer.shown(order.to_bucket, caller),
             self._store.as_caller(caller) as connection,
         ):
             row = await find_object(connection, order.bucket, order.key)
             if not order.same:
-                await self._fits(caller, order, row)
+                _check(rules, row)
                 if request.upsert:
                     await _clear(connection, order)
-                row = await _move(connection, caller, order)
+                row = await _move(connection, caller, order, row["id"])
         self._parts.sweeper.wake()
         return Reply(200, {**file_object(row), "message": "Successfully moved"})
 
@@ -65,12 +67,13 @@ class Moving:
         order = _order(body)
         own = metadata(body["metadata"]) if body.get("metadata") is not None else None
         copied = flag(body, "copyMetadata", True)
+        rules = await self._rules(order)
         async with (
             self._parts.writer.shown(order.to_bucket, caller),
             self._store.as_caller(caller) as connection,
         ):
             row = await find_object(connection, order.bucket, order.key)
-            await self._fits(caller, order, row)
+            _check(rules, row)
             described = Description(
                 row["content_type"],
                 row["cache_control"],
@@ -81,10 +84,16 @@ class Moving:
         self._parts.sweeper.wake()
         return Reply(200, {**file_object(made), "message": "Successfully copied"})
 
-    async def _fits(self, caller: Caller, order: _Order, row: dict[str, Any]) -> None:
-        """Check the rules of another bucket; who may not write there hears of that later."""
-        if order.bucket != order.to_bucket:
-            await self._parts.writer.check_rules(order.to_bucket, row["size"], row["content_type"])
+    async def _rules(self, order: _Order) -> Place | None:
+        """The rules of another bucket; who may not write there hears of that later."""
+        if order.bucket == order.to_bucket:
+            return None
+        return await self._parts.writer.rules_of(order.to_bucket)
+
+
+def _check(rules: Place | None, row: dict[str, Any]) -> None:
+    if rules is not None:
+        rules.check(row["size"], row["content_type"])
 
 
 def _order(body: dict[str, Any]) -> _Order:
@@ -106,7 +115,9 @@ async def _clear(connection: Connection, order: _Order) -> None:
     )
 
 
-async def _move(connection: Connection, caller: Caller, order: _Order) -> dict[str, Any]:
+async def _move(
+    connection: Connection, caller: Caller, order: _Order, seen: UUID
+) -> dict[str, Any]:
     try:
         row = await one(
             connection,
@@ -121,12 +132,6 @@ async def _move(connection: Connection, caller: Caller, order: _Order) -> dict[s
     except psycopg.errors.ForeignKeyViolation:
         raise no_bucket() from None
     if row is None:
-        # Seen a moment ago: it is not for this caller to move, or it has just gone.
-        found = await one(
-            connection,
-            "select from storage.objects where bucket_id = %s and name = %s",
-            order.bucket,
-            order.key,
-        )
-        raise no_object() if found is None else caller.denied()
+        await still_there(connection, seen, order.bucket, order.key)
+        raise caller.denied()
     return row

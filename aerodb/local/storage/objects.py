@@ -6,17 +6,24 @@ from typing import Any
 
 from psycopg import sql
 
-from aerodb.local.storage.errors import invalid
+from aerodb.local.storage.errors import invalid, no_object
 from aerodb.local.storage.http import Reply, Request
 from aerodb.local.storage.names import object_key
 from aerodb.local.storage.parts import Parts
-from aerodb.local.storage.rows import OBJECT_COLUMNS, file_object, find_object
-from aerodb.local.storage.store import every, run
+from aerodb.local.storage.rows import OBJECT_COLUMNS, file_object, find_object, still_there
+from aerodb.local.storage.store import every, one
 
 MOST_KEYS = 1000
 _DELETE_MANY = sql.SQL(
     "delete from storage.objects where bucket_id = %s and name = any(%s) returning {}"
 ).format(OBJECT_COLUMNS)
+
+# Both halves see the same moment: what is uploaded between two statements is not what was refused.
+_DELETE = """
+with gone as (delete from storage.objects where bucket_id = %s and name = %s returning id)
+select id, exists (select from gone) as gone from storage.objects
+where bucket_id = %s and name = %s
+"""
 
 
 class Objects:
@@ -41,14 +48,11 @@ class Objects:
         """DELETE /object/{bucket}/{path}."""
         caller = self._parts.callers.of(request)
         async with self._store.as_caller(caller) as connection:
-            gone = await run(
-                connection,
-                "delete from storage.objects where bucket_id = %s and name = %s",
-                bucket,
-                key,
-            )
-            if gone == 0:
-                await find_object(connection, bucket, key)
+            row = await one(connection, _DELETE, bucket, key, bucket, key)
+            if row is None:
+                raise no_object()
+            if not row["gone"]:
+                await still_there(connection, row["id"], bucket, key)
                 raise caller.denied()
         self._parts.sweeper.wake()
         return Reply(204)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from psycopg import sql
 
@@ -65,3 +66,13 @@ async def find_object(
     if row is None:
         raise no_object()
     return row
+
+
+async def still_there(connection: Connection, object_id: UUID, bucket_id: str, name: str) -> None:
+    """Raise object_not_found if an object that was seen a moment ago is not there by now.
+
+    One that has come meanwhile, under the same name, is another.
+    """
+    query = "select from storage.objects where id = %s and bucket_id = %s and name = %s"
+    if await one(connection, query, object_id, bucket_id, name) is None:
+        raise no_object()

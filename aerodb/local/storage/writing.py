@@ -66,6 +66,12 @@ class Place:
                 return
         raise StorageError("invalid_mime_type", f"This bucket does not take {given}")
 
+    def check(self, size: int, content_type: str) -> None:
+        """Raise invalid_mime_type or file_too_large if the bucket does not take such an object."""
+        self.check_type(content_type)
+        if size > self.limit:
+            raise too_large(self.limit)
+
 
 class ObjectWriter:
     """Checks before the bytes come, and writes the row after they have come."""
@@ -122,15 +128,15 @@ class ObjectWriter:
         row = await _write(connection, target, description, content_id, moment["now"])
         return {**row, "size": source["size"], "etag": source["etag"]}
 
-    async def check_rules(self, bucket: str, size: int, content_type: str) -> None:
-        """Raise what a bucket says about an object that comes from another one."""
+    async def rules_of(self, bucket: str) -> Place | None:
+        """What a bucket says about an object that comes from another one; None without it.
+
+        To be asked before there is a transaction of the caller's: who holds one connection and
+        waits for another may wait for all those who do the same.
+        """
         async with self._store.as_service() as connection:
             rules = await _rules(connection, bucket)
-        if rules is not None:
-            place = self._place(UUID(int=0), rules)
-            place.check_type(content_type)
-            if size > place.limit:
-                raise too_large(place.limit)
+        return None if rules is None else self._place(UUID(int=0), rules)
 
     def _place(self, content_id: UUID, rules: dict[str, Any]) -> Place:
         limit = min(rules["file_size_limit"] or DEFAULT_LIMIT, self._maximum)

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/storage/_many.py by scripts/generate.py [aa8ba66a8793]: do not edit
+# GENERATED from aerodb_async_src/storage/_many.py by scripts/generate.py [30ffbad7dd02]: do not edit
 """Several transfers at once."""
 
 from __future__ import annotations
@@ -93,8 +93,9 @@ def download_all(
     return _all_done(jobs, [job.download for job in jobs], concurrency)
 
 
-def _all_done(jobs: list[TransferJob], runs: list[Any], concurrency: int) -> Many:
-    if isinstance(concurrency, bool) or not 1 <= concurrency <= MAX_AT_ONCE:
+def _all_done(jobs: list[TransferJob], runs: list[Any], concurrency: Any) -> Many:
+    whole = isinstance(concurrency, int) and not isinstance(concurrency, bool)
+    if not whole or not 1 <= concurrency <= MAX_AT_ONCE:
         return _refused(f"concurrency must be a whole number from 1 to {MAX_AT_ONCE}")
     together(runs, min(concurrency, len(runs) or 1))
     responses = [job.response for job in jobs]

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/storage/_transfers.py by scripts/generate.py [8ee88a13b5c4]: do not edit
+# GENERATED from aerodb_async_src/storage/_transfers.py by scripts/generate.py [dd4d4ca1a453]: do not edit
 """A bucket's transfers: objects on their way up and down."""
 
 from __future__ import annotations
@@ -164,7 +164,8 @@ class BucketTransfers:
                                 cache_control=cache_control, metadata=metadata)  # fmt: skip
         if isinstance(upload, AeroDBError):
             return AeroDBResponse(error=upload)
-        problem = resumable_problem(chunk_size, upload_url, token, upsert=upsert)
+        problem = resumable_problem(chunk_size, upload_url, token, upsert=upsert,
+                                    state_file=state_file)  # fmt: skip
         if refusal := self._refused(path, None, problem):
             return AeroDBResponse(error=refusal)
         meter = Meter(progress, path, "upload")

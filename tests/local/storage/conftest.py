@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import httpx
+import psycopg
 import pytest
 
 from aerodb.local import LocalServer
@@ -111,6 +114,32 @@ def eventually(true: Callable[[], bool], seconds: float = 30) -> None:
     while not true():
         assert time.monotonic() < end, "it never came to be"
         time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def held(desk: Desk, event: str, table: str = "objects") -> Generator[psycopg.Connection[Any]]:
+    """Statements of `event` on a table wait while the connection given here has its lock."""
+    desk.sql(
+        "create or replace function held_back() returns trigger language plpgsql "
+        "security definer as $$ begin perform pg_advisory_xact_lock(4711); return null; end $$"
+    )
+    desk.sql(
+        f"create trigger held {event} on storage.{table} "
+        "for each statement execute function held_back()"
+    )
+    try:
+        with psycopg.connect(desk.server.database_url, autocommit=True) as connection:
+            connection.execute("select pg_advisory_lock(4711)")
+            yield connection
+    finally:
+        desk.sql(f"drop trigger held on storage.{table}")
+        desk.sql("drop function held_back")
+
+
+def waiting(desk: Desk, answer: Future[httpx.Response]) -> None:
+    """Wait until a request has come to where `held` holds it, or to its end without."""
+    query = "select from pg_locks where locktype = 'advisory' and not granted"
+    eventually(lambda: answer.done() or bool(desk.sql(query)))
 
 
 def said(answer: httpx.Response) -> tuple[int, str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from tests.local.storage.conftest import Desk, Person, new_name, said
+from tests.local.storage.conftest import Desk, Person, held, new_name, said, waiting
 
 
 def test_a_bucket_from_its_making_to_its_end(alice: Person) -> None:
@@ -217,3 +218,39 @@ def test_nobody_makes_a_bucket_without_signing_in(desk: Desk) -> None:
     assert said(answer) == (401, "authentication_required")
     made = desk.service.post("/bucket", {"name": new_name()})
     assert (made.status_code, made.json()["owner"]) == (201, None)
+
+
+def test_a_bucket_that_comes_while_another_is_changed_is_not_refused(
+    desk: Desk, alice: Person
+) -> None:
+    name = alice.bucket()
+    with ThreadPoolExecutor() as threads, held(desk, "before update", "buckets") as connection:
+        answer = threads.submit(alice.call, "PATCH", f"/bucket/{name}", json={"policy": "public"})
+        waiting(desk, answer)
+        assert alice.delete(f"/bucket/{name}").status_code == 204
+        assert alice.post("/bucket", {"name": name}).status_code == 201
+        connection.execute("select pg_advisory_unlock(4711)")
+        assert said(answer.result()) == (404, "bucket_not_found")
+
+
+def test_a_bucket_that_comes_while_another_is_removed_is_not_refused(
+    desk: Desk, alice: Person
+) -> None:
+    name = new_name()
+    with ThreadPoolExecutor() as threads, held(desk, "after delete", "buckets") as connection:
+        answer = threads.submit(alice.delete, f"/bucket/{name}")
+        waiting(desk, answer)
+        assert alice.post("/bucket", {"name": name}).status_code == 201
+        connection.execute("select pg_advisory_unlock(4711)")
+        assert said(answer.result()) == (404, "bucket_not_found")
+
+
+def test_what_comes_while_a_bucket_is_emptied_is_not_refused(desk: Desk, alice: Person) -> None:
+    name = alice.bucket()
+    with ThreadPoolExecutor() as threads, held(desk, "after delete") as connection:
+        answer = threads.submit(alice.post, f"/bucket/{name}/empty")
+        waiting(desk, answer)
+        alice.upload(name, "k")
+        connection.execute("select pg_advisory_unlock(4711)")
+        assert answer.result().status_code == 200
+    assert alice.keys(name) == []

@@ -174,6 +174,7 @@ def test_conditions(owner: Person, url: str) -> None:
         ({"if-modified-since": later}, 304),
         ({"if-modified-since": "Mon, 01 Jan 2001 00:00:00 GMT"}, 200),
         ({"if-modified-since": "nonsense"}, 200),
+        ({"if-modified-since": "Fri, 31 Dec 9999 23:59:59 -2300"}, 200),
         ({"if-none-match": tag, "range": "bytes=0-1"}, 304),
     ]:
         for method in ("GET", "HEAD"):
@@ -206,6 +207,8 @@ def test_the_tag_follows_the_content(owner: Person) -> None:
         ("application/xslt+xml", True),
         ("text/xml-external-parsed-entity", True),
         ("application/xml-external-parsed-entity", True),
+        ("multipart/x-mixed-replace; boundary=x", True),
+        ("multipart/related", True),
         ("application/xml-dtd", True),
         ("text/plain", False),
         ("image/png", False),

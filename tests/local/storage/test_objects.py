@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from aerodb.local.storage.body import read_upload
 from aerodb.local.storage.errors import StorageError
 from aerodb.local.storage.http import Request
-from tests.local.storage.conftest import Desk, Person, said
+from tests.local.storage.conftest import Desk, Person, held, said, waiting
 
 
 def tag(content: bytes) -> str:
@@ -242,6 +243,31 @@ def test_moving(desk: Desk, alice: Person) -> None:
     desk.settle()
 
 
+def test_what_comes_while_it_is_removed_is_another(desk: Desk, alice: Person) -> None:
+    bucket = alice.bucket()
+    with ThreadPoolExecutor() as threads, held(desk, "after delete") as connection:
+        answer = threads.submit(alice.delete, f"/object/{bucket}/k")
+        waiting(desk, answer)
+        alice.upload(bucket, "k", b"new")
+        connection.execute("select pg_advisory_unlock(4711)")
+        assert said(answer.result()) == (404, "object_not_found")
+    assert alice.content(bucket, "k") == b"new"
+
+
+def test_what_comes_while_it_is_moved_is_another(desk: Desk, alice: Person) -> None:
+    bucket = alice.bucket()
+    alice.upload(bucket, "k", b"old")
+    order = {"bucketId": bucket, "sourceKey": "k", "destinationKey": "there"}
+    with ThreadPoolExecutor() as threads, held(desk, "before update") as connection:
+        answer = threads.submit(alice.post, "/object/move", order)
+        waiting(desk, answer)
+        assert alice.delete(f"/object/{bucket}/k").status_code == 204
+        alice.upload(bucket, "k", b"new")
+        connection.execute("select pg_advisory_unlock(4711)")
+        assert said(answer.result()) == (404, "object_not_found")
+    assert alice.keys(bucket) == ["k"]
+
+
 def test_copying(desk: Desk, alice: Person) -> None:
     bucket, other = alice.bucket(), alice.bucket()
     metadata = {"x-metadata": base64.b64encode(b'{"a": 1}').decode()}
@@ -265,6 +291,41 @@ def test_copying(desk: Desk, alice: Person) -> None:
     desk.settle()
     assert alice.content(bucket, "b") == alice.content(other, "c") == b"one"
     assert said(copy("d")) == (404, "object_not_found")
+
+
+@pytest.mark.parametrize("event", ["before delete", "before update"])
+def test_what_is_moved_away_meanwhile_is_not_refused(desk: Desk, alice: Person, event: str) -> None:
+    bucket = alice.bucket()
+    alice.upload(bucket, "k")
+    order = {"bucketId": bucket, "sourceKey": "k", "destinationKey": "there"}
+    with ThreadPoolExecutor() as threads, held(desk, event) as connection:
+        if event == "before delete":
+            answer = threads.submit(alice.delete, f"/object/{bucket}/k")
+        else:
+            answer = threads.submit(alice.post, "/object/move", order)
+        waiting(desk, answer)
+        elsewhere = "update storage.objects set name = 'away' where bucket_id = %s"
+        connection.execute(elsewhere, [bucket])
+        connection.execute("select pg_advisory_unlock(4711)")
+        assert said(answer.result()) == (404, "object_not_found")
+    assert alice.keys(bucket) == ["away"]
+
+
+@pytest.mark.parametrize("verb", ["copy", "move"])
+def test_many_go_to_another_bucket_at_once(alice: Person, verb: str) -> None:
+    bucket, other = alice.bucket(), alice.bucket()
+    keys = [f"k{number}" for number in range(40)]
+    for key in keys:
+        alice.upload(bucket, key)
+
+    def go(key: str) -> int:
+        order = {"bucketId": bucket, "sourceKey": key}
+        order |= {"destinationBucket": other, "destinationKey": key}
+        return alice.post(f"/object/{verb}", order).status_code
+
+    with ThreadPoolExecutor(40) as threads:
+        assert set(threads.map(go, keys)) == {200}
+    assert alice.keys(other) == sorted(keys)
 
 
 def test_a_copy_shares_the_bytes_until_the_last_is_gone(desk: Desk, alice: Person) -> None:

@@ -378,3 +378,13 @@ def test_what_became_of_the_right_to_write_decides(
     assert send(other, path, 0, b"late").status_code == 404
     assert alice.keys(bucket) == []
     desk.settle()
+
+
+@pytest.mark.parametrize("kind", ["a/b\r\n;c", "a/b\n\n;c", "a/b\x0b;c", "a/b\x0c ;c"])
+def test_a_type_that_no_header_can_hold_is_none(alice: Person, kind: str) -> None:
+    bucket = alice.bucket()
+    path = begin(alice, bucket, "k", 3, contentType=kind)
+    assert send(alice, path, 0, b"abc").status_code == 204
+    answer = alice.get(f"/object/{bucket}/k")
+    assert (answer.status_code, answer.content) == (200, b"abc")
+    assert answer.headers["content-type"] == "application/octet-stream"
