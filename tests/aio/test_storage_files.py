@@ -327,6 +327,21 @@ async def test_many_of_what_are_no_pairs(client: AeroDBClient, tmp_path: Path, i
     assert os.listdir(tmp_path) == []
 
 
+async def test_two_objects_are_not_written_to_one_file(
+    client: AeroDBClient, scripted: ScriptedServer, tmp_path: Path
+) -> None:
+    target = tmp_path / "f.txt"
+    bucket = client.storage.from_("b")
+    for items in ({"a": target, "b": str(target)}, [("a", target), ("b", f"{tmp_path}/./f.txt")]):
+        error = (await bucket.download_many(items)).error
+        assert error is not None
+        assert error.code == "INVALID_ARGUMENT"
+        assert "'a' and 'b'" in error.message
+        assert "f.txt" in error.message
+    assert os.listdir(tmp_path) == []
+    assert scripted.seen == []
+
+
 # --- what a server says of it -------------------------------------------------------------------
 
 

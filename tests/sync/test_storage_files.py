@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/test_storage_files.py by scripts/generate.py [d8586c59d1a8]: do not edit
+# GENERATED from tests/aio/test_storage_files.py by scripts/generate.py [7b81b63b31b8]: do not edit
 """What a file of the system's or the caller's can do to a transfer, up and down."""
 
 from __future__ import annotations
@@ -325,6 +325,21 @@ def test_many_of_what_are_no_pairs(client: AeroDBClient, tmp_path: Path, items: 
         assert error is not None
         assert error.code == "INVALID_ARGUMENT"
     assert os.listdir(tmp_path) == []
+
+
+def test_two_objects_are_not_written_to_one_file(
+    client: AeroDBClient, scripted: ScriptedServer, tmp_path: Path
+) -> None:
+    target = tmp_path / "f.txt"
+    bucket = client.storage.from_("b")
+    for items in ({"a": target, "b": str(target)}, [("a", target), ("b", f"{tmp_path}/./f.txt")]):
+        error = (bucket.download_many(items)).error
+        assert error is not None
+        assert error.code == "INVALID_ARGUMENT"
+        assert "'a' and 'b'" in error.message
+        assert "f.txt" in error.message
+    assert os.listdir(tmp_path) == []
+    assert scripted.seen == []
 
 
 # --- what a server says of it -------------------------------------------------------------------

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from os import PathLike
+from pathlib import PurePath
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -113,6 +115,20 @@ def listed(paths: object) -> list[Any] | None:
     if isinstance(paths, bytes) or not isinstance(paths, Iterable):
         return None
     return [*paths]
+
+
+def clash_of_targets(pairs: Iterable[tuple[Any, Any]]) -> str | None:
+    """Say which two objects would be written to one file; None if none would."""
+    takers: dict[PurePath, Any] = {}
+    for name, target in pairs:
+        named = target.__fspath__() if isinstance(target, PathLike) else target
+        if not isinstance(named, str):
+            continue
+        file = PurePath(named)
+        other = takers.setdefault(file, name)
+        if other != name:
+            return f"{other!r} and {name!r} cannot both be written to {str(file)!r}"
+    return None
 
 
 def quote_path(path: str) -> str:

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/storage/_many.py by scripts/generate.py [248645ed8eaa]: do not edit
+# GENERATED from aerodb_async_src/storage/_many.py by scripts/generate.py [8c871fe0da30]: do not edit
 """Several transfers at once."""
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 from aerodb._core.errors import client_error
 from aerodb._core.http import SourceError
 from aerodb._core.storage.models import FileObject
-from aerodb._core.storage.paths import object_problem
+from aerodb._core.storage.paths import clash_of_targets, object_problem
 from aerodb._io.on_asyncio import apart
 from aerodb._io.on_asyncio.transfers import place_below, together
 from aerodb.types import AeroDBResponse
@@ -85,6 +85,9 @@ async def download_all(
         pairs = _pairs(items)
         if pairs is None:
             return _refused("items must map names to files; for a list of names, give a folder")
+        clash = clash_of_targets(pairs)
+        if clash is not None:
+            return _refused(clash)
     elif isinstance(items, str | bytes) or not isinstance(items, Iterable):
         return _refused("items must be a list of names")
     else:
