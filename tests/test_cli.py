@@ -277,7 +277,8 @@ def test_help_of_a_command_loads_nothing_that_does_its_work(command: str) -> Non
         "import sys, aerodb.cli\n"
         f"try: aerodb.cli.main(['{command}', '--help'])\n"
         "except SystemExit: pass\n"
-        "print([m for m in ('httpx', 'psycopg', 'starlette', 'uvicorn', 'asyncio', 'argon2', 'ssl')"
+        "print([m for m in ('httpx', 'psycopg', 'starlette', 'uvicorn', 'asyncio', 'argon2', 'ssl',"
+        " 'aerodb.sync.client')"
         " if m in sys.modules])"
     )
     done = subprocess.run(
