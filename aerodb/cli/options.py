@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -34,8 +35,12 @@ class Failure(click.ClickException):
         self.error = error
 
 
+_SCHEMA = re.compile(r"client\.schema\('([^']*)'\)\.(?:from_|rpc)\('([^']*)'\)")
+
+
 def in_words_of_the_command_line(text: str) -> str:
     """The message without advice that only helps in Python."""
+    text = _SCHEMA.sub(r"\2 --schema \1", text)
     for python, words in _PYTHONS_WORDS:
         text = text.replace(python, words)
     return text

@@ -142,5 +142,15 @@ def test_a_program_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -
         find_program("pg_dump")
 
 
+def test_a_file_that_was_changed_is_told_how_to_begin_anew(run: Run, tmp_path: Path) -> None:
+    run("push", "--schema", "cats.sql")
+    (tmp_path / "cats.sql").write_text(CATS + DOGS)
+    told = run("push", "--schema", "cats.sql", code=1).output
+    assert "cats.sql was changed" in told
+    assert "aerodb db reset" in told
+    run("reset", "--yes", "--schema", "cats.sql")
+    assert run("push", "--schema", "cats.sql").stdout == "nothing to apply\n"
+
+
 def test_push_says_what_is_missing(run: Run) -> None:
     assert "--schema FILE.sql" in run("push", code=2).output
