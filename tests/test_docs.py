@@ -122,6 +122,8 @@ def play(
         asked = server
         if document.name in OWN_SCHEMA and document.name != "cli.md":
             asked = instances.enter_context(own_instance(document))
+            monkeypatch.setenv("AERODB_URL", asked.url)
+            monkeypatch.setenv("AERODB_KEY", asked.anon_key)
         own = any("LocalServer(" in one.code for one in chosen("python", document))
         if own and document.name != "README.md":
             monkeypatch.setattr(local_server, "LocalServer", request.getfixturevalue("quick"))
