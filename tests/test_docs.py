@@ -35,7 +35,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SNIPPETS = [snippet for document in DOCUMENTS for snippet in snippets_of(document)]
 PAGES = "".join(document.read_text(encoding="utf-8") for document in DOCUMENTS)
-LANGUAGES = {"python", "console", "sql", "mermaid", "text", "js"}
+LANGUAGES = {"python", "console", "sql", "text", "js"}
 OWN_SCHEMA = {"README.md", "auth.md", "database.md", "cli.md", "notebooks.md"}
 """Begin with the SQL that all the rest of them needs, and run over that alone."""
 by_name = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
