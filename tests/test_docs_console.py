@@ -10,7 +10,6 @@ import json
 import re
 import shlex
 import shutil
-import socket
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
@@ -77,9 +76,8 @@ class Reader:
         before = None
         for snippet, command in commands:
             if snippet is not before:  # variables that tell of an instance are for one snippet
-                for name in [*self.terminal.environment]:
-                    if name in ("AERODB_DATABASE_URL", "PGRST_JWT_SECRET"):
-                        del self.terminal.environment[name]
+                for name in ("AERODB_DATABASE_URL", "PGRST_JWT_SECRET"):
+                    self.terminal.environment.pop(name, None)
             before = snippet
             self._type(command, snippet)
         if self._instance is not None:
@@ -162,9 +160,11 @@ class Reader:
         another = "AERODB_DATABASE_URL" in self.terminal.environment
         if not another:
             self._stop()
-        program = self.terminal.start(self._at_free_ports(command))
+        program = self.terminal.start(self._elsewhere(command))
         said = program.says("Press Ctrl-C to stop.")
         url = re.findall(r"^  URL +(\S+)$", said, re.M)[0]
+        for port in re.findall(r"--port (\d+)", command):
+            self._known[f"http://127.0.0.1:{port}"] = url
         assert httpx.get(f"{url}/health", trust_env=False).json()["status"] == "ok"
         if another:
             assert httpx.get(f"{url}/rest/v1/todos", trust_env=False).json() == [{"id": 1}]
@@ -178,18 +178,13 @@ class Reader:
             answer = httpx.post(f"{url}/functions/v1/hello", trust_env=False)
             assert answer.text == "Hello"
 
-    def _at_free_ports(self, command: str) -> str:
-        """The command with ports that are free now in the place of those that it names."""
-        for port in re.findall(r"--port (\d+)", command):
-            self._known[f"127.0.0.1:{port}"] = f"127.0.0.1:{_free_port()}"
-            command = command.replace(port, self._known[f"127.0.0.1:{port}"].partition(":")[2])
+    def _elsewhere(self, command: str) -> str:
+        """The command at a free port, and before an S3 of ours."""
         if "s3://" in command:
             command = command.replace("http://127.0.0.1:9000", self._s3())
-            self.terminal.environment |= {
-                "AWS_ACCESS_KEY_ID": "key",
-                "AWS_SECRET_ACCESS_KEY": "secret",
-            }
-        return command
+            keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
+            self.terminal.environment |= keys
+        return re.sub(r"--port \d+", "--port 0", command)
 
     def _stop(self) -> None:
         if self._instance is not None:
@@ -219,10 +214,10 @@ class Reader:
             todos = [o.code for o in snippets_of(DOCS / "quickstart.md") if o.language == "sql"]
             (self.folder / "todos.sql").write_text(todos[0], encoding="utf-8")
             self._serve("aerodb dev --schema todos.sql")
-        port = _free_port()
-        running = self.terminal.start(f"{command} --port {port}")
-        running.says("Uvicorn running on")
-        titles = httpx.get(f"http://127.0.0.1:{port}/todos", trust_env=False).json()
+        running = self.terminal.start(f"{command} --port 0")
+        said = running.says("(Press CTRL+C to quit)")
+        url = re.findall(r"Uvicorn running on (\S+)", said)[0]
+        titles = httpx.get(f"{url}/todos", trust_env=False).json()
         assert "Read the first five minutes" in [todo["title"] for todo in titles]
         running.interrupt()
         assert "Finished server process" in running.said
@@ -276,12 +271,6 @@ def _check_pip(words: list[str]) -> None:
             assert set(filter(None, extras.split(","))) <= set(project["optional-dependencies"])
         else:
             assert not extras
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
 
 
 @pytest.fixture

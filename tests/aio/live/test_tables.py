@@ -40,9 +40,10 @@ async def names(connected: Any) -> list[str]:
 
 async def settled(connected: Any, *wanted: str) -> list[Table]:
     """The tables, once the instance has noticed what was changed: it does so by itself."""
+    tables: list[Table] = []
     for _ in range(2000):
-        tables: list[Table] = (await connected.tables()).unwrap()
-        if [str(table.name) for table in tables] == sorted(wanted):
+        tables = (await connected.tables()).unwrap()
+        if [table.name for table in tables] == sorted(wanted):
             break
     assert [table.name for table in tables] == sorted(wanted)
     return tables
@@ -75,7 +76,7 @@ async def test_what_a_role_may_not_use_is_not_listed(
 
 async def test_a_key_that_is_not_taken_lists_nothing(server: LocalServer) -> None:
     async with AeroDBClient(server.url, "aero_pk_nobody") as stranger:
-        response = await stranger.tables()
+        response: Any = await stranger.tables()
     assert response.data is None
     assert response.error.status == 401
 
@@ -89,7 +90,7 @@ async def test_each_schema_has_its_own(client: AeroDBClient) -> None:
     ("schema", "code"), [("secret", "PGRST106"), ("größe", "INVALID_ARGUMENT")]
 )
 async def test_a_schema_that_is_not_there(client: AeroDBClient, schema: str, code: str) -> None:
-    response = await client.schema(schema).tables()
+    response: Any = await client.schema(schema).tables()
     assert response.data is None
     assert response.error.code == code
 
@@ -117,7 +118,7 @@ async def test_names_that_no_path_can_hold_are_listed_and_refused(
     for name in ("a/b", "a\\b", "a\tb"):
         bare.execute_sql(f'create table public."{name}" (id int)')
     for table in await settled(service, "a/b", "a\\b", "a\tb"):
-        response = await service.from_(table.name).select("*").execute()
+        response: Any = await service.from_(table.name).select("*").execute()
         assert response.error.code == "INVALID_ARGUMENT"
 
 
@@ -145,7 +146,7 @@ async def test_a_data_frame_asks_again_for_a_table_that_is_new(
 ) -> None:
     """It remembers the description for as long as that knows its table; none is not remembered."""
     await settled(service)
-    missing = await service.from_("first").select("*").to_arrow()
+    missing: Any = await service.from_("first").select("*").to_arrow()
     assert missing.error.code == "PGRST205"
     for name, kind, arrow in (("first", "int8", "int64"), ("second", "date", "date32[day]")):
         bare.execute_sql(f"create table {name} (n {kind})")
