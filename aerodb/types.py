@@ -240,6 +240,13 @@ class AeroDBResponse(Generic[T_co]):
         def __getitem__(self, at: object) -> NoReturn:
             raise TypeError("a response has no items: its rows are in .data")
 
+        def __array__(self, *given: object, **named: object) -> NoReturn:
+            """What pandas and numpy ask: to them, `data` and `error` would be two rows."""
+            raise TypeError(
+                "a response is no array: response.to_pandas().unwrap() is its data frame, "
+                "and its rows are in .data"
+            )
+
         def __getattr__(self, name: str) -> NoReturn:
             text = f"{type(self).__name__!r} object has no attribute {name!r}"
             if name == "execute":

@@ -224,7 +224,7 @@ def test_doctor(run: Run, server: LocalServer) -> None:
     assert "NETWORK_ERROR" in run("doctor", code=1, AERODB_URL=away).stdout
 
 
-PYTHON = ["=True", "url=", "ClientOptions", "order()", "timeout="]
+PYTHON = ["=True", "client.", "url=", "ClientOptions", "order()", "timeout="]
 
 
 @pytest.mark.parametrize(
@@ -240,6 +240,9 @@ PYTHON = ["=True", "url=", "ClientOptions", "order()", "timeout="]
         (["select", "pets", "--all", "--limit", "5"], 2, "--all and --limit"),
         (["rpc", "add", "a"], 2, "NAME=VALUE"),
         (["select", "pets", "--url", "http://db.example.com"], 1, "https"),
+        (["select", "pets", "--url", "http://127.0.0.1:9/rest/v1"], 1, "use 'http://127.0.0.1:9'"),
+        (["select", "public.pets"], 1, "pets --schema public"),
+        (["rpc", "public.add"], 1, "add --schema public"),
         (["dance"], 2, "no command 'dance'"),
     ],
 )
@@ -277,7 +280,8 @@ def test_help_of_a_command_loads_nothing_that_does_its_work(command: str) -> Non
         "import sys, aerodb.cli\n"
         f"try: aerodb.cli.main(['{command}', '--help'])\n"
         "except SystemExit: pass\n"
-        "print([m for m in ('httpx', 'psycopg', 'starlette', 'uvicorn', 'asyncio', 'argon2', 'ssl')"
+        "print([m for m in ('httpx', 'psycopg', 'starlette', 'uvicorn', 'asyncio', 'argon2', 'ssl',"
+        " 'aerodb.sync.client')"
         " if m in sys.modules])"
     )
     done = subprocess.run(

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import asyncio
-import importlib.util
+import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
-import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,7 +17,6 @@ from urllib.parse import urlsplit
 import django
 import httpx
 import pytest
-from click.testing import CliRunner
 from django.conf import settings as django_settings
 from django.core.signals import setting_changed
 from django.http import JsonResponse
@@ -28,11 +24,9 @@ from django.test import RequestFactory
 from starlette.types import Receive, Scope, Send
 
 from aerodb import AeroDBClient
-from aerodb.cli import _COMMANDS
 from aerodb.contrib.django import AeroDBMiddleware
 from aerodb.local import LocalServer
 from aerodb.local import server as local_server
-from aerodb.local.commands import serve
 from tests.support.pytests import pytest_command
 from tests.support.quick_server import quick_server
 from tests.support.snippets import Runner, Snippet, commands_of, snippets_of
@@ -41,8 +35,8 @@ ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SNIPPETS = [snippet for document in DOCUMENTS for snippet in snippets_of(document)]
 PAGES = "".join(document.read_text(encoding="utf-8") for document in DOCUMENTS)
-LANGUAGES = {"python", "console", "sql", "mermaid", "text", "js"}
-OWN_SCHEMA = {"README.md", "auth.md", "database.md", "cli.md"}
+LANGUAGES = {"python", "console", "sql", "text", "js"}
+OWN_SCHEMA = {"README.md", "auth.md", "database.md", "cli.md", "notebooks.md"}
 """Begin with the SQL that all the rest of them needs, and run over that alone."""
 by_name = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 
@@ -128,6 +122,8 @@ def play(
         asked = server
         if document.name in OWN_SCHEMA and document.name != "cli.md":
             asked = instances.enter_context(own_instance(document))
+            monkeypatch.setenv("AERODB_URL", asked.url)
+            monkeypatch.setenv("AERODB_KEY", asked.anon_key)
         own = any("LocalServer(" in one.code for one in chosen("python", document))
         if own and document.name != "README.md":
             monkeypatch.setattr(local_server, "LocalServer", request.getfixturevalue("quick"))
@@ -193,26 +189,6 @@ def test_the_readme_shows_rows(
         "[2, 1]",
         "[{'id': 1, 'title': 'Hello'}]",
     ]
-
-
-def test_the_commands_that_ask_a_server_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    document = ROOT / "docs" / "cli.md"
-    asked = set()
-    with own_instance(document) as server:
-        monkeypatch.setenv("AERODB_URL", server.url)
-        monkeypatch.setenv("AERODB_KEY", server.anon_key)
-        for snippet in chosen("console", document):
-            for command in commands_of(snippet):
-                words = shlex.split(command.partition(" > ")[0])
-                if words[0] != "aerodb" or words[1] not in ("select", "rpc", "tables", "health"):
-                    continue
-                module, attribute, _ = _COMMANDS[words[1]]
-                called = getattr(importlib.import_module(module), attribute)
-                done = CliRunner().invoke(called, words[2:])
-                assert done.exit_code == 0, done.output
-                assert done.output.count("\n") > 0
-                asked.add(words[1])
-    assert asked == {"select", "rpc", "tables", "health"}
 
 
 def test_the_fastapi_app_answers(play: Callable[[Path], Runner], server: LocalServer) -> None:
@@ -324,79 +300,28 @@ def test_a_marker_that_is_not_needed_does_not_pass(server: LocalServer) -> None:
 # --- commands ------------------------------------------------------------------------------------
 
 
-def check_script(words: list[str]) -> None:
-    """`python3 scripts/check.py --fast`: the file is there, compiles, and knows the flags."""
-    source = (ROOT / words[0]).read_text(encoding="utf-8")
-    ast.parse(source)
-    assert all(word in source for word in words[1:] if word.startswith("--")), words
+LOGGED = """
+from aerodb import AeroDBClient
+with AeroDBClient.from_env() as client:
+    client.from_("todos").select("*").eq("id", 1).execute().unwrap()
+"""
 
 
-def check_serve(words: list[str]) -> None:
-    """Have the command line read the words, without running anything."""
-    context = serve.make_context("aerodb dev", list(words))
-    for file in context.params["schema"]:
-        assert Path(file).is_file() or f"`{file}`" in PAGES, file
-
-
-def check_aerodb(name: str, words: list[str]) -> None:
-    """Have the command that is meant read the words."""
-    if name == "dev":
-        check_serve(words)
-    else:
-        module, attribute, _ = _COMMANDS[name]
-        command = getattr(importlib.import_module(module), attribute)
-        command.make_context(f"aerodb {name}", list(words))
-
-
-def check_module(words: list[str]) -> None:
-    """`python -m NAME ...`"""
-    assert importlib.util.find_spec(words[0]) is not None
-    if words[0] == "aerodb.local":
-        check_serve(words[1:])
-
-
-def check_pip(words: list[str]) -> None:
-    """`pip install "aerodb[local]"`: extras that the project has."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    for word in words[1:]:
-        name, _, extras = word.rstrip("]").partition("[")
-        if name == project["name"]:
-            assert set(filter(None, extras.split(","))) <= set(project["optional-dependencies"])
-
-
-def check_curl(words: list[str], server: LocalServer) -> None:
-    """Ask the server for the same thing, where it has its REST part."""
-    parts = urlsplit(words[-1])
-    answer = httpx.get(f"{server.url}/rest/v1{parts.path}?{parts.query}")
-    assert answer.status_code == 200, answer.text
-
-
-def check_command(command: str, server: LocalServer) -> None:
-    words = shlex.split(command.partition(" > ")[0])
-    program = Path(words[0]).name
-    if program in ("python", "python3"):
-        (check_module if words[1] == "-m" else check_script)(words[2 if words[1] == "-m" else 1 :])
-    elif program == "aerodb":
-        check_aerodb(words[1], words[2:])
-    elif program == "pip":
-        assert words[1] == "install"
-        check_pip(words[1:])
-    elif program == "curl":
-        check_curl(words, server)
-    elif program == "export":
-        assert all(re.fullmatch(r"(AERODB|PGRST)_[A-Z_]+=\S+", word) for word in words[1:])
-    else:
-        assert program == "uvicorn", f"how is {program!r} to be checked?"
-        assert shutil.which("uvicorn", path=str(Path(sys.executable).parent))
-
-
-@by_name
-def test_commands_exist(document: Path, server: LocalServer, at_hand: Path) -> None:
-    for snippet in chosen("console", document):
-        commands = list(commands_of(snippet))
-        assert commands, f"{snippet}: no line begins with '$ '"
-        for command in commands:
-            check_command(command, server)
+def test_the_log_is_as_the_page_shows_it(server: LocalServer, at_hand: Path) -> None:
+    document = ROOT / "docs" / "telemetry.md"
+    (export,) = [
+        command
+        for snippet in chosen("console", document)
+        for command in commands_of(snippet)
+        if command.startswith("export")
+    ]
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"{export}; exec {shlex.join([sys.executable, '-c', LOGGED])}"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (shown,) = chosen("text", document)
+    assert re.sub(r"\d+", "0", done.stderr) == re.sub(r"\d+", "0", shown.code)
 
 
 @pytest.mark.parametrize("command", [["-m", "aerodb.local"], ["-m", "aerodb.cli", "dev"]])

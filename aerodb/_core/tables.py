@@ -81,10 +81,19 @@ def _decode(response: RawResponse) -> AeroDBResponse[list[Table]]:
         document = loads(response.body)
     except ValueError:
         document = None
-    if not isinstance(document, dict) or not isinstance(document.get("definitions"), dict):
+    if not _is_description(document):
         problem = "the answer of /rest/v1/ is no description of the database"
         return AeroDBResponse(error=client_error("INVALID_RESPONSE", problem))
     return AeroDBResponse(read_tables(document))
+
+
+def _is_description(document: Any) -> bool:
+    """PostgREST leaves `definitions` out where there is no table."""
+    if not isinstance(document, dict):
+        return False
+    if "definitions" in document:
+        return isinstance(document["definitions"], dict)
+    return "swagger" in document
 
 
 def read_tables(document: Any) -> list[Table]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from aerodb import AeroDBAPIError, AeroDBClient, FileObject
+import aerodb
 from aerodb._core.http import SourceError
 from aerodb._display import printable
 from aerodb._io.files import place_below
@@ -32,16 +32,18 @@ class How:
 
 
 def files_of(
-    asking: AeroDBClient, bucket: str, prefix: str, *, recursive: bool = True
-) -> list[FileObject]:
+    asking: aerodb.AeroDBClient, bucket: str, prefix: str, *, recursive: bool = True
+) -> list[aerodb.FileObject]:
     """The objects whose names begin so; an error ends the program."""
     try:
         return list(asking.storage.from_(bucket).iter_files(prefix, recursive=recursive))
-    except AeroDBAPIError as problem:
+    except aerodb.AeroDBAPIError as problem:
         raise Failure(str(problem.error), problem.error) from None
 
 
-def copy(asking: AeroDBClient, source: Remote | Local, target: Remote | Local, how: How) -> Pairs:
+def copy(
+    asking: aerodb.AeroDBClient, source: Remote | Local, target: Remote | Local, how: How
+) -> Pairs:
     """Copy, and tell what became what."""
     if isinstance(source, Remote):
         if isinstance(target, Remote):
@@ -52,7 +54,7 @@ def copy(asking: AeroDBClient, source: Remote | Local, target: Remote | Local, h
     raise click.UsageError("one of the two has to be aero://BUCKET/PATH")
 
 
-def _up(asking: AeroDBClient, source: Local, target: Remote, how: How) -> Pairs:
+def _up(asking: aerodb.AeroDBClient, source: Local, target: Remote, how: How) -> Pairs:
     files = _local_files(source, target, recursive=how.recursive)
     bucket = asking.storage.from_(target.bucket)
     total = sum(path.stat().st_size for path, _ in files)
@@ -84,7 +86,7 @@ def _walked(folder: Path) -> Iterable[Path]:
         yield from (Path(place, name) for name in names)
 
 
-def _down(asking: AeroDBClient, source: Remote, target: Local, how: How) -> Pairs:
+def _down(asking: aerodb.AeroDBClient, source: Remote, target: Local, how: How) -> Pairs:
     bucket = asking.storage.from_(source.bucket)
     if how.recursive:
         files = _below(asking, source)
@@ -117,7 +119,7 @@ def _refuse_existing(paths: Iterable[Path]) -> None:
             raise Failure(f"{path} exists already")
 
 
-def _below(asking: AeroDBClient, source: Remote) -> list[FileObject]:
+def _below(asking: aerodb.AeroDBClient, source: Remote) -> list[aerodb.FileObject]:
     found = files_of(asking, source.bucket, source.prefix)
     if not found:
         raise Failure(f"there is nothing in {source}")
@@ -129,7 +131,7 @@ def _refuse_folder(source: Remote) -> None:
         raise click.UsageError(f"{source} is a folder: say -r")
 
 
-def _between(asking: AeroDBClient, source: Remote, target: Remote, how: How) -> Pairs:
+def _between(asking: aerodb.AeroDBClient, source: Remote, target: Remote, how: How) -> Pairs:
     """The server copies; the bytes do not pass here."""
     bucket = asking.storage.from_(source.bucket)
     if how.recursive:

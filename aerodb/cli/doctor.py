@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import click
 
-from aerodb import AeroDBClient, __version__
+import aerodb
 from aerodb._display import printable
 from aerodb.cli.options import SETTINGS, client, server, show
 
@@ -41,7 +41,7 @@ def doctor(url: str | None, schema: str | None, as_json: bool) -> None:
 
 
 def _findings(url: str | None, schema: str | None) -> Iterator[Finding]:
-    yield None, f"aerodb {__version__}, Python {sys.version.split()[0]} on {sys.platform}"
+    yield None, f"aerodb {aerodb.__version__}, Python {sys.version.split()[0]} on {sys.platform}"
     yield from _installed()
     yield from _environment(url)
     try:
@@ -86,7 +86,7 @@ def _set(name: str) -> bool:
     return bool(os.environ.get(name) or os.environ.get(name.lower()))
 
 
-def _server(asking: AeroDBClient) -> Iterator[Finding]:
+def _server(asking: aerodb.AeroDBClient) -> Iterator[Finding]:
     answer = asking.health()
     if answer.error is not None:
         yield False, f"the server: {answer.error}"

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from aerodb import AeroDBAPIError
+import aerodb
 from aerodb._display import printable
 from aerodb.cli.options import SETTINGS, Failure, client, data_of, server
 
@@ -118,7 +118,7 @@ def _ignore(change: Any) -> None:
 def _next(stream: Any, until: float | None) -> Any:
     try:
         return stream.get(None if until is None else max(0.0, until - time.monotonic()))
-    except AeroDBAPIError as problem:
+    except aerodb.AeroDBAPIError as problem:
         raise Failure(str(problem.error), problem.error) from None
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
 
-from aerodb import AeroDBClient, AeroDBError, AeroDBResponse
+import aerodb
 from aerodb._display import WIDEST_CELL, printable, text_table
 
 Command = Callable[..., Any]
@@ -29,13 +30,17 @@ _PYTHONS_WORDS = (
 class Failure(click.ClickException):
     """What did not succeed, in words of the command line; `error` is the client's own, if any."""
 
-    def __init__(self, message: str, error: AeroDBError | None = None) -> None:
+    def __init__(self, message: str, error: aerodb.AeroDBError | None = None) -> None:
         super().__init__(printable(in_words_of_the_command_line(message)))
         self.error = error
 
 
+_SCHEMA = re.compile(r"client\.schema\('([^']*)'\)\.(?:from_|rpc)\('([^']*)'\)")
+
+
 def in_words_of_the_command_line(text: str) -> str:
     """The message without advice that only helps in Python."""
+    text = _SCHEMA.sub(r"\2 --schema \1", text)
     for python, words in _PYTHONS_WORDS:
         text = text.replace(python, words)
     return text
@@ -52,17 +57,17 @@ def server(function: Command) -> Command:
     return function
 
 
-def client(url: str | None, schema: str | None) -> AeroDBClient:
+def client(url: str | None, schema: str | None) -> aerodb.AeroDBClient:
     """The client of a command; how to set it up, if that is missing."""
     given = {"url": url, "schema": schema}
     arguments = {name: value for name, value in given.items() if value}
     try:
-        return AeroDBClient.from_env(**arguments)
+        return aerodb.AeroDBClient.from_env(**arguments)
     except (ValueError, TypeError) as problem:
         raise Failure(str(problem)) from None
 
 
-def data_of(response: AeroDBResponse[Any], *, warn: bool = True) -> Any:
+def data_of(response: aerodb.AeroDBResponse[Any], *, warn: bool = True) -> Any:
     """The data, and what is to be known about it on stderr; or the error there, and the end of
     the program with status 1."""
     if response.error is not None:

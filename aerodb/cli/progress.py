@@ -8,14 +8,14 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
-from aerodb import TransferProgress
+import aerodb
 from aerodb._io.progress_bars import progress_bar
 
 
 @contextmanager
 def shown_progress(
     total: int, *, quiet: bool
-) -> Generator[Callable[[TransferProgress], None] | None]:
+) -> Generator[Callable[[aerodb.TransferProgress], None] | None]:
     """A function for `progress=` that adds up all transfers; None if nothing is to be shown."""
     bar = None if quiet or not sys.stderr.isatty() else _bar()
     if bar is None:
@@ -44,9 +44,9 @@ class Sum:
         self._each: dict[str, int] = {}
         self._mutex = threading.Lock()
 
-    def __call__(self, now: TransferProgress) -> None:
+    def __call__(self, now: aerodb.TransferProgress) -> None:
         """One of them has come so far."""
         with self._mutex:
             self._each[now.path] = now.transferred
             done = sum(self._each.values())
-            self._show(TransferProgress(now.path, done, self._total, now.direction))
+            self._show(aerodb.TransferProgress(now.path, done, self._total, now.direction))

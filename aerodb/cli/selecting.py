@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from aerodb import AeroDBClient
+import aerodb
 from aerodb.cli.options import SETTINGS, client, data_of, server, show
 
 ON_A_TERMINAL = 100
@@ -60,7 +60,7 @@ def select(table: str, filters: tuple[str, ...], **options: Any) -> None:
 
 
 def _print(
-    asking: AeroDBClient, query: Any, table: str, ordered: bool, options: dict[str, Any]
+    asking: aerodb.AeroDBClient, query: Any, table: str, ordered: bool, options: dict[str, Any]
 ) -> None:
     limit, for_programs = options["limit"], options["as_json"] or options["as_csv"]
     if limit is None and not (for_programs or options["everything"] or not sys.stdout.isatty()):
@@ -134,7 +134,7 @@ def _print_csv(query: Any, limit: int | None, *, certain: bool) -> None:
             break
 
 
-def _key(asking: AeroDBClient, table: str, columns: str, limit: int | None) -> list[str]:
+def _key(asking: aerodb.AeroDBClient, table: str, columns: str, limit: int | None) -> list[str]:
     """The primary key, if pages may need it: what makes their order certain."""
     if _AGGREGATE.search(columns) or (limit is not None and limit <= ON_A_TERMINAL):
         return []

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from aerodb import AeroDBClient
+import aerodb
 from aerodb._display import printable
 from aerodb.cli import places as read
 from aerodb.cli.copying import How, copy, files_of
@@ -47,7 +47,7 @@ def _row(name: str, size: int | None = None, updated_at: str | None = None) -> d
     return {"name": name, "size": size, "updated_at": updated_at}
 
 
-def _folders(asking: AeroDBClient, place: Remote) -> list[str]:
+def _folders(asking: aerodb.AeroDBClient, place: Remote) -> list[str]:
     """The folders next to the objects, over all pages."""
     bucket = asking.storage.from_(place.bucket)
     found: dict[str, None] = {}
@@ -139,7 +139,7 @@ def rm(places: tuple[Remote, ...], recursive: bool, yes: bool, as_json: bool, **
         click.echo("\n".join(map(printable, gone)))
 
 
-def _to_be_removed(asking: AeroDBClient, place: Remote, *, recursive: bool) -> list[str]:
+def _to_be_removed(asking: aerodb.AeroDBClient, place: Remote, *, recursive: bool) -> list[str]:
     if recursive:
         return [file.path for file in files_of(asking, place.bucket, place.prefix)]
     if place.is_folder:

@@ -171,11 +171,28 @@ def tables_without_row_security(
     connection: psycopg.Connection[Any], schemas: Sequence[str]
 ) -> list[str]:
     """Return the tables that every caller may read and write, for a warning (reliability C8)."""
-    rows = connection.execute(
-        "select c.oid::regclass::text "
+    return [name for name, secured, _ in _tables_of_anon(connection, schemas) if not secured]
+
+
+def tables_without_policies(
+    connection: psycopg.Connection[Any], schemas: Sequence[str]
+) -> list[str]:
+    """Return the tables that are empty to every caller but the secret key: row-level security is
+    on, and no policy says who may see what."""
+    found = _tables_of_anon(connection, schemas)
+    return [name for name, secured, has_policy in found if secured and not has_policy]
+
+
+def _tables_of_anon(
+    connection: psycopg.Connection[Any], schemas: Sequence[str]
+) -> list[tuple[str, bool, bool]]:
+    """The tables that only row-level security could keep from anybody: name, whether they have
+    it, and whether they have a policy."""
+    return connection.execute(
+        "select c.oid::regclass::text, c.relrowsecurity, "
+        "exists (select from pg_policy where polrelid = c.oid) "
         "from pg_class c join pg_namespace n on n.oid = c.relnamespace "
-        "where c.relkind in ('r', 'p') and not c.relrowsecurity and n.nspname = any(%s) "
+        "where c.relkind in ('r', 'p') and n.nspname = any(%s) "
         "and has_table_privilege('anon', c.oid, 'select, insert, update, delete') order by 1",
         [list(schemas)],
     ).fetchall()
-    return [name for (name,) in rows]

@@ -367,14 +367,17 @@ def warn_of_unprotected(tables: Sequence[str]) -> None:
     """Say on stderr which tables every caller may read and write (reliability C8)."""
     if not tables:
         return
-    more = len(tables) - 10
     click.secho(
-        "\nWarning: without row-level security everybody may read and write "
-        + ", ".join(tables[:10])
-        + (f" and {more} more" if more > 0 else ""),
+        "\nWarning: without row-level security everybody may read and write " + listed(tables),
         fg="yellow",
         err=True,
     )
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first ten names, and how many more there are."""
+    more = len(names) - 10
+    return ", ".join(names[:10]) + (f" and {more} more" if more > 0 else "")
 
 
 def _warn_of_exposure(server: LocalServer) -> None:

@@ -5,14 +5,19 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
 from aerodb.local import migrations
-from aerodb.local.bootstrap import AUTHENTICATOR, prepare_foreign, tables_without_row_security
+from aerodb.local.bootstrap import (
+    AUTHENTICATOR,
+    prepare_foreign,
+    tables_without_policies,
+    tables_without_row_security,
+)
 from aerodb.local.commands import chosen_database, files_of
 from aerodb.local.database import effective_settings, open_database
 from aerodb.local.errors import LocalError
@@ -21,7 +26,7 @@ from aerodb.local.owner import problems_told, reachable, running_database
 from aerodb.local.programs import run_program
 from aerodb.local.settings import INSTANCE_REST, InstanceSettings
 
-__all__ = ["push", "reset", "run_program", "target"]
+__all__ = ["exposure", "push", "reset", "run_program", "target"]
 
 
 Applied = tuple[list[str], list[str]]
@@ -43,15 +48,30 @@ def push(
                 prepare_foreign(connection)
                 return migrations.apply(connection, wanted), []
             applied = migrations.apply(connection, wanted)
-            return applied, _unprotected(connection)
+            return applied, tables_without_row_security(connection, _exposed(connection))
 
 
-def _unprotected(connection: psycopg.Connection[Any]) -> list[str]:
-    """In the schemas that the database says are exposed; what a running instance was told on its
-    own command line is not known here."""
+def exposure(data: Path) -> tuple[list[str], list[str]] | None:
+    """Of an instance that runs: the tables that are open to everybody, and those that are empty to
+    all but the secret key. None if its database does not tell."""
+    try:
+        url = running_database(data)
+        if url is None:
+            return None
+        with psycopg.connect(url, autocommit=True) as connection:
+            schemas = _exposed(connection)
+            opened = tables_without_row_security(connection, schemas)
+            return opened, tables_without_policies(connection, schemas)
+    except (LocalError, psycopg.Error):
+        return None
+
+
+def _exposed(connection: psycopg.Connection[Any]) -> Sequence[str]:
+    """The schemas that the database says are exposed; what a running instance was told on its own
+    command line is not known here."""
     settings = InstanceSettings()
     rest, _ = effective_settings(settings, INSTANCE_REST, connection, AUTHENTICATOR)
-    return tables_without_row_security(connection, rest.db_schemas)
+    return rest.db_schemas
 
 
 def _opened_once(data: Path, schema: tuple[str, ...], folder: Path | None) -> Applied:

@@ -104,8 +104,8 @@ def apply(connection: psycopg.Connection[Any], migrations: Sequence[Migration]) 
             if done.get(migration.name, migration.checksum) != migration.checksum:
                 raise LocalError(
                     f"The SQL file {migration.name} was changed after it had been applied to this "
-                    "database. Undo the change and put it into a new file, or start over with an "
-                    "empty data folder."
+                    "database. Undo the change and put it into a new file. Or start over without "
+                    "any data: `aerodb db reset`, with the same --schema and --migrations."
                 )
         applied = [migration for migration in migrations if migration.name not in done]
         for migration in applied:

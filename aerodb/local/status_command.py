@@ -10,9 +10,14 @@ from urllib.parse import urlsplit
 
 import click
 
+from aerodb.local.extra import needed
 from aerodb.local.running import Running, find_running
 
 _SECONDS = 10.0
+_EXPOSURE = {
+    "without_row_security": "without row-level security, open to everybody",
+    "without_policies": "without a policy, empty to everybody but the secret key",
+}
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
@@ -24,7 +29,7 @@ def status(data: Path, as_json: bool) -> None:
     found = find_running(data)
     report = {"running": found is not None, "data": str(data.absolute())}
     if found is not None:
-        report |= {"url": found.url, "pid": found.pid, **_health(found)}
+        report |= {"url": found.url, "pid": found.pid, **_health(found), **_exposure(data)}
     if as_json:
         click.echo(json.dumps(report))
     elif found is None:
@@ -34,6 +39,7 @@ def status(data: Path, as_json: bool) -> None:
         click.echo(f"{report['status']}  version {report.get('version') or 'unknown'}")
         for name, state in sorted(_services(report).items()):
             click.echo(f"  {name:<12}{state}")
+        _tell_exposure(report)
     if report.get("status") != "ok":
         sys.exit(1)
 
@@ -41,6 +47,24 @@ def status(data: Path, as_json: bool) -> None:
 def _services(report: dict[str, Any]) -> dict[str, str]:
     services: dict[str, str] = report.get("services") or {}
     return services
+
+
+def _exposure(data: Path) -> dict[str, list[str]]:
+    """Tables that are probably not meant to be as they are, whoever has made them."""
+    with needed():
+        from aerodb.local.db_work import exposure
+    found = exposure(data)
+    if found is None:
+        return {}
+    return {"without_row_security": found[0], "without_policies": found[1]}
+
+
+def _tell_exposure(report: dict[str, Any]) -> None:
+    from aerodb.local.commands import listed
+
+    for name, what in _EXPOSURE.items():
+        if report.get(name):
+            click.echo(f"{what}: {listed(report[name])}")
 
 
 def _health(found: Running) -> dict[str, Any]:

@@ -93,8 +93,8 @@ async def _tables_of(source: tuple[Any, str], table: str) -> list[Table] | None:
         return known or None
     response: AeroDBResponse[list[Table]] = await transport.execute(tables_call(schema))
     error = response.error
-    if error is None:
+    if response.data:
         transport.described[schema] = response.data
-    elif error.status in _NEVER_THERE:
+    elif error is not None and error.status in _NEVER_THERE:
         transport.described[schema] = []  # not asked again
     return response.data or None

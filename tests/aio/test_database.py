@@ -451,6 +451,11 @@ async def test_hints_that_only_the_query_can_give(
     failed = await client.from_("public.todos").select().execute()
     assert failed.error is not None
     assert "client.schema('public').from_('todos')" in str(failed.error.hint)
+    missing = {"code": "PGRST202", "message": "Could not find the function", "hint": "Perhaps"}
+    scripted.on("/rest/v1/rpc/public.add", answer(404, json.dumps(missing).encode(), [JSON]))
+    failed = await client.rpc("public.add").execute()
+    assert failed.error is not None
+    assert "client.schema('public').rpc('add')" in str(failed.error.hint)
     null = json.dumps({"code": "23502", "message": "null value in column"}).encode()
     scripted.on(USERS, *[answer(400, null, [JSON])] * 3)
     users = client.from_("users")

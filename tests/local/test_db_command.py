@@ -90,6 +90,36 @@ def test_next_to_an_instance_that_runs(run: Run, tmp_path: Path) -> None:
     assert "no AeroDB runs" in run("status", code=1).output
 
 
+def test_status_names_tables_that_are_open_and_such_that_nobody_sees(
+    run: Run, tmp_path: Path
+) -> None:
+    """Whoever has made them, and when: nothing but a start and a push has told of them so far."""
+    with LocalServer(data=tmp_path / ".aerodb", services=["rest"]) as server:
+        told = json.loads(run("status", "--json").stdout)
+        assert (told["without_row_security"], told["without_policies"]) == ([], [])
+        assert "secret key" not in run("status").stdout
+        made = """
+            create table opened (id int);
+            create table closed (id int);
+            create table kept (id int);
+            create table revoked (id int);
+            create schema own create table hidden (id int);
+            revoke all on revoked from anon;
+            alter table closed enable row level security;
+            alter table kept enable row level security;
+            create policy everybody on kept using (true);
+        """
+        server.execute_sql(made)
+        told = json.loads(run("status", "--json").stdout)
+        assert told["without_row_security"] == ["opened"]
+        assert told["without_policies"] == ["closed"]
+        shown = run("status").stdout.splitlines()[-2:]
+        assert shown == [
+            "without row-level security, open to everybody: opened",
+            "without a policy, empty to everybody but the secret key: closed",
+        ]
+
+
 def test_an_instance_that_was_killed_runs_no_more(run: Run, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "aerodb.local", "--port", "0", "--services", "rest"]
     with subprocess.Popen(
@@ -140,6 +170,16 @@ def test_a_program_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(LocalError, match="pg_dump is not there"):
         find_program("pg_dump")
+
+
+def test_a_file_that_was_changed_is_told_how_to_begin_anew(run: Run, tmp_path: Path) -> None:
+    run("push", "--schema", "cats.sql")
+    (tmp_path / "cats.sql").write_text(CATS + DOGS)
+    told = run("push", "--schema", "cats.sql", code=1).output
+    assert "cats.sql was changed" in told
+    assert "aerodb db reset" in told
+    run("reset", "--yes", "--schema", "cats.sql")
+    assert run("push", "--schema", "cats.sql").stdout == "nothing to apply\n"
 
 
 def test_push_says_what_is_missing(run: Run) -> None:

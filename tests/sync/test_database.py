@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/test_database.py by scripts/generate.py [1229e493e243]: do not edit
+# GENERATED from tests/aio/test_database.py by scripts/generate.py [c8a10146f68d]: do not edit
 """Queries on their way to a server and back, over real sockets."""
 
 from __future__ import annotations
@@ -451,6 +451,11 @@ def test_hints_that_only_the_query_can_give(
     failed = client.from_("public.todos").select().execute()
     assert failed.error is not None
     assert "client.schema('public').from_('todos')" in str(failed.error.hint)
+    missing = {"code": "PGRST202", "message": "Could not find the function", "hint": "Perhaps"}
+    scripted.on("/rest/v1/rpc/public.add", answer(404, json.dumps(missing).encode(), [JSON]))
+    failed = client.rpc("public.add").execute()
+    assert failed.error is not None
+    assert "client.schema('public').rpc('add')" in str(failed.error.hint)
     null = json.dumps({"code": "23502", "message": "null value in column"}).encode()
     scripted.on(USERS, *[answer(400, null, [JSON])] * 3)
     users = client.from_("users")

@@ -31,11 +31,11 @@ def advice(plan: Plan) -> Complete | None:
             "This server changes no table without a filter: add one that every row meets, "
             "such as .is_('id', 'not_null') on the primary key."
         )
-    if plan.verb != "rpc" and "." in plan.name:
-        schema, _, table = plan.name.partition(".")
-        hints["PGRST205"] = (
-            f"A schema is not part of a table's name: client.schema({schema!r}).from_({table!r})."
-        )
+    if "." in plan.name:
+        schema, _, name = plan.name.partition(".")
+        way = f"client.schema({schema!r})"
+        hints["PGRST205"] = f"A schema is not part of a table's name: {way}.from_({name!r})."
+        hints["PGRST202"] = f"A schema is not part of a function's name: {way}.rpc({name!r})."
     if plan.default_to_null and any(pair.startswith("columns=") for pair in plan.pairs):
         hints["23502"] = (
             "Columns that only some of the rows have were sent as null: "

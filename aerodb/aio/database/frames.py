@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/database/frames.py by scripts/generate.py [84e915b1a8de]: do not edit
+# GENERATED from aerodb_async_src/database/frames.py by scripts/generate.py [e7287c6a1104]: do not edit
 """Queries whose answer is a data frame, with the types that the server's columns have."""
 
 from __future__ import annotations
@@ -93,8 +93,8 @@ async def _tables_of(source: tuple[Any, str], table: str) -> list[Table] | None:
         return known or None
     response: AeroDBResponse[list[Table]] = await transport.execute(tables_call(schema))
     error = response.error
-    if error is None:
+    if response.data:
         transport.described[schema] = response.data
-    elif error.status in _NEVER_THERE:
+    elif error is not None and error.status in _NEVER_THERE:
         transport.described[schema] = []  # not asked again
     return response.data or None

@@ -25,6 +25,8 @@ from aerodb.local.rest.media_names import JSON, RAW_PARAMETER_TYPES, main_type
 
 NAME_MINIMUM = 0.75
 """Names of tables and functions must be this near: a hint must not give hidden names away."""
+COLUMN_MINIMUM = 0.5
+"""Names of columns may be less near: PostgreSQL's own hints (42703) tell those as well."""
 MAXIMUM_TABLES = 500
 """Schemas with this many tables or more get no table hint."""
 
@@ -55,10 +57,17 @@ def table_not_found(catalog: Catalog, name: Name) -> RestError:
     )
 
 
-def column_not_found(table: str, column: str) -> RestError:
-    """PGRST204: a column named by `columns`, a payload or a filter of a write does not exist."""
+def column_not_found(table: str, column: str, columns: Iterable[str]) -> RestError:
+    """PGRST204: a column named by `columns`, a payload or a filter of a write does not exist.
+
+    PostgREST has no hint here; PostgreSQL, which is asked about columns that are read, has one.
+    """
+    near = suggest(column, columns, minimum=COLUMN_MINIMUM)
     return RestError(
-        400, "PGRST204", f"Could not find the '{column}' column of '{table}' in the schema cache"
+        400,
+        "PGRST204",
+        f"Could not find the '{column}' column of '{table}' in the schema cache",
+        hint=f"Perhaps you meant the column '{near}'" if near else None,
     )
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
 
+import numpy
 import pandas
 import polars
 import pyarrow
@@ -198,6 +199,15 @@ async def test_rows_that_are_there_already(client: AeroDBClient) -> None:
     }  # fmt: skip
     failed = await client.from_("nowhere").select("id").execute()
     assert failed.to_pandas().error is failed.error
+
+
+async def test_a_response_is_not_taken_for_two_rows(client: AeroDBClient) -> None:
+    """pandas and numpy would take `data` and `error` for them, and say something else of it."""
+    for table in ("users", "nowhere"):
+        response: Any = await client.from_(table).select("id").limit(2).execute()
+        for taken in (pandas.DataFrame, numpy.asarray):
+            with pytest.raises(TypeError, match=r"response\.to_pandas\(\)\.unwrap\(\)"):
+                taken(response)
 
 
 # --- data frames as rows -------------------------------------------------------------------------

@@ -129,9 +129,17 @@ def test_big_schemas_get_no_table_hint(count: int, hinted: bool) -> None:
     assert (table_not_found(catalog, api("project")).hint is not None) == hinted
 
 
-def test_column_not_found() -> None:
-    error = column_not_found("books", "titel")
-    assert (error.status, error.code, error.hint, error.details) == (400, "PGRST204", None, None)
+@pytest.mark.parametrize(
+    ("columns", "hint"),
+    [
+        (["id", "title", "text"], "Perhaps you meant the column 'title'"),
+        (["id", "author"], None),
+        ([], None),
+    ],
+)
+def test_column_not_found(columns: list[str], hint: str | None) -> None:
+    error = column_not_found("books", "titel", columns)
+    assert (error.status, error.code, error.hint, error.details) == (400, "PGRST204", hint, None)
     assert error.message == "Could not find the 'titel' column of 'books' in the schema cache"
 
 

@@ -61,7 +61,7 @@ class Resolver:
         """A column of the payload; PGRST204 when the table has none of that name."""
         column = table.columns.get(name)
         if column is None:
-            raise column_not_found(table.name.name, name)
+            raise column_not_found(table.name.name, name, table.columns)
         found = column_field(column)
         return self._transformed(found, "json", found.type)
 
