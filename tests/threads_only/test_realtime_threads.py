@@ -1,16 +1,13 @@
-"""Realtime of the blocking client: threads, forks, running loops, the end of a program."""
+"""Realtime of the blocking client: threads, forks, and running loops."""
 
 from __future__ import annotations
 
 import asyncio
 import functools
 import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,8 +15,6 @@ import pytest
 from aerodb import ClientOptions, RealtimeOptions
 from aerodb.sync import AeroDBClient
 from tests.support.scripted_realtime import ScriptedRealtime
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -174,40 +169,6 @@ def test_a_forked_child_has_a_connection_of_its_own(server: ScriptedRealtime) ->
         server.insert("posts")
         until(lambda: len(heard) == 2)  # the parent's connection is as good as ever
         assert len(server.opened) == 2
-
-
-PROGRAM = """
-import sys, time
-sys.path.insert(0, {root!r})
-from aerodb import AeroDBClient
-from tests.support.scripted_realtime import ScriptedRealtime
-
-server = ScriptedRealtime()
-server.__enter__()
-seen = []
-
-def handler(event):
-    seen.append(event)
-    time.sleep({sleep})
-
-client = AeroDBClient(server.url, "aero_pk_test")
-client.channel("posts").on("*", handler).subscribe()
-server.insert("posts", 3000)
-while not seen:
-    time.sleep(0.01)
-{end}
-print("done")
-"""
-
-
-@pytest.mark.parametrize("sleep", [0, 60])
-@pytest.mark.parametrize("end", ["client.close()", ""])
-def test_a_program_ends(sleep: int, end: str) -> None:
-    code = PROGRAM.format(root=str(ROOT), sleep=sleep, end=end)
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=50, check=False
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
 
 
 @pytest.mark.parametrize("raised", [SystemExit, KeyboardInterrupt])
