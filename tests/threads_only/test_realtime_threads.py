@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from aerodb import ClientOptions, RealtimeOptions
+from aerodb._io.on_threads import Dispatcher
 from aerodb.sync import AeroDBClient
 from tests.support.scripted_realtime import ScriptedRealtime
 
@@ -169,6 +170,22 @@ def test_a_forked_child_has_a_connection_of_its_own(server: ScriptedRealtime) ->
         server.insert("posts")
         until(lambda: len(heard) == 2)  # the parent's connection is as good as ever
         assert len(server.opened) == 2
+
+
+def test_a_handler_that_does_not_end_in_time_is_waited_for_once() -> None:
+    """`close()` has waited for it: the end of the program, which comes next, need not (C5)."""
+    release = threading.Event()
+    dispatcher = Dispatcher("aerodb-realtime-handlers")
+    dispatcher.start(release.wait)
+    again = threading.Thread(target=dispatcher.close, args=(600,))
+    try:
+        dispatcher.close(0.1)
+        again.start()
+        again.join(20)
+        assert not again.is_alive()
+    finally:
+        release.set()
+    until(lambda: not our_threads())
 
 
 @pytest.mark.parametrize("raised", [SystemExit, KeyboardInterrupt])
