@@ -34,6 +34,7 @@ from aerodb.local import LocalServer
 from aerodb.local import server as local_server
 from aerodb.local.commands import serve
 from tests.support.pytests import pytest_command
+from tests.support.pythons import SUPPORTED
 from tests.support.quick_server import quick_server
 from tests.support.snippets import Runner, Snippet, commands_of, snippets_of
 
@@ -374,7 +375,7 @@ def check_curl(words: list[str], server: LocalServer) -> None:
 def check_command(command: str, server: LocalServer) -> None:
     words = shlex.split(command.partition(" > ")[0])
     program = Path(words[0]).name
-    if program in ("python", "python3"):
+    if program in ("python", "python3", *(f"python{version}" for version in SUPPORTED)):
         (check_module if words[1] == "-m" else check_script)(words[2 if words[1] == "-m" else 1 :])
     elif program == "aerodb":
         check_aerodb(words[1], words[2:])
