@@ -89,6 +89,14 @@ def settled(server: LocalServer, database: psycopg.Connection[Any], empty: None)
     raise AssertionError("changes are never delivered")
 
 
+@pytest.fixture(scope="session")
+def core_alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Environment variables with which any Python finds the client and what it depends on."""
+    from tests.support.pythons import link_core
+
+    return link_core(tmp_path_factory.mktemp("core"))
+
+
 @pytest.fixture
 def lossy(server: LocalServer) -> Iterator[LossyProxy]:
     """A way to the server that loses answers when told to."""

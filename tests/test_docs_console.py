@@ -34,6 +34,8 @@ PAGES = [
     if any(snippet.language == "console" for snippet in snippets_of(document))
 ]
 PYTHON = ".venv/bin/python"
+OTHER = "/tmp/python3.13/bin/python"
+_OTHER = "needs a Python that is not everywhere, and minutes of pip"
 NOT_RUN = {
     "python3 scripts/check.py": "is what runs the tests",
     f"{PYTHON} -m pytest -n 2": "is the tests",
@@ -42,6 +44,10 @@ NOT_RUN = {
     f"{PYTHON} scripts/bench.py": "takes minutes",
     f"{PYTHON} scripts/soak.py": "takes minutes; its tests are in every run, in small",
     f"{PYTHON} scripts/soak_realtime.py": "takes minutes; see test_realtime_ordeal.py",
+    "python3.13 -m venv /tmp/python3.13": _OTHER,
+    f'{OTHER} -m pip install --upgrade "pip>=25.1"': _OTHER,
+    f'{OTHER} -m pip install --editable ".[local,speedups]" --group dev --group examples': _OTHER,
+    f"{OTHER} -m pytest -n 2 --dist worksteal": "is the tests",
 }
 """Nothing else is left out. `pip install` is not run either: what it names is looked up."""
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.pythons import SUPPORTED
+
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
 PROMISES = re.findall(r"^- (.*?)(?=^- |^#|\Z)", TEXT, re.MULTILINE | re.DOTALL)
@@ -32,3 +34,10 @@ def test_every_promise_names_a_test() -> None:
 def test_it_exists(file: str, name: str) -> None:
     assert name.startswith("test_")
     assert name in functions_of(file)
+
+
+@pytest.mark.parametrize("page", ["quickstart", "reliability", "development"])
+def test_pages_name_the_pythons_of_the_classifiers(page: str) -> None:
+    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    *most, last = SUPPORTED
+    assert f"Python {', '.join(most)} and {last}" in text

@@ -20,6 +20,7 @@ from typing import Any
 import jwt
 
 from aerodb.local.errors import LocalError
+from aerodb.local.json_bodies import is_too_deep
 from aerodb.local.rest.errors import RestError
 
 SKEW_SECONDS = 30
@@ -117,7 +118,7 @@ def decode(token: str, keys: Sequence[VerificationKey]) -> dict[str, Any]:
 
 
 def _object(raw: bytes) -> dict[str, Any] | None:
-    """The JSON object that `raw` is in UTF-8, None for all else.
+    """The JSON object that `raw` is in UTF-8, None for all else, and for what is nested too deep.
 
     A name that stands twice is refused: who reads the first and who reads the last of them would
     see different tokens (reliability J5, RFC 7519 §4).
@@ -131,7 +132,7 @@ def _object(raw: bytes) -> dict[str, Any] | None:
         )
     except (ValueError, RecursionError):
         return None
-    return value if isinstance(value, dict) else None
+    return value if isinstance(value, dict) and not is_too_deep(value) else None
 
 
 def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -192,7 +192,7 @@ def test_twenty_loops_one_after_another(scripted: ScriptedServer) -> None:
     for _ in range(20):
         asyncio.run(three())
     gc.collect()
-    assert abs(descriptors() - before) <= 2
+    assert descriptors() - before <= 2
     assert client._transport._http.sockets == 0
     asyncio.run(client.close())
 

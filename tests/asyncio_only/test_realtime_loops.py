@@ -1,12 +1,9 @@
-"""Realtime of the async client: loops that come and go, cancellation, the end of a program."""
+"""Realtime of the async client: loops that come and go, and cancellation."""
 
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +11,6 @@ import pytest
 from aerodb import ClientOptions, RealtimeOptions
 from aerodb.aio import AeroDBClient
 from tests.support.scripted_realtime import ScriptedRealtime
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -126,45 +121,6 @@ async def test_handlers_are_cancelled_with_the_client(server: ScriptedRealtime) 
     await until(lambda: ended)
     names = {task.get_name() for task in asyncio.all_tasks()}
     assert not {name for name in names if name.startswith("aerodb")}
-
-
-PROGRAM = """
-import asyncio, sys
-sys.path.insert(0, {root!r})
-from aerodb import AsyncAeroDBClient
-from tests.support.scripted_realtime import ScriptedRealtime
-
-server = ScriptedRealtime()
-server.__enter__()
-seen = []
-
-async def handler(event):
-    seen.append(event)
-    await asyncio.sleep({sleep})
-
-async def main():
-    client = AsyncAeroDBClient(server.url, "aero_pk_test")
-    await client.channel("posts").on("*", handler).subscribe()
-    server.insert("posts", 3000)
-    while not seen:
-        await asyncio.sleep(0.01)
-    {end}
-
-asyncio.run(main())
-server.__exit__(None, None, None)
-print("done")
-"""
-
-
-@pytest.mark.parametrize("sleep", [0, 60])
-@pytest.mark.parametrize("end", ["await client.close()", "pass"])
-def test_a_program_ends(sleep: int, end: str) -> None:
-    code = PROGRAM.format(root=str(ROOT), sleep=sleep, end=end)
-    done = subprocess.run(
-        [sys.executable, "-W", "always", "-c", code], capture_output=True, text=True, timeout=60,
-        check=False,
-    )  # fmt: skip
-    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
 
 
 async def test_a_handler_that_awaits_what_was_cancelled_harms_no_other(

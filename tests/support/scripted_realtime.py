@@ -222,16 +222,28 @@ class ScriptedRealtime:
         """So many changes. Each has the number it is, counted over all, as its row's id."""
 
         async def work() -> None:
-            for _ in range(count):
-                self.seq += 1
-                row = {"id": self.seq, "title": title}
-                change = {"type": "INSERT", "schema": "public", "table": channel, "new": row}
-                self._log.append((self.seq, channel, change))
-                for connection in self.connections:
-                    if channel in connection.joined:
-                        self._tell(connection, self.seq, channel, change)
+            self._insert(channel, count, title)
 
         self._do(work())
+
+    def _insert(self, channel: str, count: int, title: str) -> None:
+        for _ in range(count):
+            self.seq += 1
+            row = {"id": self.seq, "title": title}
+            change = {"type": "INSERT", "schema": "public", "table": channel, "new": row}
+            self._log.append((self.seq, channel, change))
+            for connection in self.connections:
+                if channel in connection.joined:
+                    self._tell(connection, self.seq, channel, change)
+
+    def flood(self, channel: str) -> None:
+        """Changes from now on until the end, as many as are read."""
+        self._loop.call_soon_threadsafe(self._pour, channel)
+
+    def _pour(self, channel: str) -> None:
+        if all(connection.lines.qsize() < 1000 for connection in self.connections):
+            self._insert(channel, 100, "x")
+        self._loop.call_later(0.001, self._pour, channel)
 
     def say(self, frame: Any) -> None:
         """Send a frame to everybody."""

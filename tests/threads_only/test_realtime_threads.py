@@ -1,25 +1,21 @@
-"""Realtime of the blocking client: threads, forks, running loops, the end of a program."""
+"""Realtime of the blocking client: threads, forks, and running loops."""
 
 from __future__ import annotations
 
 import asyncio
 import functools
 import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from aerodb import ClientOptions, RealtimeOptions
+from aerodb._io.on_threads import Dispatcher
 from aerodb.sync import AeroDBClient
 from tests.support.scripted_realtime import ScriptedRealtime
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -176,38 +172,20 @@ def test_a_forked_child_has_a_connection_of_its_own(server: ScriptedRealtime) ->
         assert len(server.opened) == 2
 
 
-PROGRAM = """
-import sys, time
-sys.path.insert(0, {root!r})
-from aerodb import AeroDBClient
-from tests.support.scripted_realtime import ScriptedRealtime
-
-server = ScriptedRealtime()
-server.__enter__()
-seen = []
-
-def handler(event):
-    seen.append(event)
-    time.sleep({sleep})
-
-client = AeroDBClient(server.url, "aero_pk_test")
-client.channel("posts").on("*", handler).subscribe()
-server.insert("posts", 3000)
-while not seen:
-    time.sleep(0.01)
-{end}
-print("done")
-"""
-
-
-@pytest.mark.parametrize("sleep", [0, 60])
-@pytest.mark.parametrize("end", ["client.close()", ""])
-def test_a_program_ends(sleep: int, end: str) -> None:
-    code = PROGRAM.format(root=str(ROOT), sleep=sleep, end=end)
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=50, check=False
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
+def test_a_handler_that_does_not_end_in_time_is_waited_for_once() -> None:
+    """`close()` has waited for it: the end of the program, which comes next, need not (C5)."""
+    release = threading.Event()
+    dispatcher = Dispatcher("aerodb-realtime-handlers")
+    dispatcher.start(release.wait)
+    again = threading.Thread(target=dispatcher.close, args=(600,))
+    try:
+        dispatcher.close(0.1)
+        again.start()
+        again.join(20)
+        assert not again.is_alive()
+    finally:
+        release.set()
+    until(lambda: not our_threads())
 
 
 @pytest.mark.parametrize("raised", [SystemExit, KeyboardInterrupt])

@@ -67,7 +67,7 @@ def _stop_all() -> None:
 class Dispatcher:
     """Runs jobs one after another, on a daemon thread that starts with the first of them."""
 
-    __slots__ = ("__weakref__", "_closed", "_jobs", "_lock", "_name", "_thread")
+    __slots__ = ("__weakref__", "_closed", "_given_up", "_jobs", "_lock", "_name", "_thread")
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -80,6 +80,7 @@ class Dispatcher:
         self._jobs: SimpleQueue[Callable[[], Any] | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._given_up = False
 
     @property
     def is_alive(self) -> bool:
@@ -132,10 +133,11 @@ class Dispatcher:
 
     def close(self, timeout: float) -> None:
         """Run what is queued, and end; wait for that at most `timeout` seconds, or not at all if
-        the caller is a job."""
+        the caller is a job, or if somebody has waited in vain."""
         with self._lock:
             self._closed = True
             thread = self._thread
         self._jobs.put(None)
-        if thread is not None and not self.is_inside():
+        if thread is not None and not self.is_inside() and not self._given_up:
             thread.join(timeout)
+            self._given_up = thread.is_alive()

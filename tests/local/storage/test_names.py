@@ -105,6 +105,12 @@ def bucket(owner: Person) -> str:
     return owner.bucket()
 
 
+@pytest.fixture(scope="module")
+def littered(owner: Person) -> str:
+    """A bucket for names that nobody foresees, which would be found among those of other tests."""
+    return owner.bucket()
+
+
 @pytest.mark.parametrize("path", REFUSED)
 def test_paths_that_are_refused(desk: Desk, owner: Person, bucket: str, path: str) -> None:
     for method, route in [
@@ -251,12 +257,12 @@ def test_no_bytes_in_a_path_break_it(path: bytes) -> None:
 @example("../../../../tmp/evil", b"x")
 @example("/etc/passwd", b"x")
 def test_no_name_puts_a_file_outside_of_the_store(
-    desk: Desk, owner: Person, bucket: str, key: str, content: bytes
+    desk: Desk, owner: Person, littered: str, key: str, content: bytes
 ) -> None:
     folder = desk.root.parent
     before = {path for path in folder.iterdir() if not path.name.startswith("postgres")}
     encoded = quote(key.encode("utf-8", "replace"), safe="")
-    answer = raw(desk, "PUT", f"{PREFIX}/object/{bucket}/{encoded}", content, owner.headers)
+    answer = raw(desk, "PUT", f"{PREFIX}/object/{littered}/{encoded}", content, owner.headers)
     assert answer.split(b" ", 2)[1] in (b"200", b"201", b"400")
     after = {path for path in folder.iterdir() if not path.name.startswith("postgres")}
     assert after == before
