@@ -87,11 +87,12 @@ def _seen(table: Table, rights: Rights) -> sql.Composable:
 
 
 def _is_same(column: str, table: Table) -> sql.Composable:
-    # As a text: not every type can be compared. That of `json` depends on who wrote it.
-    text = "::jsonb::text" if table.columns[column] == ("pg_catalog", "json") else "::text"
-    return sql.SQL("t.{0}{1} is not distinct from (page.r).{0}{1}").format(
-        quoted(column), sql.SQL(text)
-    )
+    # As a text: not every type can be compared. That of `json` depends on who wrote it, and its
+    # null is null as soon as a row is JSON.
+    text = "t.{0}::text is not distinct from (page.r).{0}::text"
+    if table.columns[column] in (("pg_catalog", "json"), ("pg_catalog", "jsonb")):
+        text = "nullif(t.{0}::jsonb, 'null')::text is not distinct from (page.r).{0}::jsonb::text"
+    return sql.SQL(text).format(quoted(column))
 
 
 async def ask(

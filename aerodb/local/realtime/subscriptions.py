@@ -14,6 +14,7 @@ from aerodb.local.realtime.outbox import Frame, Outbox
 if TYPE_CHECKING:
     from aerodb.local.realtime.errors import FrameError
     from aerodb.local.realtime.filters import Condition
+    from aerodb.local.realtime.frames import Subscribe
 
 Key = TypeVar("Key", int, str)
 EVENTS = frozenset({"*", "INSERT", "UPDATE", "DELETE"})
@@ -68,12 +69,16 @@ class Binding:
 
 @dataclass(eq=False, slots=True)
 class Subscription:
-    """A connection's subscription to one channel. It starts with what follows `position`."""
+    """A connection's subscription to one channel. It starts with what follows `position`.
+
+    `asked` is what it was made for, to be made again.
+    """
 
     channel: str
     owner: Owner
     bindings: tuple[Binding, ...]
     position: int
+    asked: Subscribe
     id: str = field(default_factory=lambda: str(uuid4()))
     active: bool = True
     broadcast_self: bool = False

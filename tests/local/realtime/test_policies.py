@@ -91,6 +91,10 @@ async def test_rows_with_json_are_told_under_any_policy(
             )
             event = await socket.until("event")
             assert event["payload"]["new"] == {"id": 1, "j": {"a": 2, "b": 1}, "b": {"a": 1}}
+            empty.execute("insert into kept values (2, 'null', 'null'), (3, null, null)")
+            for number in (2, 3):  # null of JSON or of SQL: a row tells both as null
+                event = await socket.until("event")
+                assert event["payload"]["new"] == {"id": number, "j": None, "b": None}
     finally:
         empty.execute("drop table kept; drop function fine")
 
