@@ -228,6 +228,9 @@ class Worker:
         self._task = asyncio.get_running_loop().create_task(self._run(), name=name)
 
     async def _run(self) -> None:
+        import asyncio
+
+        await asyncio.sleep(0)  # on the side, also where a loop begins tasks at once
         try:
             await self._target()
         except Exception:  # noqa: BLE001  # nobody else would hear of it
