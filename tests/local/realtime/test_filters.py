@@ -162,6 +162,14 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     assert found != ()
 
 
+@given(st.text(min_size=1, max_size=20).filter(lambda text: "\0" not in text), st.integers())
+def test_a_quoted_column_comes_back(name: str, number: int) -> None:
+    column = '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    for text in (f"{column}=eq.{number},b=in.(1,2)", f"b=in.(1,2), {column}=eq.{number}"):
+        conditions = {one.column: one.values for one in parse_filter(text)}
+        assert conditions == {"b": ("1", "2"), name: (str(number),)} or name == "b"
+
+
 @given(st.lists(st.text(max_size=20).filter(lambda text: "\0" not in text), max_size=10))
 def test_quoted_values_come_back(values: list[str]) -> None:
     quoted = ",".join('"' + v.replace("\\", "\\\\").replace('"', '\\"') + '"' for v in values)
