@@ -170,7 +170,8 @@ class Judge:
         async with self._callers.transaction(case.identity, table.schema) as (connection, _):
             seen = await seen_as_written(connection, table) if as_written else None
             query, parameters = make_question(table, case.rights, case.filters, seen=seen)
-            answers = await ask(connection, query, [rows, *parameters])
+            cut = [change.new_is_cut for change in changes]
+            answers = await ask(connection, query, [rows, cut, *parameters])
         if len(answers) != len(changes):
             raise _Stale
         return answers

@@ -99,6 +99,31 @@ async def test_rows_with_json_are_told_under_any_policy(
         empty.execute("drop table kept; drop function fine")
 
 
+@pytest.mark.parametrize("table", ["notes", "plans"])
+async def test_a_row_that_is_too_large_is_told_by_its_key_under_any_policy(
+    rt_server: LocalServer, empty: Owner, table: str
+) -> None:
+    """Who sees it now, and nobody else: by the caller's name, or by what another table says."""
+    empty.execute("insert into teams values (1); insert into members values (1, 'ann')")
+    whose = {"notes": "owner", "plans": "team_id"}[table]
+    insert = f"insert into {table} (id, {whose}, body) values (%s, %s, repeat('x', 600000))"
+    values = {"notes": ("ann", "bob"), "plans": (1, None)}[table]
+    async with (
+        socket_to(rt_server, rt_server.create_token(sub="ann")) as ann,
+        socket_to(rt_server, rt_server.create_token(sub="eve")) as eve,
+    ):
+        for socket in (ann, eve):
+            await socket.join(table)
+        for number, value in enumerate(values):
+            empty.execute(insert.encode(), [number, value])
+        event = await ann.until("event")
+        assert event["payload"]["new"] == {"id": 0}
+        assert event["payload"]["errors"] == ["payload_too_large"]
+        seq = settle(rt_server, empty)
+        for socket in (ann, eve):
+            await socket.nothing_more(seq)
+
+
 async def test_a_role_that_is_taken_away_counts_at_once(
     rt_server: LocalServer, empty: Owner
 ) -> None:
