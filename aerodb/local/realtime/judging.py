@@ -82,21 +82,24 @@ def _seen(table: Table, rights: Rights) -> sql.Composable:
     if compared is None or not set(compared) <= set(rights.columns):
         compared = tuple(column for column in table.columns if column in rights.columns)
     keys = [sql.SQL("t.{0} = (page.r).{0}").format(quoted(column)) for column in table.key]
-    others = [_is_same(column, table) for column in compared if column not in table.key]
-    return sql.SQL("exists (select from {} t where {} and (page.is_cut or ({})))").format(
-        table.identifier,
-        sql.SQL(" and ").join(keys),
-        sql.SQL(" and ").join(others or [sql.SQL("true")]),
+    others = [quoted(column) for column in compared if column not in table.key]
+    if not others:
+        return sql.SQL("exists (select from {} t where {})").format(
+            table.identifier, sql.SQL(" and ").join(keys)
+        )
+    # Both as what JSON makes of them, which is not all that was there, and as a text: not every
+    # type can be compared.
+    same = sql.SQL("now.{0}::text is not distinct from (page.r).{0}::text")
+    return sql.SQL(
+        "exists (select from {table} t, lateral pg_catalog.json_populate_record(null::{table}, "
+        "(select pg_catalog.row_to_json(o) from (select {columns}) o)) now "
+        "where {keys} and (page.is_cut or ({same})))"
+    ).format(
+        table=table.identifier,
+        columns=sql.SQL(", ").join(sql.SQL("t.{}").format(one) for one in others),
+        keys=sql.SQL(" and ").join(keys),
+        same=sql.SQL(" and ").join(same.format(one) for one in others),
     )
-
-
-def _is_same(column: str, table: Table) -> sql.Composable:
-    # As a text: not every type can be compared. That of `json` depends on who wrote it, and its
-    # null is null as soon as a row is JSON.
-    text = "t.{0}::text is not distinct from (page.r).{0}::text"
-    if table.columns[column] in (("pg_catalog", "json"), ("pg_catalog", "jsonb")):
-        text = "nullif(t.{0}::jsonb, 'null')::text is not distinct from (page.r).{0}::jsonb::text"
-    return sql.SQL(text).format(quoted(column))
 
 
 async def ask(

@@ -137,13 +137,13 @@ class Subscription:
             self.owner.end(self, why)
 
     def miss(self, seq: int) -> None:
-        """An event could not be delivered: the hole in `n` and the next frame tell."""
+        """An event cannot be delivered: the hole in `n` and the frame after it tell."""
         self.n += 1
         self.last_seq = seq
-        self.dropped += 1
+        self.owner.outbox.put(Frame("", self))
 
     def lose(self) -> None:
-        """A frame of this subscription was thrown away (see `Outbox`)."""
+        """A frame of this subscription is lost (see `Outbox`)."""
         self.dropped += 1
 
     def losses(self) -> str | None:

@@ -341,6 +341,22 @@ async def test_policies_that_fail_show_nothing_and_say_so(
             assert told["details"]["seq"] <= (await socket.until("heartbeat"))["seq"]
 
 
+async def test_a_loss_is_told_where_it_is(rt_server: LocalServer, empty: Owner) -> None:
+    """Not by an earlier frame that waits to be sent: whoever counts would count it twice."""
+    with failing_policy(empty):
+        async with socket_to(rt_server, token_of(rt_server, "ann")) as socket:
+            await socket.join("broken")
+            empty.execute(
+                "insert into broken select n, case n when 4 then 'ann' else 'bob' end "
+                "from generate_series(1, 6) n"
+            )
+            found = await socket.events(5)
+            assert [(e["n"], e.get("dropped")) for e in found] == [
+                (1, None), (2, None), (3, None), (5, 1), (6, None),
+            ]  # fmt: skip
+            await socket.nothing_more(settle(rt_server, empty))
+
+
 async def test_a_client_takes_such_a_loss_for_a_gap_and_goes_on(
     rt_server: LocalServer, empty: Owner
 ) -> None:
