@@ -89,8 +89,12 @@ def _is_path(entry: str) -> bool:
     """Whether it can only be meant as a path: no SQL is one word with a dot or a slash."""
     if not entry or "\n" in entry:
         return False
-    one_word = len(entry.split()) == 1 and ";" not in entry
-    return (one_word and ("/" in entry or "." in entry)) or Path(entry).expanduser().exists()
+    if len(entry.split()) == 1 and ";" not in entry and ("/" in entry or "." in entry):
+        return True
+    try:
+        return Path(entry).expanduser().exists()
+    except (OSError, RuntimeError, ValueError):  # too long for a name, for one
+        return False
 
 
 def apply(connection: psycopg.Connection[Any], migrations: Sequence[Migration]) -> list[str]:

@@ -223,7 +223,6 @@ class HttpThread:
 
     def _health(self) -> tuple[str, dict[str, str]]:
         rest = self._rest_status if self._database.healthy else "down"
-        whole = "ok" if rest == "ok" else ("starting" if rest == "starting" else "degraded")
         services = {"rest": rest}
         if self._auth is not None:
             services["auth"] = "ok" if self._database.healthy else "down"
@@ -234,6 +233,7 @@ class HttpThread:
             services["storage"] = "ok" if self._database.healthy else "down"
         if self._functions is not None:
             services["functions"] = "ok"
+        whole = "degraded" if "down" in services.values() else rest
         return whole, services
 
 

@@ -598,6 +598,29 @@ async def test_what_the_server_refuses(
     assert (await channel.subscribe()).ok
 
 
+async def test_a_message_that_may_not_be_sent_costs_no_subscription(
+    client: AeroDBClient, server: ScriptedRealtime
+) -> None:
+    """Who may read a private channel need not be one who may send to it."""
+
+    def refuse(connection: Any, frame: dict[str, Any]) -> None:
+        said = {"channel": frame["channel"], "ref": frame.get("ref"), "message": "no"}
+        connection.say({"type": "error", "code": "unauthorized", **said})
+
+    server.answers["broadcast"] = server.answers["presence"] = refuse
+    errors: list[Any] = []
+    client.realtime.on_error(errors.append)
+    channel = client.channel("lobby", private=True, presence_key="ada")
+    assert (await channel.subscribe()).ok
+    assert (await channel.send("hello")).ok
+    assert (await channel.track({})).ok
+    answer = await channel.send("hello", ack=True)
+    assert answer.error is not None
+    assert answer.error.code == "unauthorized"
+    await until(lambda: len(errors) == 2)
+    assert channel.subscribed
+
+
 async def test_wishes_that_no_frame_can_hold(
     client: AeroDBClient, server: ScriptedRealtime
 ) -> None:

@@ -222,6 +222,30 @@ def test_events_confirm_where_a_server_does_not() -> None:
     assert len(drained(inbox)) == 1
 
 
+def test_answers_find_their_subscription_by_the_reference_alone() -> None:
+    """A server may leave out the channel, or call it by a name of its own (§4.3)."""
+    world = World()
+    asked: dict[str, str] = {}
+
+    def serve(frame: dict[str, Any]) -> None:
+        asked[frame["channel"]] = frame["ref"]
+
+    world._serve = serve  # type: ignore[method-assign]
+    found = {}
+    for name in ("one", "two", "three"):
+        channel, _ = world.channel(name)
+        channel.config.private = True
+        found[name] = channel, world.subscribe(channel)
+    world.say({"type": "error", "code": "unauthorized", "ref": asked["two"], "message": "no"})
+    world.say({"type": "subscribed", "ref": asked["three"]})
+    world.say({"type": "subscribed", "channel": "its-own-name", "ref": asked["one"]})
+    world.carry()
+    assert [channel.phase for channel, _ in found.values()] == [
+        Phase.JOINED, Phase.FAILED, Phase.JOINED,
+    ]  # fmt: skip
+    assert all(ticket.done for _, ticket in found.values())
+
+
 # --- reconnecting --------------------------------------------------------------------------------
 
 
@@ -488,6 +512,42 @@ def test_a_new_token_may_join_what_the_old_one_might_not() -> None:
     assert channel.phase is Phase.JOINED
 
 
+def test_each_token_has_an_answer_of_its_own() -> None:
+    """Signed out and in again at once: the first answer says nothing about the second token."""
+    world, _, _ = joined()
+    serve = world._serve
+    asked: list[str] = []
+    world._serve = lambda f: (  # type: ignore[method-assign]
+        asked.append(f["ref"]) if f["type"] == "auth" else serve(f)
+    )
+    world.machine.rotate("second", world.now)
+    world.machine.rotate("third", world.now)
+    world.carry()
+    world.say({"type": "system", "event": "auth", "status": "ok", "ref": asked[0]})
+    world.carry()
+    world.say({"type": "error", "code": "auth_failed", "ref": asked[1], "message": "no"})
+    world.carry()
+    assert world.machine.rejected
+    assert world.machine.state is LinkPhase.BACKOFF
+
+
+def test_a_server_that_cannot_judge_a_token_now_has_not_refused_it() -> None:
+    world, channel, _ = joined()
+    serve = world._serve
+    world._serve = lambda f: (  # type: ignore[method-assign]
+        world.say({"type": "error", "code": "service_unavailable", "retryable": True,
+                   "ref": f["ref"], "message": "The database does not answer."})
+        if f["type"] == "auth" else serve(f)
+    )  # fmt: skip
+    for token in ("second", "third"):
+        world.machine.rotate(token, world.now)
+        world.carry()
+        assert not world.machine.rejected
+        world.pass_time(2)
+        assert channel.phase is Phase.JOINED
+    assert len(world.attempts) == 3
+
+
 # --- nothing is lost in silence (reliability W3) -------------------------------------------------
 
 
@@ -576,6 +636,19 @@ def test_50_channels_come_back_and_hear_each_change_once() -> None:
         found = drained(inbox)
         assert [one.type for one in found] == ["INSERT"] * 100
         assert len({one.sequence for one in found}) == 100
+
+
+def test_a_server_that_promises_no_order_loses_nothing_by_that() -> None:
+    """Without an epoch nothing is ever replayed, so nothing that comes is an old one (§4.7)."""
+    world, _, inbox = joined()
+    world.say({"type": "subscribed", "channel": CHANNEL})
+    world.carry()
+    drained(inbox)
+    for number in (5, 4, 6):
+        inner = {"type": "INSERT", "table": CHANNEL, "new": {"id": number}}
+        world.say({"type": "event", "channel": CHANNEL, "sequence": number, "payload": inner})
+    world.carry()
+    assert [one.sequence for one in drained(inbox)] == [5, 4, 6]
 
 
 def test_a_hole_is_counted_by_n_not_by_seq() -> None:
@@ -733,6 +806,34 @@ def test_errors_belong_to_whom_they_name() -> None:
     world.say({"type": "error", "code": "unauthorized", "channel": CHANNEL, "message": "no"})
     world.carry()
     assert channel.phase is Phase.FAILED
+
+
+def test_a_message_that_may_not_be_sent_costs_no_subscription() -> None:
+    """Who may read a private channel need not be one who may send to it (§4.10)."""
+    world = World()
+    channel, _ = world.channel()
+    channel.config.private = channel.config.presence = True
+    assert world.subscribe(channel).error is None
+    refused: list[dict[str, Any]] = []
+
+    def refuse(frame: dict[str, Any]) -> None:
+        refused.append(frame)
+        world.say({"type": "error", "code": "unauthorized", "channel": CHANNEL,
+                   "ref": frame.get("ref"), "message": "no"})  # fmt: skip
+
+    world._serve = refuse  # type: ignore[method-assign]
+    sent = Ticket(None, "sent")
+    broadcast(world.machine, channel, "x", 1, sent)
+    track(world.machine, channel, {"mood": "good"}, Ticket(None, "sent"), world.now)
+    forgotten = Ticket(None)
+    broadcast(world.machine, channel, "x", 1, forgotten)
+    world.machine.forget(forgotten)
+    world.carry()
+    assert sent.error is None
+    assert [frame["type"] for frame in refused] == ["broadcast", "presence", "broadcast"]
+    assert channel.phase is Phase.JOINED
+    told = [one.error for one in world.notices if one.status is None]
+    assert {error.code for error in told if error is not None} == {"unauthorized"}
 
 
 def test_presence_is_told_again_after_a_reconnection() -> None:

@@ -188,10 +188,9 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     for text in (str(tmp_path), "./nowhere", "schema.sq"):
         with pytest.raises(LocalError, match="no such SQL file"):
             collect([text])
-    assert [one.source for one in collect(["checkpoint", "select 1.5"])] == [
-        "checkpoint",
-        "select 1.5",
-    ]
+    long = "create table t (" + ", ".join(f"c{n} text" for n in range(100)) + ")"
+    for texts in (["checkpoint", "select 1.5"], [long], ["select '\0'"]):
+        assert [one.source for one in collect(texts)] == texts
     write(tmp_path / "x", a="")
     write(tmp_path / "y", a="")
     with pytest.raises(LocalError, match=r"Two SQL files are called a\.sql"):

@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/test_realtime.py by scripts/generate.py [3ab56d9f970b]: do not edit
+# GENERATED from tests/aio/test_realtime.py by scripts/generate.py [d9d7616b4437]: do not edit
 """Realtime over real sockets: the seed's line, handlers, streams, sending, bad input."""
 
 from __future__ import annotations
@@ -596,6 +596,29 @@ def test_what_the_server_refuses(
     assert len(server.seen) == len(server.opened) == 1
     server.answers.clear()
     assert (channel.subscribe()).ok
+
+
+def test_a_message_that_may_not_be_sent_costs_no_subscription(
+    client: AeroDBClient, server: ScriptedRealtime
+) -> None:
+    """Who may read a private channel need not be one who may send to it."""
+
+    def refuse(connection: Any, frame: dict[str, Any]) -> None:
+        said = {"channel": frame["channel"], "ref": frame.get("ref"), "message": "no"}
+        connection.say({"type": "error", "code": "unauthorized", **said})
+
+    server.answers["broadcast"] = server.answers["presence"] = refuse
+    errors: list[Any] = []
+    client.realtime.on_error(errors.append)
+    channel = client.channel("lobby", private=True, presence_key="ada")
+    assert (channel.subscribe()).ok
+    assert (channel.send("hello")).ok
+    assert (channel.track({})).ok
+    answer = channel.send("hello", ack=True)
+    assert answer.error is not None
+    assert answer.error.code == "unauthorized"
+    until(lambda: len(errors) == 2)
+    assert channel.subscribed
 
 
 def test_wishes_that_no_frame_can_hold(

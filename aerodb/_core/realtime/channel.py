@@ -100,6 +100,10 @@ class ChannelMachine:
         joining = self.phase is Phase.JOINING and self.due < math.inf
         return joining or self.phase is Phase.JOINED
 
+    def was_asked_with(self, ref: object) -> bool:
+        """Whether the server was asked for it with this reference, the last time."""
+        return self._ref is not None and self._ref == ref
+
     # --- joining --------------------------------------------------------------------------
 
     def tell_standing(self, listener: object) -> None:
@@ -157,7 +161,7 @@ class ChannelMachine:
         if gap is not None:
             self.deliver(gap)
         if self._tracked is not None and not (again and self._out.frames):
-            self._out.send(presence_frame(self.name, "track", self._tracked))
+            self._out.send(self._presence_frame("track", self._tracked))
         self._settle_waiters(None)
 
     def failed(self, error: AeroDBError, now: float) -> None:
@@ -314,7 +318,7 @@ class ChannelMachine:
         if type(seq) is not int:
             seq = whole(frame.get("sequence"))
         n: Any = frame.get("n")
-        if seq is not None and seq <= cursor.seq:
+        if seq is not None and seq <= cursor.seq and cursor.epoch is not None:
             cursor.holes(frame, n, seq)  # seen before: what it says of others was said before
             return
         if n is not None or "dropped" in frame:
@@ -372,10 +376,12 @@ class ChannelMachine:
 
         Raises BadValue for a state that JSON has no word for.
         """
-        event = "untrack" if state is None else "track"
-        frame = presence_frame(self.name, event, state or {})
+        frame = self._presence_frame("untrack" if state is None else "track", state or {})
         self._tracked = None if state is None else dict(state)
         self._out.send(frame, ticket)
+
+    def _presence_frame(self, event: str, state: Mapping[str, Any]) -> str:
+        return presence_frame(self.name, event, state, self.config.sending_ref)
 
     @property
     def has_presence(self) -> bool:
@@ -384,7 +390,7 @@ class ChannelMachine:
 
     def keep_tracked(self, state: Mapping[str, Any]) -> None:
         """Ask for presence with the next subscription, and track this then. Raises BadValue."""
-        presence_frame(self.name, "track", state)
+        self._presence_frame("track", state)
         self._tracked, self.config.presence = dict(state), True
 
     def forget(self, ticket: Ticket) -> None:

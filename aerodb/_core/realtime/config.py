@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from aerodb._core.realtime.frames import SENT
 from aerodb._core.realtime.handlers import Handlers
 
 __all__ = ["ChannelConfig"]
@@ -20,6 +21,11 @@ class ChannelConfig:
         self.broadcast_ack = False
         self.presence = False
         self.presence_key: str | None = None
+
+    @property
+    def sending_ref(self) -> str | None:
+        """The reference of what is sent without waiting for an answer."""
+        return SENT if self.private else None
 
     def members(self, handlers: Handlers) -> dict[str, Any]:
         """The members of `config`, without those that say the default."""

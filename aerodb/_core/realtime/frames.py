@@ -16,6 +16,7 @@ from aerodb.types import AeroDBError
 
 __all__ = [
     "PING",
+    "SENT",
     "Frame",
     "auth_frame",
     "broadcast_frame",
@@ -33,6 +34,10 @@ __all__ = [
 Frame = Mapping[str, Any]
 
 PING = '{"type":"ping"}'
+
+SENT = "sent"
+"""The reference of what is sent to a private channel and nobody waits for: an error that has it is
+not about the subscription."""
 
 _PASSING = frozenset(
     {"rate_limit_exceeded", "internal_error", "service_unavailable", "processing_error"}
@@ -92,10 +97,12 @@ def broadcast_frame(channel: str, event: str, payload: Any, ref: str | None) -> 
     return dumps(frame).decode()
 
 
-def presence_frame(channel: str, event: str, state: Mapping[str, Any]) -> str:
+def presence_frame(
+    channel: str, event: str, state: Mapping[str, Any], ref: str | None = None
+) -> str:
     """`track` or `untrack`. Raises BadValue for a state that JSON has no word for."""
     frame = {"type": "presence", "channel": channel, "event": event, "payload": state}
-    return dumps(frame).decode()
+    return dumps(frame if ref is None else {**frame, "ref": ref}).decode()
 
 
 # --- reading -------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from aerodb._core.realtime.frames import (
 )
 from aerodb._core.realtime.messages import BroadcastMessage, GapNotice, SendResult, member
 from aerodb._core.realtime.states import Phase
+from aerodb.types import AeroDBError
 
 if TYPE_CHECKING:
     from aerodb._core.realtime.channel import ChannelMachine
@@ -47,6 +48,13 @@ def _channel(machine: RealtimeMachine, frame: Frame) -> ChannelMachine | None:
     return None
 
 
+def _asked_for(machine: RealtimeMachine, frame: Frame) -> ChannelMachine | None:
+    """The channel of an answer: by its name, or else by the reference of the question (§4.3)."""
+    ref = frame.get("ref")
+    by_ref = (one for one in machine.channels.values() if one.was_asked_with(ref))
+    return _channel(machine, frame) or next(by_ref, None)
+
+
 def _connected(machine: RealtimeMachine, frame: Frame, size: int, now: float) -> None:
     payload = frame.get("payload")
     if isinstance(payload, dict):
@@ -55,7 +63,7 @@ def _connected(machine: RealtimeMachine, frame: Frame, size: int, now: float) ->
 
 
 def _subscribed(machine: RealtimeMachine, frame: Frame, size: int, now: float) -> None:
-    channel = _channel(machine, frame)
+    channel = _asked_for(machine, frame)
     if channel is not None:
         channel.confirmed(frame)
 
@@ -145,7 +153,7 @@ def _system(machine: RealtimeMachine, frame: Frame, size: int, now: float) -> No
         if status == "error":
             machine.refused_token(error_of(frame), frame.get("ref"), now)
         else:
-            machine.accepted(now)
+            machine.accepted(frame.get("ref"), now)
     elif event == "truncate":
         for channel in _truncated(machine, frame):
             channel.deliver(GapNotice("truncate", channel.name, until=seq_about(frame)))
@@ -173,7 +181,7 @@ def _error(machine: RealtimeMachine, frame: Frame, size: int, now: float) -> Non
     if isinstance(ref, str) and ref in machine.pending:
         machine.out.settle(machine.pending.pop(ref), error=error)
         return
-    channel = _channel(machine, frame)
+    channel = _asked_for(machine, frame)
     if channel is None:
         if is_unknown_type(error) and machine.liveness.not_understood(ref):
             machine.tick(now)
@@ -182,9 +190,16 @@ def _error(machine: RealtimeMachine, frame: Frame, size: int, now: float) -> Non
         if of_token and machine.refused_token(error, ref, now):
             return
         channel = _only_joining(machine)
-    if channel is not None:
+    if channel is not None and _concerns(error, ref, channel):
         channel.failed(error, now)
     machine.out.tell(None, None, error)
+
+
+def _concerns(error: AeroDBError, ref: object, channel: ChannelMachine) -> bool:
+    """Whether it is about the subscription, not about an earlier attempt at it or about what was
+    sent: who may read a private channel need not be one who may send to it (§4.10)."""
+    another = isinstance(ref, str) and not channel.was_asked_with(ref)
+    return not another or error.code == "not_subscribed"
 
 
 def _only_joining(machine: RealtimeMachine) -> ChannelMachine | None:

@@ -193,8 +193,10 @@ class RealtimeMachine:
         self._retries.at = now
         self.replan(now)
 
-    def accepted(self, now: float) -> None:
+    def accepted(self, ref: object, now: float) -> None:
         """The server took the new token: what was refused to the old one may be tried again."""
+        if self._tokens.is_another(ref):
+            return
         self._tokens.answered()
         self._retries.forgive(Ending.RENEW)
         for channel in self.channels.values():
@@ -211,7 +213,7 @@ class RealtimeMachine:
             self._reconnect_as_other(now)
         else:
             self.hangup = (1000, "")
-            self._end(Ending.RENEW, error, now, 0.0)
+            self._end(Ending.RECONNECT if error.retryable else Ending.RENEW, error, now, 0.0)
         return True
 
     # --- connecting -----------------------------------------------------------------------

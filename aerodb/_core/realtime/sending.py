@@ -23,11 +23,12 @@ def broadcast(
     machine: RealtimeMachine, channel: ChannelMachine, event: str, payload: Any, ticket: Ticket
 ) -> AeroDBError | None:
     """Send to the others on a channel; why not, if not. Raises BadValue for a bad payload."""
-    ref = machine.ref() if ticket.when == "answer" else None
+    waits = ticket.when == "answer"
+    ref = machine.ref() if waits else channel.config.sending_ref
     frame = broadcast_frame(channel.name, event, payload, ref)
     problem = _problem(machine, channel, frame)
     if problem is None:
-        if ref is not None:
+        if waits and ref is not None:
             machine.pending[ref] = ticket
         machine.out.send(frame, ticket)
     return problem

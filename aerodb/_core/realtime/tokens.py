@@ -44,6 +44,10 @@ class Tokens:
         """There was an answer, or there will be none."""
         self._ref, self.due = None, math.inf
 
+    def is_another(self, ref: object) -> bool:
+        """Whether an answer with this reference is to a token that was sent before the last one."""
+        return self._ref is not None and isinstance(ref, str) and ref != self._ref
+
     def is_meant(self, ref: object) -> bool:
         """Whether an error with this reference may be about the token that was sent."""
         return self._ref is not None and (ref is None or ref == self._ref)

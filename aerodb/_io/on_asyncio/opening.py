@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from typing import cast
 
 from aerodb._core.http import TransportError
 from aerodb._core.websocket import HandshakeRefused
@@ -32,8 +33,7 @@ class OpeningProtocol(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Part of asyncio's interface."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's does not derive from it
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Part of asyncio's interface."""

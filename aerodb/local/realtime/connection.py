@@ -235,6 +235,12 @@ class Connection:
         await self._joins.stop(asked.channel)
         self._joins.begin(asked.channel, lambda: self._join(asked))
 
+    def join_again(self, subscription: Subscription) -> None:
+        """Ask anew what a channel stands for, unless that is under way."""
+        if subscription.active and subscription.channel not in self._joins.channels:
+            asked = subscription.asked
+            self._joins.begin(asked.channel, lambda: self._join(asked))
+
     async def _join(self, asked: Subscribe) -> None:
         try:
             await self._parts.join(self, asked)
@@ -288,20 +294,10 @@ class Connection:
             identity = await self._parts.admit(credentials)
         except RestError as problem:
             raise not_admitted(problem) from None
-        same_role = self.identity.role == identity.role
-        same_person = same_role and self.user_id == user_of(identity)
+        before = self.identity
         self._become(identity)
-        for channel, subscription in [*self.channels.items()]:
-            if not same_person:
-                self._parts.presence.untrack(subscription)
-                if subscription.presence_key is not None:
-                    subscription.presence_key = subscription.chosen_key or self.default_key
-            if (subscription.private or not same_role) and not await self._parts.still_allowed(
-                subscription, identity
-            ):
-                self.drop(channel)
-                refusal = FrameError("unauthorized", "This channel is not for the new token.")
-                self._refuse(refusal, channel, None)
+        for subscription in [*self.channels.values()]:
+            await self._parts.hand_over(self, subscription, before)
         self.revive()
         self.say(
             "system",

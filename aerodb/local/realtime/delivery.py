@@ -13,7 +13,7 @@ the policies read are still as they were written then.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from aerodb.local.realtime.callers import Callers
 from aerodb.local.realtime.log import Change, Wanted
@@ -105,7 +105,7 @@ def _push(
 ) -> None:
     """Queue the changes in their order, for each subscription that has a binding for them."""
     by_table = {oid: [s for s in subscriptions if s in some] for oid, some in targets.items()}
-    for change in _told_once(page.changes):
+    for change in page.changes:
         verdict = verdicts.get(change.seq)
         if verdict is None:
             continue
@@ -138,17 +138,3 @@ def _push_one(change: Change, verdict: Verdict, table: Table, subscription: Subs
         subscription.miss(change.seq)
     elif matching:
         subscription.push(change.seq, matching, verdict.payload or "null")
-
-
-def _told_once(changes: Sequence[Change]) -> Iterator[Change]:
-    """Leave out that a table was emptied that has just been emptied: each partition says so."""
-    last: dict[int, Change] = {}
-    for change in changes:
-        before = last.get(change.relation)
-        last[change.relation] = change
-        if (
-            change.kind != "TRUNCATE"
-            or before is None
-            or (before.kind, before.committed_at) != (change.kind, change.committed_at)
-        ):
-            yield change

@@ -10,15 +10,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any
 
 import psycopg
-from psycopg import AsyncConnection, sql
 from psycopg_pool import PoolTimeout
 
 from aerodb.local.realtime.delivery import Delivery, Targets
+from aerodb.local.realtime.listening import LONGEST_PAUSE, Connect, Listening
 from aerodb.local.realtime.log import RING_CHANGES, Change, Cursor, Log, Pruned, State
 from aerodb.local.realtime.subscriptions import Binding, Index, Owner, Subscription
 from aerodb.local.realtime.tables import Table, Tables
@@ -31,9 +30,7 @@ LIVE_PATIENCE = 0.25
 JUDGE_PATIENCE = 1.0
 MAXIMUM_LAG = 2 * RING_CHANGES
 JOIN_PATIENCE = 10.0
-_LONGEST_PAUSE = 5.0
 Trouble = (psycopg.Error, PoolTimeout, OSError)
-Connect = Callable[[], Awaitable[AsyncConnection[Any]]]
 
 
 def _nothing() -> None:
@@ -49,14 +46,12 @@ class Feed:
         self.index = Index()
         self.epoch = ""
         self.settled = 0
-        self.pruned = 0
         self._taken = 0
         self._log = log_
         self._tables = tables
         self._delivery = delivery
         self._apart = apart  # with connections of its own, for those who catch up
         self._aside: set[asyncio.Task[None]] = set()
-        self._connect = connect
         self._heard: list[str] = []
         self._recover = True
         self._horizon = "0"
@@ -64,15 +59,18 @@ class Feed:
         self._moved = asyncio.Event()
         self._learned: set[int] = set()
         self.joining: set[Subscription] = set()
-        self._listeners: dict[str, Callable[[str], None]] = {COMMITS: self._hear}
+        self.listening = Listening(connect, self._listens)
+        self.listening.add(COMMITS, self._hear)
+        self._failing = False
         self.on_restart: Callable[[], None] = _nothing
         """Called when the log is another one: nobody's place in it is worth anything."""
         self.on_listening: Callable[[], None] = _nothing
         """Called when a listening connection is there (again): what was notified before is lost."""
 
-    def listen(self, channel: str, listener: Callable[[str], None]) -> None:
-        """Have what is notified on `channel` handed over; to be said before `run`."""
-        self._listeners[channel] = listener
+    @property
+    def follows(self) -> bool:
+        """Whether changes are heard of and read; False while that has to be made possible again."""
+        return not (self._failing or self.listening.lost)
 
     async def open(self) -> None:
         """Find the end of the log: that is where the feed begins."""
@@ -89,17 +87,18 @@ class Feed:
         while True:
             try:
                 async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(self._listen(), name="aerodb-realtime-listen")
+                    tasks.create_task(self.listening.run(), name="aerodb-realtime-listen")
                     tasks.create_task(self._follow(), name="aerodb-realtime-follow")
             except Exception:
                 log.exception("the feed of changes has failed; it begins again")
+                self._failing = True
                 pause = await self._begin_again(pause)
 
     async def _begin_again(self, pause: float) -> float:
         """Return how long to wait the next time."""
         while True:
             await asyncio.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
+            pause = min(pause * 2, LONGEST_PAUSE)
             try:
                 await self._start_over()
             except Trouble as problem:
@@ -141,10 +140,9 @@ class Feed:
     async def can_resume(self, epoch: str, since: int, complete_from: int) -> bool:
         """Whether everything after `since` can be replayed (wire contract §4.8)."""
         state = await self._log.state()
-        self.pruned = state.pruned_seq
         same = epoch == self.epoch == state.epoch
         # not `settled`: while a page is being delivered, and on other instances, some are ahead
-        return same and max(complete_from, self.pruned) <= since <= state.last_seq
+        return same and max(complete_from, state.pruned_seq) <= since <= state.last_seq
 
     async def join(self, *group: Subscription) -> None:
         """Serve subscriptions of one connection what follows their positions, and then what
@@ -228,7 +226,7 @@ class Feed:
     # --- following ---------------------------------------------------------------------------
 
     def _begin(self, state: State) -> None:
-        self.epoch, self.pruned = state.epoch, state.pruned_seq
+        self.epoch = state.epoch
         self.settled = self._taken = state.last_seq
         self._cursor = Cursor(state.last_seq)
 
@@ -238,25 +236,10 @@ class Feed:
             self._heard.append(payload)
             self._wake.set()
 
-    async def _listen(self) -> None:
-        pause = 0.1
-        while True:
-            with contextlib.suppress(*Trouble):
-                async with await self._connect() as connection:
-                    for channel in self._listeners:
-                        await connection.execute(
-                            sql.SQL("listen {}").format(sql.Identifier(channel))
-                        )
-                    # What was committed before is not heard of: it has to be looked for.
-                    self._recover = True
-                    self._wake.set()
-                    self.on_listening()
-                    pause = 0.1
-                    async for notice in connection.notifies():
-                        self._listeners[notice.channel](notice.payload)
-            log.warning("the connection that listens for changes is lost; connecting again")
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
+    def _listens(self) -> None:
+        # What was committed before is not heard of: it has to be looked for.
+        self.wake(recover=True)
+        self.on_listening()
 
     async def _follow(self) -> None:
         pause = 0.1
@@ -269,15 +252,15 @@ class Feed:
             try:
                 late = await self._number(late, polled=polled)
                 await self._read()
-                pause = 0.1
+                pause, self._failing = 0.1, False
             except Pruned:
                 # This process slept for long. Nobody may take what is left for the whole.
                 await self._start_over()
             except Trouble as problem:
                 log.warning("the log of changes cannot be read: %s", type(problem).__name__)
-                self._recover = True
+                self._recover = self._failing = True
                 await asyncio.sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE)
+                pause = min(pause * 2, LONGEST_PAUSE)
                 self._wake.set()
 
     async def _number(self, late: set[str], *, polled: bool) -> set[str]:

@@ -5,6 +5,7 @@ Comparing is left to PostgreSQL, which knows the types: a filter becomes an expr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -39,6 +40,7 @@ _IS = {
     "false": sql.SQL("is false"),
     "unknown": sql.SQL("is unknown"),
 }
+_TERM = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[^=]*?)\s*=(.*)', re.DOTALL)
 Types = Mapping[str, tuple[str, str]]
 """The types of columns, by schema and name."""
 
@@ -104,7 +106,7 @@ def _split(text: str) -> list[str]:
         if quoted:
             at += character == "\\"
             quoted = character != '"'
-        elif character == '"' and text[at - 1 : at] in ("(", ",", "."):
+        elif character == '"' and (not text[start:at].strip() or text[at - 1] in "(,."):
             quoted = True
         elif character == "(":
             depth += 1
@@ -120,12 +122,10 @@ def _split(text: str) -> list[str]:
 
 
 def _term(text: str) -> Condition:
-    column, equals, rest = text.partition("=")
-    column = column.strip()
-    if len(column) > 1 and column.startswith('"') and column.endswith('"'):
-        column = _unquoted(column)
-    if not equals or not column:
+    found = _TERM.fullmatch(text)
+    if found is None or not found[1]:
         raise _bad(f"{text[:100]!r} is not of the form column=operator.value")
+    column, rest = _unquoted(found[1]), found[2]
     negated = rest.startswith("not.")
     operator, dot, value = rest.removeprefix("not.").partition(".")
     if not dot:

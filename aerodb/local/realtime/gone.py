@@ -65,7 +65,8 @@ class Gone:
         query, parameters = make_question(self.table, rights, [], seen=there)
         try:
             async with self._callers.transaction(_SEES_ALL, self.table.schema) as (connection, _):
-                found = await ask(connection, query, [[c.new for c in writes], *parameters])
+                rows, cut = [c.new for c in writes], [c.new_is_cut for c in writes]
+                found = await ask(connection, query, [rows, cut, *parameters])
         except psycopg.Error as problem:
             if is_outage(problem):
                 raise

@@ -30,7 +30,8 @@ def make_question(
     *,
     seen: sql.Composable | None = None,
 ) -> tuple[sql.Composed, list[Any]]:
-    """Return a question about rows, the first of its parameters, and the other parameters.
+    """Return a question about rows, and its parameters but for the first two: the rows as JSON, and
+    for each whether all but its key was cut off.
 
     The answer has a line for each: whether it can be seen, what of it, whether each filter holds.
     `seen` asks the first in another way.
@@ -55,9 +56,10 @@ def make_question(
     parameters += [sql.Identifier(table.schema, table.name).as_string(None), table.oid]
     return (
         sql.SQL(
-            "with page as materialized (select nth, element, "
+            "with page as materialized (select nth, element, is_cut, "
             "pg_catalog.json_populate_record(null::{table}, element::json) as r "
-            "from pg_catalog.unnest(%s::text[]) with ordinality as p(element, nth)) "
+            "from rows from (pg_catalog.unnest(%s::text[]), pg_catalog.unnest(%s::bool[])) "
+            "with ordinality as p(element, is_cut, nth)) "
             # The name may be another table's by now, with other policies: no answer then.
             "select {parts} from page where pg_catalog.to_regclass(%s)::oid = %s::oid order by nth"
         ).format(table=table.identifier, parts=sql.SQL(", ").join(parts)),
@@ -69,7 +71,8 @@ def _seen(table: Table, rights: Rights) -> sql.Composable:
     """Whether the row as written is there and visible. Without a key nobody can tell.
 
     If it cannot be told what the policies read, or if the role may not read that, the row has to be
-    as it was written in all that is told of it: then it tells no more than a SELECT would now.
+    as it was written in all that is told of it: then it tells no more than a SELECT would now. So
+    does the key of a row that is too large to be told.
     """
     if not rights.restricted:
         return sql.SQL("true")
@@ -78,19 +81,24 @@ def _seen(table: Table, rights: Rights) -> sql.Composable:
     compared = table.policy_columns
     if compared is None or not set(compared) <= set(rights.columns):
         compared = tuple(column for column in table.columns if column in rights.columns)
-    same = [sql.SQL("t.{0} = (page.r).{0}").format(quoted(column)) for column in table.key] + [
-        _is_same(column, table) for column in compared if column not in table.key
-    ]
-    return sql.SQL("exists (select from {} t where {})").format(
-        table.identifier, sql.SQL(" and ").join(same)
-    )
-
-
-def _is_same(column: str, table: Table) -> sql.Composable:
-    # As a text: not every type can be compared. That of `json` depends on who wrote it.
-    text = "::jsonb::text" if table.columns[column] == ("pg_catalog", "json") else "::text"
-    return sql.SQL("t.{0}{1} is not distinct from (page.r).{0}{1}").format(
-        quoted(column), sql.SQL(text)
+    keys = [sql.SQL("t.{0} = (page.r).{0}").format(quoted(column)) for column in table.key]
+    others = [quoted(column) for column in compared if column not in table.key]
+    if not others:
+        return sql.SQL("exists (select from {} t where {})").format(
+            table.identifier, sql.SQL(" and ").join(keys)
+        )
+    # Both as what JSON makes of them, which is not all that was there, and as a text: not every
+    # type can be compared.
+    same = sql.SQL("now.{0}::text is not distinct from (page.r).{0}::text")
+    return sql.SQL(
+        "exists (select from {table} t, lateral pg_catalog.json_populate_record(null::{table}, "
+        "(select pg_catalog.row_to_json(o) from (select {columns}) o)) now "
+        "where {keys} and (page.is_cut or ({same})))"
+    ).format(
+        table=table.identifier,
+        columns=sql.SQL(", ").join(sql.SQL("t.{}").format(one) for one in others),
+        keys=sql.SQL(" and ").join(keys),
+        same=sql.SQL(" and ").join(same.format(one) for one in others),
     )
 
 
@@ -117,4 +125,4 @@ async def check_filter(
     query, parameters = make_question(
         table, Rights(tuple(table.columns), False), [tuple(conditions)]
     )
-    await ask(connection, query, [["{}"], *parameters])
+    await ask(connection, query, [["{}"], [False], *parameters])

@@ -34,7 +34,8 @@ class Loser(Protocol):
 
 @dataclass(slots=True)
 class Frame:
-    """One frame to be sent. `owner` None: it is never thrown away, and `text` is all of it.
+    """One frame to be sent. `owner` None: it is never thrown away, and `text` is all of it. With an
+    owner and without a text: something cannot be told, and is lost when its turn has come.
 
     `before` is asked, when its turn has come, for what has to be said first.
     """
@@ -128,8 +129,12 @@ class Outbox:
                 if frame.before is not None:
                     for text in frame.before():
                         await self._send(text)
-                text = frame.text if frame.owner is None else frame.owner.stamp(frame.text)
-                await self._send(text)
+                if frame.owner is None:
+                    await self._send(frame.text)
+                elif frame.text:
+                    await self._send(frame.owner.stamp(frame.text))
+                else:
+                    frame.owner.lose()
                 if len(self._waiting) <= ROOMY_FRAMES and self._bytes <= MAXIMUM_BYTES // 4:
                     self._full_since = None
                     self.lagging = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from aerodb.local.credentials import Identity
@@ -53,6 +53,7 @@ class Parts:
             connection,
             bindings,
             position,
+            replace(asked, resume=None),
             broadcast_self=asked.broadcast_self,
             broadcast_ack=asked.broadcast_ack,
             private=asked.private,
@@ -96,6 +97,29 @@ class Parts:
         self.feed.leave(subscription)
         self.channels.remove(subscription)
         self.presence.untrack(subscription)
+
+    async def hand_over(
+        self, connection: Connection, subscription: Subscription, before: Identity
+    ) -> None:
+        """Let a subscription go on under the new identity of its connection, if it may (§4.4)."""
+        identity = connection.identity
+        same_role = before.role == identity.role
+        if not same_role or user_of(before) != user_of(identity):
+            self.presence.untrack(subscription)
+            if subscription.presence_key is not None:
+                subscription.presence_key = subscription.chosen_key or connection.default_key
+        if same_role and not subscription.private:
+            return
+        if not await self.still_allowed(subscription, identity):
+            refusal = FrameError("unauthorized", "This channel is not for the new token.")
+            connection.end(subscription, refusal)
+        elif not same_role and await self._has_a_table_now(subscription, identity):
+            connection.join_again(subscription)
+
+    async def _has_a_table_now(self, subscription: Subscription, identity: Identity) -> bool:
+        """Whether a channel is called like a table that only this identity may read."""
+        named = subscription.asked.changes is None and not subscription.bindings
+        return named and bool(await self.bindings.resolve(subscription.asked, identity))
 
     async def still_allowed(self, subscription: Subscription, identity: Identity) -> bool:
         """Whether a subscription may go on under another identity."""

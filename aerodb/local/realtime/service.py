@@ -98,8 +98,8 @@ class RealtimeService:
             Delivery(self._tables, self._callers),
             self._connect,
         )
-        feed.listen(schema_channel, self._schema_changed)
-        feed.listen(PEERS_CHANNEL, self._peers.hear)
+        feed.listening.add(schema_channel, self._schema_changed)
+        feed.listening.add(PEERS_CHANNEL, self._peers.hear)
         feed.on_restart = self._restarted
         feed.on_listening = self._peers.announce
         return feed
@@ -131,7 +131,8 @@ class RealtimeService:
     @property
     def alive(self) -> bool:
         """Whether changes are followed."""
-        return bool(self._tasks) and not any(task.done() for task in self._tasks)
+        going = bool(self._tasks) and not any(task.done() for task in self._tasks)
+        return going and self._feed.follows
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one WebSocket, or answer one HTTP request."""

@@ -14,6 +14,7 @@ from aerodb.local.realtime.outbox import Frame, Outbox
 if TYPE_CHECKING:
     from aerodb.local.realtime.errors import FrameError
     from aerodb.local.realtime.filters import Condition
+    from aerodb.local.realtime.frames import Subscribe
 
 Key = TypeVar("Key", int, str)
 EVENTS = frozenset({"*", "INSERT", "UPDATE", "DELETE"})
@@ -68,12 +69,16 @@ class Binding:
 
 @dataclass(eq=False, slots=True)
 class Subscription:
-    """A connection's subscription to one channel. It starts with what follows `position`."""
+    """A connection's subscription to one channel. It starts with what follows `position`.
+
+    `asked` is what it was made for, to be made again.
+    """
 
     channel: str
     owner: Owner
     bindings: tuple[Binding, ...]
     position: int
+    asked: Subscribe
     id: str = field(default_factory=lambda: str(uuid4()))
     active: bool = True
     broadcast_self: bool = False
@@ -132,13 +137,13 @@ class Subscription:
             self.owner.end(self, why)
 
     def miss(self, seq: int) -> None:
-        """An event could not be delivered: the hole in `n` and the next frame tell."""
+        """An event cannot be delivered: the hole in `n` and the frame after it tell."""
         self.n += 1
         self.last_seq = seq
-        self.dropped += 1
+        self.owner.outbox.put(Frame("", self))
 
     def lose(self) -> None:
-        """A frame of this subscription was thrown away (see `Outbox`)."""
+        """A frame of this subscription is lost (see `Outbox`)."""
         self.dropped += 1
 
     def losses(self) -> str | None:

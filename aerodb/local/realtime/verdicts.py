@@ -170,7 +170,8 @@ class Judge:
         async with self._callers.transaction(case.identity, table.schema) as (connection, _):
             seen = await seen_as_written(connection, table) if as_written else None
             query, parameters = make_question(table, case.rights, case.filters, seen=seen)
-            answers = await ask(connection, query, [rows, *parameters])
+            cut = [change.new_is_cut for change in changes]
+            answers = await ask(connection, query, [rows, cut, *parameters])
         if len(answers) != len(changes):
             raise _Stale
         return answers
@@ -199,7 +200,7 @@ class Judge:
             held = frozenset(
                 conditions
                 for conditions, holds in zip(filters, passed, strict=True)
-                if holds and told.issuperset(c.column for c in conditions)
+                if (holds if told.issuperset(c.column for c in conditions) else change.new_is_cut)
             )
             old = _old_of(change, rights, table)
             if is_write:
@@ -250,7 +251,8 @@ def _withdraw(subscriptions: Iterable[Subscription], table: Table, rights: Right
 
 
 def _told_columns(change: Change, rights: Rights, table: Table) -> set[str]:
-    """The columns of which a filter can say anything."""
+    """The columns of which a filter can say anything. One over what was cut off a new row that is
+    too large holds: who is told of the row in vain can read it, who is not told misses it."""
     if change.kind in _SEEN_WRITES:
         return set(table.key if change.new_is_cut else table.columns)
     whole = change.old_full and rights.are_whole(table) and not rights.restricted

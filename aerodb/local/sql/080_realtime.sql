@@ -150,8 +150,14 @@ begin
             select pg_catalog.pg_current_xact_id(), target, tg_op, pg_catalog.row_to_json(o.*)::text
             from old_rows o;
         else
+            -- Once for all partitions: each of them says so.
             insert into aerodb_internal.realtime_changes (xid, relation, kind)
-            values (pg_catalog.pg_current_xact_id(), target, tg_op);
+            select pg_catalog.pg_current_xact_id(), target, tg_op
+            where tg_op is distinct from (
+                select c.kind from aerodb_internal.realtime_changes c
+                where c.xid = pg_catalog.pg_current_xact_id() and c.relation = target
+                order by c.id desc limit 1
+            );
         end if;
         if found then
             perform pg_catalog.pg_notify(

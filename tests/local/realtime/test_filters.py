@@ -83,6 +83,32 @@ async def test_a_delete_is_filtered_by_what_is_told_of_it(
         await socket.nothing_more(settle(rt_server, empty))
 
 
+async def test_a_filter_over_what_a_large_row_is_cut_down_by(
+    rt_server: LocalServer, empty: psycopg.Connection[Any]
+) -> None:
+    """Nobody can tell whether it holds; who might want the row can read it."""
+    async with socket_to(rt_server) as socket:
+        await socket.join("ours", postgres_changes=[bound("*", "posts", "likes=eq.7")])
+        await socket.join("key", postgres_changes=[bound("*", "posts", "id=eq.2")])
+        empty.execute("insert into posts (id, title, likes) values (1, repeat('x', 600000), 7)")
+        event = await socket.until("event")
+        assert (event["channel"], event["payload"]["new"]) == ("ours", {"id": 1})
+        assert event["payload"]["errors"] == ["payload_too_large"]
+        await socket.nothing_more(settle(rt_server, empty))
+
+
+async def test_json_null_is_null(rt_server: LocalServer, empty: psycopg.Connection[Any]) -> None:
+    """As in the frames, where the two are one."""
+    async with socket_to(rt_server) as socket:
+        await socket.join("none", postgres_changes=[bound("*", "posts", "data=is.null")])
+        await socket.join("some", postgres_changes=[bound("*", "posts", "data=not.is.null")])
+        empty.execute(
+            "insert into posts (id, data) values (1, 'null'), (2, null), (3, '[null]'), (4, '0')"
+        )
+        told = [(e["channel"], e["payload"]["new"]["id"]) for e in await socket.events(4)]
+        assert told == [("none", 1), ("none", 2), ("some", 3), ("some", 4)]
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -134,6 +160,14 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         found = problem.code
     assert found == "invalid_filter" or isinstance(found, tuple)
     assert found != ()
+
+
+@given(st.text(min_size=1, max_size=20).filter(lambda text: "\0" not in text), st.integers())
+def test_a_quoted_column_comes_back(name: str, number: int) -> None:
+    column = '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    for text in (f"{column}=eq.{number},b=in.(1,2)", f"b=in.(1,2), {column}=eq.{number}"):
+        conditions = {one.column: one.values for one in parse_filter(text)}
+        assert conditions == {"b": ("1", "2"), name: (str(number),)} or name == "b"
 
 
 @given(st.lists(st.text(max_size=20).filter(lambda text: "\0" not in text), max_size=10))

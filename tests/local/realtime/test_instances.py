@@ -22,7 +22,7 @@ from websockets.exceptions import InvalidStatus
 
 from aerodb.local import LocalError, LocalServer
 
-from .conftest import HANG, Socket, socket_to
+from .conftest import HANG, Socket, call, socket_to
 
 SECRET = "a secret of more than thirty-two bytes"
 SCHEMA = """
@@ -204,6 +204,36 @@ async def test_a_postgres_that_restarts() -> None:
             assert (event["payload"]["new"]["id"], event["n"]) == (2, 2)
             server.execute_sql("insert into t values (3)")
             assert (await socket.until("event"))["n"] == 3
+
+
+async def test_health_tells_that_changes_cannot_be_followed() -> None:
+    def health() -> tuple[int, str, str]:
+        answer = call(server, "GET", "/health")
+        body = answer.json()
+        return answer.status_code, body["status"], body["services"]["realtime"]
+
+    async def until(wanted: tuple[int, str, str]) -> None:
+        for _ in range(int(HANG / 0.05)):
+            if health() == wanted:
+                return
+            await asyncio.sleep(0.05)
+        raise AssertionError(health())
+
+    with LocalServer(schema=["create table t (id int primary key)"]) as server:
+        async with socket_to(server) as socket:
+            await socket.join("t")
+            assert health() == (200, "ok", "ok")
+            server.execute_sql("alter role aerodb_realtime nologin")
+            server.execute_sql(
+                "select pg_terminate_backend(pid) from pg_stat_activity "
+                "where usename = 'aerodb_realtime'"
+            )
+            await until((503, "degraded", "down"))
+            server.execute_sql("insert into t values (1)")
+            server.execute_sql("alter role aerodb_realtime login")
+            await until((200, "ok", "ok"))
+            event = await socket.until("event")
+            assert (event["payload"]["new"]["id"], event["n"]) == (1, 1)
 
 
 async def test_a_crash_of_postgres_begins_a_new_epoch() -> None:

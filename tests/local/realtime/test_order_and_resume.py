@@ -132,6 +132,31 @@ async def test_what_was_missed_is_replayed(rt_server: LocalServer, empty: Owner)
         assert (live["payload"]["new"]["id"], live["n"]) == (9999, 1501)
 
 
+async def test_who_was_served_before_others_resumes_without_a_gap(
+    rt_server: LocalServer, empty: Owner
+) -> None:
+    """It has read further than the instance has served everybody."""
+    empty.execute("create table slow (id int primary key)")
+    empty.execute("alter table slow enable row level security")
+    empty.execute(
+        "create policy p on slow using (auth.jwt() ->> 'sub' is null or pg_sleep(0.7) is not null)"
+    )
+    try:
+        async with socket_to(rt_server, rt_server.create_token(sub="slow")) as slow:
+            await slow.join("slow")
+            async with socket_to(rt_server) as socket:
+                ack = await socket.join("slow")
+                empty.execute("insert into slow values (1)")
+                event = await socket.until("event")
+            async with socket_to(rt_server) as socket:
+                resume = {"epoch": ack["epoch"], "since": event["seq"]}
+                assert (await socket.join("slow", resume=resume))["resume"] == "ok"
+                empty.execute("insert into slow values (2)")
+                assert (await socket.until("event"))["payload"]["new"] == {"id": 2}
+    finally:
+        empty.execute("drop table slow")
+
+
 async def test_resuming_in_the_middle_of_a_transaction(
     rt_server: LocalServer, empty: Owner
 ) -> None:

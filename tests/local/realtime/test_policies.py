@@ -91,8 +91,69 @@ async def test_rows_with_json_are_told_under_any_policy(
             )
             event = await socket.until("event")
             assert event["payload"]["new"] == {"id": 1, "j": {"a": 2, "b": 1}, "b": {"a": 1}}
+            empty.execute("insert into kept values (2, 'null', 'null'), (3, null, null)")
+            for number in (2, 3):  # null of JSON or of SQL: a row tells both as null
+                event = await socket.until("event")
+                assert event["payload"]["new"] == {"id": number, "j": None, "b": None}
     finally:
         empty.execute("drop table kept; drop function fine")
+
+
+async def test_rows_that_json_does_not_keep_whole_are_told_under_any_policy(
+    rt_server: LocalServer, empty: Owner
+) -> None:
+    """Bounds of arrays and nulls of JSON are gone in what is written down of a row."""
+    empty.execute("create function fine(int) returns boolean language sql as $$ select true $$")
+    empty.execute("create type place as (x int, j jsonb); create domain text_of_json as json")
+    empty.execute(
+        "create table odd (id int primary key, a int[], p place, d text_of_json, l jsonb[])"
+    )
+    empty.execute("alter table odd enable row level security")
+    empty.execute("create policy p on odd using (fine(id))")
+    try:
+        async with socket_to(rt_server) as socket:
+            await socket.join("odd")
+            empty.execute(
+                "insert into odd values (1, '[0:1]={7,8}', row(1, 'null'), 'null', "
+                "array['null', '1']::jsonb[])"
+            )
+            event = await socket.until("event")
+            told = {"id": 1, "a": [7, 8], "p": {"x": 1, "j": None}, "d": None, "l": [None, 1]}
+            assert event["payload"]["new"] == told
+            with empty.transaction():
+                empty.execute("update odd set a = '{1}'")
+                empty.execute("update odd set a = '{2}'")
+            event = await socket.until("event")
+            assert event["payload"]["new"]["a"] == [2]
+            await socket.nothing_more(settle(rt_server, empty))
+    finally:
+        empty.execute("drop table odd; drop function fine; drop domain text_of_json")
+        empty.execute("drop type place")
+
+
+@pytest.mark.parametrize("table", ["notes", "plans"])
+async def test_a_row_that_is_too_large_is_told_by_its_key_under_any_policy(
+    rt_server: LocalServer, empty: Owner, table: str
+) -> None:
+    """Who sees it now, and nobody else: by the caller's name, or by what another table says."""
+    empty.execute("insert into teams values (1); insert into members values (1, 'ann')")
+    whose = {"notes": "owner", "plans": "team_id"}[table]
+    insert = f"insert into {table} (id, {whose}, body) values (%s, %s, repeat('x', 600000))"
+    values = {"notes": ("ann", "bob"), "plans": (1, None)}[table]
+    async with (
+        socket_to(rt_server, rt_server.create_token(sub="ann")) as ann,
+        socket_to(rt_server, rt_server.create_token(sub="eve")) as eve,
+    ):
+        for socket in (ann, eve):
+            await socket.join(table)
+        for number, value in enumerate(values):
+            empty.execute(insert.encode(), [number, value])
+        event = await ann.until("event")
+        assert event["payload"]["new"] == {"id": 0}
+        assert event["payload"]["errors"] == ["payload_too_large"]
+        seq = settle(rt_server, empty)
+        for socket in (ann, eve):
+            await socket.nothing_more(seq)
 
 
 async def test_a_role_that_is_taken_away_counts_at_once(

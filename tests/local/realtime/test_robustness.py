@@ -14,7 +14,7 @@ from aerodb.local import LocalServer
 from aerodb.local.protocol import BoundedProtocol
 from aerodb.local.realtime.delivery import Delivery
 
-from .conftest import HANG, bound, call, socket_to
+from .conftest import HANG, bound, call, settle, socket_to
 
 Owner = psycopg.Connection[Any]
 
@@ -114,6 +114,42 @@ async def test_a_truncate_is_told_once_and_says_where(rt_server: LocalServer, em
         assert told["event"] == "truncate"
         event = await socket.until("event")
         assert told["seq"] == told["details"]["seq"] < event["seq"]
+
+
+async def test_a_truncate_of_many_partitions_is_logged_once(
+    rt_server: LocalServer, empty: Owner
+) -> None:
+    parts = 40
+    with empty.transaction():
+        empty.execute("create table many (id int primary key) partition by range (id)")
+        for n in range(parts):
+            empty.execute(
+                f"create table many_{n} partition of many for values from ({n}) to ({n + 1})"
+                .encode()
+            )  # fmt: skip
+    try:
+        async with socket_to(rt_server) as socket:
+            await socket.join("many")
+            empty.execute("truncate many")
+            empty.execute("insert into many values (1)")
+            assert (await socket.until("system"))["event"] == "truncate"
+            event = await socket.until("event")
+            row = empty.execute(
+                "select count(*) from aerodb_internal.realtime_changes where kind = 'TRUNCATE' "
+                "and relation = 'many'::regclass"
+            ).fetchone()
+            assert row == (1,)
+            assert event["payload"]["new"] == {"id": 1}
+            with empty.transaction():
+                empty.execute("truncate many")
+                empty.execute("insert into many values (2)")
+                empty.execute("truncate many")
+            await socket.until("system")
+            await socket.until("event")
+            await socket.until("system")
+            await socket.nothing_more(settle(rt_server, empty))
+    finally:
+        empty.execute("drop table many")
 
 
 async def test_a_row_whose_policy_fails_loses_no_other(

@@ -289,6 +289,27 @@ async def test_a_role_without_the_right_loses_the_channel(
         await socket.nothing_more(settle(rt_server, empty))
 
 
+async def test_a_role_with_the_right_gets_the_table_that_its_channel_is_called_like(
+    rt_server: LocalServer, empty: Owner
+) -> None:
+    """Who subscribes first and signs in then is served as who signs in first."""
+    empty.execute("revoke all on posts from anon")
+    try:
+        async with socket_to(rt_server) as socket:
+            assert (await socket.join("posts", presence={"enabled": True}))["bindings"] == []
+            await socket.until("presence")
+            await socket.send("auth", token=token_of(rt_server, "ann"), ref="r")
+            await socket.until("system")
+            again = await socket.until("subscribed")
+            assert [one["table"] for one in again["bindings"]] == ["posts"]
+            await socket.until("presence")
+            empty.execute("insert into posts (id) values (1)")
+            event = await socket.until("event")
+            assert (event["n"], event["payload"]["new"]["id"]) == (1, 1)
+    finally:
+        empty.execute("grant select on posts to anon")
+
+
 @contextmanager
 def failing_policy(owner: Owner) -> Generator[None]:
     """A table `broken`, whose policy fails for the rows of ann."""
@@ -318,6 +339,22 @@ async def test_policies_that_fail_show_nothing_and_say_so(
             told = await socket.until("system")
             assert (told["event"], told["dropped"]) == ("dropped", 1)
             assert told["details"]["seq"] <= (await socket.until("heartbeat"))["seq"]
+
+
+async def test_a_loss_is_told_where_it_is(rt_server: LocalServer, empty: Owner) -> None:
+    """Not by an earlier frame that waits to be sent: whoever counts would count it twice."""
+    with failing_policy(empty):
+        async with socket_to(rt_server, token_of(rt_server, "ann")) as socket:
+            await socket.join("broken")
+            empty.execute(
+                "insert into broken select n, case n when 4 then 'ann' else 'bob' end "
+                "from generate_series(1, 6) n"
+            )
+            found = await socket.events(5)
+            assert [(e["n"], e.get("dropped")) for e in found] == [
+                (1, None), (2, None), (3, None), (5, 1), (6, None),
+            ]  # fmt: skip
+            await socket.nothing_more(settle(rt_server, empty))
 
 
 async def test_a_client_takes_such_a_loss_for_a_gap_and_goes_on(
