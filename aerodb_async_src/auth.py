@@ -395,6 +395,3 @@ def _nobody() -> Any:
 def _warned(response: AeroDBResponse[Any], warning: str) -> AeroDBResponse[Any]:
     meta = replace(response.meta, warnings=(*response.meta.warnings, warning))
     return replace(response, meta=meta)
-
-
-AsyncAuthClient.__module__ = AsyncAuthAdmin.__module__ = "aerodb"

@@ -299,6 +299,3 @@ def _http_settings(options: ClientOptions) -> HttpSettings:
         trust_env=options.trust_env,
         http2=options.http2,
     )
-
-
-AsyncAeroDBClient.__module__ = "aerodb"

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/auth.py by scripts/generate.py [f91ef19d0217]: do not edit
+# GENERATED from aerodb_async_src/auth.py by scripts/generate.py [bcaf32c14e6c]: do not edit
 """Signing up, in and out; the session; users, for who holds the service key."""
 
 from __future__ import annotations
@@ -395,6 +395,3 @@ def _nobody() -> Any:
 def _warned(response: AeroDBResponse[Any], warning: str) -> AeroDBResponse[Any]:
     meta = replace(response.meta, warnings=(*response.meta.warnings, warning))
     return replace(response, meta=meta)
-
-
-AsyncAuthClient.__module__ = AsyncAuthAdmin.__module__ = "aerodb"

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/client.py by scripts/generate.py [ecc0a72b3bd0]: do not edit
+# GENERATED from aerodb_async_src/client.py by scripts/generate.py [d5f69d3aa02a]: do not edit
 """The client: composes the services over one transport, opens and closes it."""
 
 from __future__ import annotations
@@ -299,6 +299,3 @@ def _http_settings(options: ClientOptions) -> HttpSettings:
         trust_env=options.trust_env,
         http2=options.http2,
     )
-
-
-AsyncAeroDBClient.__module__ = "aerodb"

@@ -79,8 +79,10 @@ def aerodb_lifespan(url: str | None = None, key: str | None = None, **options: A
         ValueError: at the start of the program, if neither an argument nor the environment says
             where AeroDB is.
     """
-    shared = (options.pop("options", None) or ClientOptions()).replace(adopt_sessions=False)
-    given = {"url": url, "key": key, "options": shared, **options}
+    shared: Any = options.pop("options", None) or ClientOptions()
+    if isinstance(shared, ClientOptions):  # the client refuses anything else
+        shared = shared.replace(adopt_sessions=False)
+    given: dict[str, Any] = {"url": url, "key": key, "options": shared, **options}
     arguments = {name: value for name, value in given.items() if value is not None}
 
     @asynccontextmanager

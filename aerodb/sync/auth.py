@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/auth.py by scripts/generate.py [9f88d9e71ad5]: do not edit
+# GENERATED from aerodb_async_src/auth.py by scripts/generate.py [c46d6c5498d3]: do not edit
 """Signing up, in and out; the session; users, for who holds the service key."""
 
 from __future__ import annotations
@@ -395,6 +395,3 @@ def _nobody() -> Any:
 def _warned(response: AeroDBResponse[Any], warning: str) -> AeroDBResponse[Any]:
     meta = replace(response.meta, warnings=(*response.meta.warnings, warning))
     return replace(response, meta=meta)
-
-
-AuthClient.__module__ = AuthAdmin.__module__ = "aerodb"

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/client.py by scripts/generate.py [824a60b81e7a]: do not edit
+# GENERATED from aerodb_async_src/client.py by scripts/generate.py [624deb9014c1]: do not edit
 """The client: composes the services over one transport, opens and closes it."""
 
 from __future__ import annotations
@@ -299,6 +299,3 @@ def _http_settings(options: ClientOptions) -> HttpSettings:
         trust_env=options.trust_env,
         http2=options.http2,
     )
-
-
-AeroDBClient.__module__ = "aerodb"

@@ -433,6 +433,13 @@ async def test_a_client_with_a_service_key_stays_who_it_is(
         assert (await notes(client)).unwrap() == [{"bearer": None}]
 
 
+async def test_what_shows_who_is_signed_in(client: AeroDBClient, desk: TokenDesk) -> None:
+    name = type(client.auth).__name__
+    assert repr(client.auth) == f"<{name} signed out>"
+    await client.auth.sign_in(EMAIL, PASSWORD)
+    assert repr(client.auth).startswith(f"<{name} <Session of ")
+
+
 async def test_a_client_that_many_share_does_not_become_who_signs_in(
     scripted: ScriptedServer, desk: TokenDesk
 ) -> None:

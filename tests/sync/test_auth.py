@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/test_auth.py by scripts/generate.py [0c3dd1e74b74]: do not edit
+# GENERATED from tests/aio/test_auth.py by scripts/generate.py [ddd999ca6338]: do not edit
 """Sessions, against a server over real sockets: refresh, replay, races, identities, stores."""
 
 from __future__ import annotations
@@ -431,6 +431,13 @@ def test_a_client_with_a_service_key_stays_who_it_is(
         user = client.as_user(data.session.access_token)
         assert (notes(user)).unwrap() == [{"bearer": "Bearer access1"}]
         assert (notes(client)).unwrap() == [{"bearer": None}]
+
+
+def test_what_shows_who_is_signed_in(client: AeroDBClient, desk: TokenDesk) -> None:
+    name = type(client.auth).__name__
+    assert repr(client.auth) == f"<{name} signed out>"
+    client.auth.sign_in(EMAIL, PASSWORD)
+    assert repr(client.auth).startswith(f"<{name} <Session of ")
 
 
 def test_a_client_that_many_share_does_not_become_who_signs_in(

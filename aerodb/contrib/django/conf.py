@@ -55,7 +55,8 @@ def _options(given: Any) -> ClientOptions:
             f'AERODB["OPTIONS"] has no {", ".join(map(repr, unknown))}; its names are '
             + ", ".join(names)
         )
-    return ClientOptions(**{"adopt_sessions": False, **given})
+    chosen: dict[str, Any] = {"adopt_sessions": False, **given}
+    return ClientOptions(**chosen)
 
 
 def _mapping(name: str, given: Any, example: str) -> Mapping[str, Any]:
