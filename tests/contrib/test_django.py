@@ -285,7 +285,7 @@ def test_who_signs_in_by_the_client_does_not_become_everybody(
 ) -> None:
     who = {"email": f"{uuid4()}@example.com", "password": "correct horse"}
     with AeroDBClient(aerodb_server.url, aerodb_server.anon_key) as client:
-        client.auth.sign_up(**who).unwrap()
+        client.auth.sign_up(who["email"], who["password"]).unwrap()
     with httpx.Client(base_url=site, timeout=60) as browser:
         token = browser.post("/sign-in-by-hand", json=who).json()["token"]
         hers = {"Authorization": f"Bearer {token}"}

@@ -152,7 +152,7 @@ def test_who_signs_in_by_the_programs_client_does_not_become_everybody(
 ) -> None:
     who = {"email": f"{uuid4()}@example.com", "password": "correct horse"}
     with AeroDBClient(aerodb_server.url, aerodb_server.anon_key) as client:
-        client.auth.sign_up(**who).unwrap()
+        client.auth.sign_up(who["email"], who["password"]).unwrap()
     hers = {"Authorization": f"Bearer {http.post('/sign-in', params=who).json()}"}
     text = str(uuid4())
     http.post("/notes", params={"body": text}, headers=hers).raise_for_status()

@@ -143,7 +143,7 @@ def test_files(folder: Path, server: LocalServer) -> None:
 def test_signing_in(folder: Path, server: LocalServer) -> None:
     who = {"email": f"{uuid4()}@example.com", "password": "correct horse"}
     with AeroDBClient(server.url, server.anon_key) as client:
-        client.auth.sign_up(**who).unwrap()
+        client.auth.sign_up(who["email"], who["password"]).unwrap()
     with serving(folder, server) as (url, _):
         tokens = httpx.post(f"{url}/sign-in", json=who, timeout=30).json()
         hers = {"Authorization": f"Bearer {tokens['access_token']}"}
