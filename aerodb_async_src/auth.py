@@ -319,6 +319,9 @@ class AsyncAuthAdmin:
         self._transport = transport
         self._key = key
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._transport.base.url()}>"
+
     async def list_users(self, *, page: int = 1, per_page: int = 50) -> AeroDBResponse[Page[User]]:
         """A page of the users; `total` says how many there are."""
         return await self._execute(auth.list_users_call(page, per_page))

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/auth.py by scripts/generate.py [c46d6c5498d3]: do not edit
+# GENERATED from aerodb_async_src/auth.py by scripts/generate.py [f84fbbaa504f]: do not edit
 """Signing up, in and out; the session; users, for who holds the service key."""
 
 from __future__ import annotations
@@ -318,6 +318,9 @@ class AuthAdmin:
     def __init__(self, transport: Transport, key: Secret | None) -> None:
         self._transport = transport
         self._key = key
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._transport.base.url()}>"
 
     def list_users(self, *, page: int = 1, per_page: int = 50) -> AeroDBResponse[Page[User]]:
         """A page of the users; `total` says how many there are."""

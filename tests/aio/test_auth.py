@@ -438,6 +438,8 @@ async def test_what_shows_who_is_signed_in(client: AeroDBClient, desk: TokenDesk
     assert repr(client.auth) == f"<{name} signed out>"
     await client.auth.sign_in(EMAIL, PASSWORD)
     assert repr(client.auth).startswith(f"<{name} <Session of ")
+    for part in (client.auth.admin, client.functions, client.storage):
+        assert repr(part).startswith(f"<{type(part).__name__} of http://127.0.0.1:")
 
 
 async def test_a_client_that_many_share_does_not_become_who_signs_in(

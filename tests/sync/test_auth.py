@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/test_auth.py by scripts/generate.py [ddd999ca6338]: do not edit
+# GENERATED from tests/aio/test_auth.py by scripts/generate.py [541d9575cb8f]: do not edit
 """Sessions, against a server over real sockets: refresh, replay, races, identities, stores."""
 
 from __future__ import annotations
@@ -438,6 +438,8 @@ def test_what_shows_who_is_signed_in(client: AeroDBClient, desk: TokenDesk) -> N
     assert repr(client.auth) == f"<{name} signed out>"
     client.auth.sign_in(EMAIL, PASSWORD)
     assert repr(client.auth).startswith(f"<{name} <Session of ")
+    for part in (client.auth.admin, client.functions, client.storage):
+        assert repr(part).startswith(f"<{type(part).__name__} of http://127.0.0.1:")
 
 
 def test_a_client_that_many_share_does_not_become_who_signs_in(
