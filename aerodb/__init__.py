@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from aerodb._version import __version__
 
-TYPE_CHECKING = False  # as in `typing`, which would be most of what this import costs
+# False, as the one of `typing`, which would be most of what this import costs. Written so, editors
+# that follow values (jedi: IPython, vim, Spyder) do not take the names below for dead code.
+TYPE_CHECKING = not __name__
 if TYPE_CHECKING:
     from typing import Any
 

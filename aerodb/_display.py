@@ -30,6 +30,8 @@ def text_table(
     widest: int | None = WIDEST_CELL,
 ) -> str:
     """Rows as an aligned table; anything else as one short text. None is no limit."""
+    if hasattr(data, "__arrow_c_stream__"):  # a data frame shows itself, on lines of its own
+        return "\n".join(map(printable, str(data).split("\n")))
     grid = _grid(data, most_rows, most_columns)
     if grid is None:
         return cell(data, limit=1000 if widest is not None else None)

@@ -38,7 +38,7 @@ from ._transport import AsyncTransport
 
 _MAX_EVENTS = 1000
 _NOT_ADOPTED = (
-    "the client holds a service key, so it stays who it is: use "
+    "the client {}, so it stays who it is: use "
     "client.as_user(data.session.access_token) to act as this user"
 )
 
@@ -129,8 +129,8 @@ class AsyncAuthClient:
         session = None if response.data is None else response.data.session
         if session is None:
             return response
-        if self._holds_service_key():
-            return _warned(response, _NOT_ADOPTED)
+        if (reason := self._stays()) is not None:
+            return _warned(response, reason)
         problem = await self._keeper.adopt(session, token_life(session), sent)
         return response if problem is None else _warned(response, problem.message)
 
@@ -155,8 +155,8 @@ class AsyncAuthClient:
         self, access_token: str, refresh_token: str | None = None, *, verify: bool = False
     ) -> AeroDBResponse[Session]:
         """Be the user of these tokens. With `verify`, the server is asked first."""
-        if self._holds_service_key():
-            return AeroDBResponse(error=client_error("INVALID_ARGUMENT", _NOT_ADOPTED))
+        if (reason := self._stays()) is not None:
+            return AeroDBResponse(error=client_error("INVALID_ARGUMENT", reason))
         problem = token_problem(access_token, "access_token")
         if problem is None and refresh_token is not None:
             problem = token_problem(refresh_token, "refresh_token")
@@ -186,8 +186,8 @@ class AsyncAuthClient:
             refreshed = await self._keeper.refresh(self._transport)
             await self._keeper.changes.told()
             return refreshed
-        if self._holds_service_key():
-            return AeroDBResponse(error=client_error("INVALID_ARGUMENT", _NOT_ADOPTED))
+        if (reason := self._stays()) is not None:
+            return AeroDBResponse(error=client_error("INVALID_ARGUMENT", reason))
         sent = monotonic()
         response = await self._transport.execute(auth.refresh_call(refresh_token))
         session = response.data
@@ -298,11 +298,16 @@ class AsyncAuthClient:
     def _keeper(self) -> AsyncSessionKeeper:
         return self._transport.session
 
-    def _holds_service_key(self) -> bool:
-        return self._key is not None and key_role(self._key.reveal()) == "service_role"
+    def _stays(self) -> str | None:
+        """Why this client does not become the user who signs in, if it does not."""
+        if not self._transport.options.adopt_sessions:
+            return _NOT_ADOPTED.format("is shared by many callers")
+        if self._key is not None and key_role(self._key.reveal()) == "service_role":
+            return _NOT_ADOPTED.format("holds a service key")
+        return None
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._keeper.session!r}>"
+        return f"<{type(self).__name__} {self._keeper.session or 'signed out'}>"
 
 
 class AsyncAuthAdmin:
@@ -313,6 +318,9 @@ class AsyncAuthAdmin:
     def __init__(self, transport: AsyncTransport, key: Secret | None) -> None:
         self._transport = transport
         self._key = key
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._transport.base.url()}>"
 
     async def list_users(self, *, page: int = 1, per_page: int = 50) -> AeroDBResponse[Page[User]]:
         """A page of the users; `total` says how many there are."""
@@ -390,6 +398,3 @@ def _nobody() -> Any:
 def _warned(response: AeroDBResponse[Any], warning: str) -> AeroDBResponse[Any]:
     meta = replace(response.meta, warnings=(*response.meta.warnings, warning))
     return replace(response, meta=meta)
-
-
-AsyncAuthClient.__module__ = AsyncAuthAdmin.__module__ = "aerodb"

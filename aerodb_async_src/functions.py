@@ -159,6 +159,9 @@ class AsyncFunctionsClient:
     def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._transport.base.url()}>"
+
     @overload
     async def invoke(
         self,

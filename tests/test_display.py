@@ -40,6 +40,16 @@ def test_one_row_and_typed_rows_are_tables_too() -> None:
     assert str(AeroDBResponse({"name": "Rex", "age": 3})) == str(AeroDBResponse([Pet("Rex", 3)]))
 
 
+@pytest.mark.parametrize("library", ["pandas", "polars", "arrow"])
+def test_a_data_frame_shows_itself(library: str) -> None:
+    response = AeroDBResponse([{"name": "Ada"}, {"name": "esc\x1b[31m"}])
+    frame = getattr(response, f"to_{library}")()
+    assert str(frame).split("\n") == [
+        line.replace("\x1b", "\\x1b") for line in str(frame.data).split("\n")
+    ]
+    assert len(str(frame).split("\n")) > 2
+
+
 @pytest.mark.parametrize(
     ("data", "text"),
     [

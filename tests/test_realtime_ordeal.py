@@ -35,4 +35,4 @@ def test_a_slow_handler_costs_bounded_memory_and_not_the_connection(twin: Twin) 
     assert found.missed > 1000
     assert found.grown < LIMIT_MIB
     assert found.connections == 1
-    assert found.heartbeats > 5
+    assert found.heartbeats >= 2

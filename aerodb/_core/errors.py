@@ -53,6 +53,7 @@ RETRY_STATUSES = frozenset({408, 429, 502, 503, 504})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # Serialization failure and deadlock: the transaction is rolled back and may be run again.
 _RETRYABLE_CODES = frozenset({"40001", "40P01", "idempotency_key_in_progress"})
+_ROWS = re.compile(r"The result contains ([0-9]{1,19}) rows").fullmatch
 _NEEDS_A_PERSON = frozenset({"setup_required"})
 # PostgREST's own codes and SQLSTATEs: with one of them in hand the transaction was rolled back.
 _ROLLED_BACK = r"PGRST[0-9A-Z]+|(?=[0-9A-Z]*[0-9])[0-9A-Z]{5}"
@@ -130,11 +131,25 @@ def _redirected(
 
 
 def _hint(reading: Reading) -> str | None:
+    if reading.code == "PGRST116":
+        return row_count_hint(reading.details)
+    if reading.code == "invalid_api_key":
+        return "is it a key of this server? `aerodb dev` prints those of a local one"
     if reading.found or reading.json is not None or not reading.code.startswith("http_"):
         return None
     if reading.status in {404, 405} or reading.status in {502, 503, 504}:
         return "the answer has no AeroDB error in it: check the URL, and any proxy on the way"
     return None
+
+
+def row_count_hint(details: object) -> str | None:
+    """What to do when not one row came: the message of PGRST116 says neither how many nor that."""
+    found = _ROWS(details) if isinstance(details, str) else None
+    if found is None:
+        return None
+    if found[1] == "0":
+        return "no row fits: maybe_single() allows that"
+    return f"{found[1]} rows fit: narrow the filters, or take one of them with limit(1)"
 
 
 def _may_pass(reading: Reading) -> bool:

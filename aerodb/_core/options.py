@@ -53,11 +53,14 @@ class ClientOptions:
         realtime: How the realtime connection behaves: a `RealtimeOptions`. None: its defaults.
         session_store: Where the session is kept beyond this client: a `FileSessionStore`, or
             anything with its methods `load`, `save` and `clear`. None: in memory only.
+        adopt_sessions: Whether signing in makes the client that user. False for a client that
+            many callers share: it stays who it is, and the tokens are in the answer alone.
         telemetry: Who observes each call: an `aerodb.contrib.otel.OpenTelemetry`, or anything
             with its method `observe`, and `observe_realtime` for realtime. None: nobody.
     """
 
     __slots__ = (
+        "adopt_sessions",
         "allow_insecure",
         "connect_timeout",
         "http2",
@@ -92,6 +95,7 @@ class ClientOptions:
     http2: bool
     idempotency_keys: bool | None
     session_store: Any
+    adopt_sessions: bool
     realtime: RealtimeOptions | None
     telemetry: Telemetry | None
 
@@ -113,6 +117,7 @@ class ClientOptions:
         http2: bool = False,
         idempotency_keys: bool | None = None,
         session_store: Any = None,
+        adopt_sessions: bool = True,
         realtime: RealtimeOptions | None = None,
         telemetry: Telemetry | None = None,
     ) -> None:
@@ -134,6 +139,7 @@ class ClientOptions:
             ("http2", _flag("http2", http2)),
             ("idempotency_keys", keys),
             ("session_store", _store(session_store)),
+            ("adopt_sessions", _flag("adopt_sessions", adopt_sessions)),
             ("realtime", _realtime(realtime)),
             ("telemetry", _telemetry(telemetry)),
         ):

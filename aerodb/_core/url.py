@@ -94,7 +94,7 @@ def _parse(url: str, schemes: dict[str, Scheme], allow_insecure: bool, what: str
     match = re.fullmatch(_HEAD, url)
     scheme = schemes.get(match[1].lower()) if match else None
     if match is None or scheme is None:
-        _refuse(url, what, f"must start with {', '.join(f'{name}://' for name in schemes)}")
+        _refuse(url, what, f"must start with {' or '.join(f'{name}://' for name in schemes)}")
     if match[4]:
         _refuse(url, what, "must have no query and no fragment")
     host, port = _read_authority(url, match[2], scheme, what)

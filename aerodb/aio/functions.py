@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/functions.py by scripts/generate.py [0ba3f50d0931]: do not edit
+# GENERATED from aerodb_async_src/functions.py by scripts/generate.py [ceaf5b0298e1]: do not edit
 """Calling functions that run on the server: whole answers, and answers piece by piece."""
 
 from __future__ import annotations
@@ -158,6 +158,9 @@ class AsyncFunctionsClient:
 
     def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._transport.base.url()}>"
 
     @overload
     async def invoke(

@@ -18,7 +18,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Annotated, Any
 
-from aerodb import AeroDBAPIError, AsyncAeroDBClient, User
+from aerodb import AeroDBAPIError, AsyncAeroDBClient, ClientOptions, User
 from aerodb.contrib._callers import CallerCache, caller_cache, is_key
 from aerodb.contrib._extras import needs
 from aerodb.contrib._logging import integration_logger
@@ -73,11 +73,16 @@ def aerodb_lifespan(url: str | None = None, key: str | None = None, **options: A
     program starts. `options` are further arguments of `AsyncAeroDBClient`. In a lifespan of your
     own, yield the client as `{"aerodb": client}`: that is where `DB` looks.
 
+    All callers share the client, so nobody becomes its user: `sign_in` gives the tokens alone.
+
     Raises:
         ValueError: at the start of the program, if neither an argument nor the environment says
             where AeroDB is.
     """
-    given = {"url": url, "key": key, **options}
+    shared: Any = options.pop("options", None) or ClientOptions()
+    if isinstance(shared, ClientOptions):  # the client refuses anything else
+        shared = shared.replace(adopt_sessions=False)
+    given: dict[str, Any] = {"url": url, "key": key, "options": shared, **options}
     arguments = {name: value for name, value in given.items() if value is not None}
 
     @asynccontextmanager

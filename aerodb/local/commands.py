@@ -351,6 +351,8 @@ def _announce(server: LocalServer, *, chose_port: bool) -> None:
             f"  database         {server.database_url}",
             "",
             f"  export AERODB_URL={server.url} AERODB_KEY={server.anon_key}",
+            "",
+            "  then, for a first look:  aerodb tables",
         ]
     if database.applied:
         lines += ["", f"  applied: {', '.join(database.applied)}"]

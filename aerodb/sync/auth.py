@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/auth.py by scripts/generate.py [de12c1561b43]: do not edit
+# GENERATED from aerodb_async_src/auth.py by scripts/generate.py [f84fbbaa504f]: do not edit
 """Signing up, in and out; the session; users, for who holds the service key."""
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from ._transport import Transport
 
 _MAX_EVENTS = 1000
 _NOT_ADOPTED = (
-    "the client holds a service key, so it stays who it is: use "
+    "the client {}, so it stays who it is: use "
     "client.as_user(data.session.access_token) to act as this user"
 )
 
@@ -129,8 +129,8 @@ class AuthClient:
         session = None if response.data is None else response.data.session
         if session is None:
             return response
-        if self._holds_service_key():
-            return _warned(response, _NOT_ADOPTED)
+        if (reason := self._stays()) is not None:
+            return _warned(response, reason)
         problem = self._keeper.adopt(session, token_life(session), sent)
         return response if problem is None else _warned(response, problem.message)
 
@@ -155,8 +155,8 @@ class AuthClient:
         self, access_token: str, refresh_token: str | None = None, *, verify: bool = False
     ) -> AeroDBResponse[Session]:
         """Be the user of these tokens. With `verify`, the server is asked first."""
-        if self._holds_service_key():
-            return AeroDBResponse(error=client_error("INVALID_ARGUMENT", _NOT_ADOPTED))
+        if (reason := self._stays()) is not None:
+            return AeroDBResponse(error=client_error("INVALID_ARGUMENT", reason))
         problem = token_problem(access_token, "access_token")
         if problem is None and refresh_token is not None:
             problem = token_problem(refresh_token, "refresh_token")
@@ -186,8 +186,8 @@ class AuthClient:
             refreshed = self._keeper.refresh(self._transport)
             self._keeper.changes.told()
             return refreshed
-        if self._holds_service_key():
-            return AeroDBResponse(error=client_error("INVALID_ARGUMENT", _NOT_ADOPTED))
+        if (reason := self._stays()) is not None:
+            return AeroDBResponse(error=client_error("INVALID_ARGUMENT", reason))
         sent = monotonic()
         response = self._transport.execute(auth.refresh_call(refresh_token))
         session = response.data
@@ -298,11 +298,16 @@ class AuthClient:
     def _keeper(self) -> SessionKeeper:
         return self._transport.session
 
-    def _holds_service_key(self) -> bool:
-        return self._key is not None and key_role(self._key.reveal()) == "service_role"
+    def _stays(self) -> str | None:
+        """Why this client does not become the user who signs in, if it does not."""
+        if not self._transport.options.adopt_sessions:
+            return _NOT_ADOPTED.format("is shared by many callers")
+        if self._key is not None and key_role(self._key.reveal()) == "service_role":
+            return _NOT_ADOPTED.format("holds a service key")
+        return None
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._keeper.session!r}>"
+        return f"<{type(self).__name__} {self._keeper.session or 'signed out'}>"
 
 
 class AuthAdmin:
@@ -313,6 +318,9 @@ class AuthAdmin:
     def __init__(self, transport: Transport, key: Secret | None) -> None:
         self._transport = transport
         self._key = key
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._transport.base.url()}>"
 
     def list_users(self, *, page: int = 1, per_page: int = 50) -> AeroDBResponse[Page[User]]:
         """A page of the users; `total` says how many there are."""
@@ -390,6 +398,3 @@ def _nobody() -> Any:
 def _warned(response: AeroDBResponse[Any], warning: str) -> AeroDBResponse[Any]:
     meta = replace(response.meta, warnings=(*response.meta.warnings, warning))
     return replace(response, meta=meta)
-
-
-AuthClient.__module__ = AuthAdmin.__module__ = "aerodb"

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/client.py by scripts/generate.py [824a60b81e7a]: do not edit
+# GENERATED from aerodb_async_src/client.py by scripts/generate.py [5814883376d0]: do not edit
 """The client: composes the services over one transport, opens and closes it."""
 
 from __future__ import annotations
@@ -92,7 +92,10 @@ class AeroDBClient(ContextGuard, QuerySource):
         arguments: dict[str, Any] = {name: value for name, value in found.items() if value}
         arguments |= overrides
         if "url" not in arguments:
-            raise ValueError(f"{prefix}URL is not set: set it to your AeroDB's URL, or pass url=")
+            raise ValueError(
+                f"{prefix}URL is not set: set it to your AeroDB's URL, or pass url=; "
+                "`aerodb dev` prints a line that sets it"
+            )
         return cls(**arguments)
 
     @property
@@ -299,6 +302,3 @@ def _http_settings(options: ClientOptions) -> HttpSettings:
         trust_env=options.trust_env,
         http2=options.http2,
     )
-
-
-AeroDBClient.__module__ = "aerodb"

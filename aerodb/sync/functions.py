@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/functions.py by scripts/generate.py [4513eb74f7ce]: do not edit
+# GENERATED from aerodb_async_src/functions.py by scripts/generate.py [cd34c7f4487e]: do not edit
 """Calling functions that run on the server: whole answers, and answers piece by piece."""
 
 from __future__ import annotations
@@ -158,6 +158,9 @@ class FunctionsClient:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._transport.base.url()}>"
 
     @overload
     def invoke(

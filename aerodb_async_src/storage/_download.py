@@ -282,6 +282,3 @@ class AsyncDownloadStream:
         if piece is None:
             raise StopAsyncIteration
         return piece
-
-
-AsyncDownloadStream.__module__ = "aerodb"

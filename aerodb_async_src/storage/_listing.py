@@ -70,6 +70,3 @@ class AsyncFiles:
         self._page = iter(page.objects)
         self._more = page.has_next
         self._cursor = page.next_cursor
-
-
-AsyncFiles.__module__ = "aerodb"

@@ -182,6 +182,3 @@ class AsyncStorageBucket(AsyncBucketTransfers):
 def _steps(count: int) -> range:
     """Where the batches of so many names begin."""
     return range(0, count, MAX_PATHS)
-
-
-AsyncStorageBucket.__module__ = "aerodb"

@@ -93,6 +93,3 @@ class AsyncStorageClient:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._transport.base.url()}>"
-
-
-AsyncStorageClient.__module__ = "aerodb"

@@ -433,6 +433,32 @@ async def test_a_client_with_a_service_key_stays_who_it_is(
         assert (await notes(client)).unwrap() == [{"bearer": None}]
 
 
+async def test_what_shows_who_is_signed_in(client: AeroDBClient, desk: TokenDesk) -> None:
+    name = type(client.auth).__name__
+    assert repr(client.auth) == f"<{name} signed out>"
+    await client.auth.sign_in(EMAIL, PASSWORD)
+    assert repr(client.auth).startswith(f"<{name} <Session of ")
+    for part in (client.auth.admin, client.functions, client.storage):
+        assert repr(part).startswith(f"<{type(part).__name__} of http://127.0.0.1:")
+
+
+async def test_a_client_that_many_share_does_not_become_who_signs_in(
+    scripted: ScriptedServer, desk: TokenDesk
+) -> None:
+    async with make(scripted, adopt_sessions=False) as client:
+        answer = await client.auth.sign_in(EMAIL, PASSWORD)
+        data = answer.unwrap()
+        assert data.session is not None
+        assert "shared" in answer.meta.warnings[0]
+        assert client.auth.get_session() is None
+        assert (await notes(client)).unwrap() == [{"bearer": None}]
+        refused = await client.auth.set_session(data.session.access_token, "refresh1")
+        assert refused.error is not None
+        assert refused.error.code == "INVALID_ARGUMENT"
+        user = client.as_user(data.session.access_token)
+        assert (await notes(user)).unwrap() == [{"bearer": "Bearer access1"}]
+
+
 async def test_views_share_connections_and_nothing_else(
     client: AeroDBClient, desk: TokenDesk, scripted: ScriptedServer
 ) -> None:

@@ -806,3 +806,11 @@ async def test_sixteen_share_a_client(scripted: ScriptedServer) -> None:
 
 def pause_between(seconds: float) -> None:
     threading.Event().wait(seconds)
+
+
+async def test_without_a_url_the_error_says_where_one_comes_from(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("AERODB_URL", raising=False)
+    with pytest.raises(ValueError, match=r"AERODB_URL is not set: .*`aerodb dev` prints"):
+        AeroDBClient.from_env()

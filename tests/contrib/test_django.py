@@ -280,6 +280,22 @@ def test_signing_in_by_django(site: str, aerodb_server: LocalServer) -> None:
         assert browser.get("/notes").json() == {"notes": []}
 
 
+def test_who_signs_in_by_the_client_does_not_become_everybody(
+    site: str, aerodb_server: LocalServer
+) -> None:
+    who = {"email": f"{uuid4()}@example.com", "password": "correct horse"}
+    with AeroDBClient(aerodb_server.url, aerodb_server.anon_key) as client:
+        client.auth.sign_up(who["email"], who["password"]).unwrap()
+    with httpx.Client(base_url=site, timeout=60) as browser:
+        token = browser.post("/sign-in-by-hand", json=who).json()["token"]
+        hers = {"Authorization": f"Bearer {token}"}
+        text = str(uuid4())
+        browser.post("/notes", content=text, headers=hers).raise_for_status()
+        assert browser.get("/notes", headers=hers).json() == {"notes": [text]}
+        for _ in range(12):  # whichever process answers
+            assert browser.get("/notes").json() == {"notes": []}
+
+
 def test_a_wrong_password_signs_nobody_in(site: str) -> None:
     for credentials in (
         {"username": "nobody@example.com", "password": "wrong"},
@@ -424,6 +440,21 @@ def test_aerodb_local_runs_until_it_is_interrupted(environment: dict[str, str]) 
         rest, _ = process.communicate(timeout=60)
         assert process.returncode == 130, lines
     assert "Traceback" not in rest
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{found[1]}/health")
+
+
+def test_aerodb_local_ends_when_it_is_told_to(environment: dict[str, str]) -> None:
+    """By a process manager or an IDE, which tell the one process that they started."""
+    words = ["-m", "django", "aerodb_local", "--", "--temporary", "--port", "0"]
+    with subprocess.Popen(
+        [sys.executable, "-W", "error", *words], cwd=ROOT, env=environment, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        found = next(filter(None, (re.search(r"AERODB_URL=(\S+)", x) for x in process.stdout)))
+        process.terminate()
+        process.communicate(timeout=60)  # until nobody holds the pipe
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{found[1]}/health")
 

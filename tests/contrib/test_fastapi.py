@@ -56,6 +56,12 @@ def make_app(url: str, key: str, **options: Any) -> FastAPI:
     async def anybody(db: OptionalUserDB) -> list[str]:
         return (await db.from_("notes").scalars("body")).unwrap()
 
+    @app.post("/sign-in")
+    async def sign_in(db: DB, email: str, password: str) -> str:
+        session = (await db.auth.sign_in(email, password)).unwrap().session
+        assert session is not None
+        return session.access_token
+
     @app.get("/me")
     async def me(user: CurrentUser) -> str | None:
         return user.email
@@ -138,6 +144,19 @@ def test_everybody_sees_their_own_rows_only(
     assert his
     assert not set(hers) & set(his)
     assert http.get("/anybody", headers=bearer(alice)).json() == hers
+    assert http.get("/anybody").json() == []
+
+
+def test_who_signs_in_by_the_programs_client_does_not_become_everybody(
+    http: httpx.Client, aerodb_server: LocalServer
+) -> None:
+    who = {"email": f"{uuid4()}@example.com", "password": "correct horse"}
+    with AeroDBClient(aerodb_server.url, aerodb_server.anon_key) as client:
+        client.auth.sign_up(who["email"], who["password"]).unwrap()
+    hers = {"Authorization": f"Bearer {http.post('/sign-in', params=who).json()}"}
+    text = str(uuid4())
+    http.post("/notes", params={"body": text}, headers=hers).raise_for_status()
+    assert http.get("/notes", headers=hers).json() == [text]
     assert http.get("/anybody").json() == []
 
 

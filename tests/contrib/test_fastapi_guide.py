@@ -134,3 +134,19 @@ def test_files(folder: Path, server: LocalServer) -> None:
         assert httpx.get(f"{url}/files/a/b.txt", headers=headers, timeout=30).text == "text"
         assert httpx.get(f"{url}/files/a/c.txt", headers=headers).status_code == 404
         assert httpx.get(f"{url}/files/a/b.txt").json()["code"] == "NOT_AUTHENTICATED"
+        files = {"file": ("d.txt", b"more", "text/plain")}
+        given = httpx.post(f"{url}/files/a/d.txt", files=files, headers=headers, timeout=30)
+        assert given.status_code == 201
+        assert httpx.get(f"{url}/files/a/d.txt", headers=headers).text == "more"
+
+
+def test_signing_in(folder: Path, server: LocalServer) -> None:
+    who = {"email": f"{uuid4()}@example.com", "password": "correct horse"}
+    with AeroDBClient(server.url, server.anon_key) as client:
+        client.auth.sign_up(who["email"], who["password"]).unwrap()
+    with serving(folder, server) as (url, _):
+        tokens = httpx.post(f"{url}/sign-in", json=who, timeout=30).json()
+        hers = {"Authorization": f"Bearer {tokens['access_token']}"}
+        assert httpx.get(f"{url}/me", headers=hers, timeout=30).json() == who["email"]
+        wrong = httpx.post(f"{url}/sign-in", json={**who, "password": "wrong"}, timeout=30)
+        assert (wrong.status_code, wrong.json()["code"]) == (401, "invalid_credentials")

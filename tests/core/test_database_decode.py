@@ -123,6 +123,10 @@ def test_single() -> None:
         assert error is not None
         assert (error.code, error.status) == ("PGRST116", 406)
         assert f"{len(rows)} rows" in error.details
+        assert ("maybe_single()" if not rows else "2 rows fit") in (error.hint or "")
+    page = answer(t, b"<html>").error
+    assert page is not None
+    assert (page.code, "base URL" in (page.hint or "")) == ("INVALID_RESPONSE", True)
     empty = answer(t.single(), b"").error
     assert empty is not None
     assert empty.code == "INVALID_RESPONSE"

@@ -264,6 +264,23 @@ def test_no_code_is_made_up_in_the_core() -> None:
     assert used <= set(CODES)
 
 
+@pytest.mark.parametrize(
+    ("code", "details", "hint"),
+    [
+        ("PGRST116", "The result contains 0 rows", "maybe_single() allows that"),
+        ("PGRST116", "The result contains 31 rows", "31 rows fit"),
+        ("invalid_api_key", None, "`aerodb dev` prints"),
+    ],
+)
+def test_a_message_that_does_not_help_has_a_hint(code: str, details: str, hint: str) -> None:
+    said = {"code": code, "message": "m", "details": details, "hint": None}
+    assert hint in (error_from_response(406, (), json.dumps(said).encode(), EXCHANGE).hint or "")
+    own = json.dumps({**said, "hint": "the server's own"}).encode()
+    assert error_from_response(406, (), own, EXCHANGE).hint == "the server's own"
+    strange = json.dumps({**said, "code": "PGRST116", "details": ["rows"]}).encode()
+    assert error_from_response(406, (), strange, EXCHANGE).hint is None
+
+
 def test_a_code_in_a_header_is_an_aerodb_error_and_needs_no_hint() -> None:
     headers = [(b"proxy-status", b"PostgREST; error=42P01")]
     error = error_from_response(404, headers, b"", Exchange("HEAD", "http://localhost/rest/v1/t"))

@@ -45,6 +45,7 @@ DEFAULTS: dict[str, Any] = {
     "http2": False,
     "idempotency_keys": None,
     "session_store": None,
+    "adopt_sessions": True,
     "realtime": None,
     "telemetry": None,
 }
@@ -64,6 +65,7 @@ OTHERS: dict[str, Any] = {
     "http2": True,
     "idempotency_keys": True,
     "session_store": FileSessionStore("/session"),
+    "adopt_sessions": False,
     "realtime": RealtimeOptions(heartbeat=5),
     "telemetry": Observer(),
 }

@@ -619,6 +619,25 @@ def test_signals_stop_it_cleanly(
     assert not Path(f"/proc/{postgres}").exists()
 
 
+def test_the_first_look_that_it_names_works(tmp_path: Path) -> None:
+    (tmp_path / "todos.sql").write_text("create table todos (id int)", encoding="utf-8")
+    process = run_cli("aerodb.local", "--port", "0", "--schema", "todos.sql", cwd=tmp_path)
+    try:
+        text = banner(process)
+        given = re.search(r"export AERODB_URL=(\S+) AERODB_KEY=(\S+)", text)
+        command = re.search(r"first look: +aerodb (\w+)", text)
+        assert given is not None
+        assert command is not None
+        where = {"AERODB_URL": given[1], "AERODB_KEY": given[2]}
+        look = run_cli("aerodb.cli", command[1], cwd=tmp_path, **where)
+        shown, problems = look.communicate(timeout=60)
+        assert (look.returncode, problems) == (0, "")
+        assert "todos" in shown
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
+
+
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2])
 def test_postgrests_signals_reload_the_schema(
     server: LocalServer, tmp_path: Path, number: signal.Signals

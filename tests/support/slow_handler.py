@@ -101,7 +101,7 @@ class Slow:
 def child(twin: str, url: str) -> None:
     """What the process does."""
     mine = Slow()
-    options = ClientOptions(trust_env=False, realtime=RealtimeOptions(heartbeat=0.2))
+    options = ClientOptions(trust_env=False, realtime=RealtimeOptions(heartbeat=1.0))
     if twin == "sync":
         with AeroDBClient(url, KEY, options=options) as client:
             client.channel("posts").on("*", mine.handle).on_gap(mine.handle).subscribe().unwrap()

@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/test_transport.py by scripts/generate.py [8b19e2d8c011]: do not edit
+# GENERATED from tests/aio/test_transport.py by scripts/generate.py [aae20ce0b0cd]: do not edit
 """What becomes of a call when the network or the server fails, through the whole client.
 
 Retries (wire-contract §1.8), the deadline (reliability T5), redirects (§1.9 S2, S3), the end.
@@ -806,3 +806,11 @@ def test_sixteen_share_a_client(scripted: ScriptedServer) -> None:
 
 def pause_between(seconds: float) -> None:
     threading.Event().wait(seconds)
+
+
+def test_without_a_url_the_error_says_where_one_comes_from(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("AERODB_URL", raising=False)
+    with pytest.raises(ValueError, match=r"AERODB_URL is not set: .*`aerodb dev` prints"):
+        AeroDBClient.from_env()

@@ -9,7 +9,7 @@ from typing import Any
 from aerodb._core import json
 from aerodb._core.database.plan import LastKey, Plan
 from aerodb._core.database.rows import Convert, DecodeFailure, converter, type_name
-from aerodb._core.errors import Exchange, error_from_response
+from aerodb._core.errors import Exchange, error_from_response, row_count_hint
 from aerodb._core.http import RawResponse
 from aerodb._dataclass import replace
 from aerodb.types import AeroDBError, AeroDBResponse, ResponseMeta
@@ -80,7 +80,11 @@ class Decoder:
         try:
             response = self._read(raw, heads)
         except json.BadJSON as error:
-            response = _invalid(f"the answer is not JSON: {error}", raw.body)
+            response = _invalid(
+                f"the answer is not JSON: {error}",
+                raw.body,
+                hint="is this the base URL of an AeroDB server?",
+            )
         except DecodeFailure as error:
             response = AeroDBResponse(None, error.error)
         return self.expected(response)
@@ -267,16 +271,18 @@ def _shape(value: Any) -> str:
 
 
 def _row_count_error(rows: int) -> AeroDBError:
+    details = f"The result contains {rows} rows"
     return AeroDBError(
         "JSON object requested, multiple (or no) rows returned",
         status=406,
         code="PGRST116",
-        details=f"The result contains {rows} rows",
+        details=details,
+        hint=row_count_hint(details),
     )
 
 
-def _invalid(message: str, body: bytes) -> AeroDBResponse[Any]:
+def _invalid(message: str, body: bytes, *, hint: str | None = None) -> AeroDBResponse[Any]:
     shown = body[:500].decode("utf-8", "replace")
     return AeroDBResponse(
-        None, AeroDBError(message, code="INVALID_RESPONSE", details=shown or None)
+        None, AeroDBError(message, code="INVALID_RESPONSE", details=shown or None, hint=hint)
     )

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/storage/_download.py by scripts/generate.py [2438004868b9]: do not edit
+# GENERATED from aerodb_async_src/storage/_download.py by scripts/generate.py [ebca72d69e6e]: do not edit
 """One object's bytes, over as many responses as it takes."""
 
 from __future__ import annotations
@@ -282,6 +282,3 @@ class AsyncDownloadStream:
         if piece is None:
             raise StopAsyncIteration
         return piece
-
-
-AsyncDownloadStream.__module__ = "aerodb"

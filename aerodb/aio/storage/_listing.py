@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/storage/_listing.py by scripts/generate.py [b6d6374fffc4]: do not edit
+# GENERATED from aerodb_async_src/storage/_listing.py by scripts/generate.py [da944406c438]: do not edit
 """All objects of a bucket, page after page."""
 
 from __future__ import annotations
@@ -70,6 +70,3 @@ class AsyncFiles:
         self._page = iter(page.objects)
         self._more = page.has_next
         self._cursor = page.next_cursor
-
-
-AsyncFiles.__module__ = "aerodb"

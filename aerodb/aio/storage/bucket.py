@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/storage/bucket.py by scripts/generate.py [6e9356b4648b]: do not edit
+# GENERATED from aerodb_async_src/storage/bucket.py by scripts/generate.py [f18d087b53ab]: do not edit
 """One bucket's objects: up, down, and everything about them."""
 
 from __future__ import annotations
@@ -182,6 +182,3 @@ class AsyncStorageBucket(AsyncBucketTransfers):
 def _steps(count: int) -> range:
     """Where the batches of so many names begin."""
     return range(0, count, MAX_PATHS)
-
-
-AsyncStorageBucket.__module__ = "aerodb"

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/storage/client.py by scripts/generate.py [d2a564099374]: do not edit
+# GENERATED from aerodb_async_src/storage/client.py by scripts/generate.py [9bb81ce096ba]: do not edit
 """Buckets: listing, making, changing and removing them; one of them to work with."""
 
 from __future__ import annotations
@@ -93,6 +93,3 @@ class AsyncStorageClient:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._transport.base.url()}>"
-
-
-AsyncStorageClient.__module__ = "aerodb"

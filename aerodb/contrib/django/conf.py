@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
@@ -24,9 +25,9 @@ def arguments() -> dict[str, Any]:
     """The arguments of a client: from `AERODB`, and `URL` and `KEY` from the environment else.
 
     Raises:
-        ImproperlyConfigured: a name that `AERODB` does not have, or no URL at all.
+        ImproperlyConfigured: it is no mapping, has a name that it should not, or no URL.
     """
-    given = dict(getattr(settings, "AERODB", {}))
+    given = _mapping("AERODB", getattr(settings, "AERODB", {}), '{"URL": ..., "KEY": ...}')
     unknown = sorted(set(given) - set(NAMES))
     if unknown:
         raise ImproperlyConfigured(
@@ -41,9 +42,29 @@ def arguments() -> dict[str, Any]:
             'AERODB needs a URL: AERODB = {"URL": ..., "KEY": ...} in the settings, or AERODB_URL '
             "in the environment"
         )
-    if "OPTIONS" in given:
-        made["options"] = ClientOptions(**given["OPTIONS"])
+    made["options"] = _options(given.get("OPTIONS", {}))
     return made
+
+
+def _options(given: Any) -> ClientOptions:
+    """Those of the setting, for a client that all callers share unless they say otherwise."""
+    names = ClientOptions.__slots__
+    unknown = sorted(set(_mapping('AERODB["OPTIONS"]', given, '{"timeout": 10.0}')) - set(names))
+    if unknown:
+        raise ImproperlyConfigured(
+            f'AERODB["OPTIONS"] has no {", ".join(map(repr, unknown))}; its names are '
+            + ", ".join(names)
+        )
+    chosen: dict[str, Any] = {"adopt_sessions": False, **given}
+    return ClientOptions(**chosen)
+
+
+def _mapping(name: str, given: Any, example: str) -> Mapping[str, Any]:
+    if not isinstance(given, Mapping):
+        raise ImproperlyConfigured(
+            f"{name} must be a dict like {example}, not {type(given).__name__}"
+        )
+    return given
 
 
 def answers_errors() -> bool:

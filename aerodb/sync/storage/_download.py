@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/storage/_download.py by scripts/generate.py [fbfff8774371]: do not edit
+# GENERATED from aerodb_async_src/storage/_download.py by scripts/generate.py [cbcdb37df9c6]: do not edit
 """One object's bytes, over as many responses as it takes."""
 
 from __future__ import annotations
@@ -282,6 +282,3 @@ class DownloadStream:
         if piece is None:
             raise StopIteration
         return piece
-
-
-DownloadStream.__module__ = "aerodb"

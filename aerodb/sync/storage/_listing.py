@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/storage/_listing.py by scripts/generate.py [5b3c127ab8f0]: do not edit
+# GENERATED from aerodb_async_src/storage/_listing.py by scripts/generate.py [4776a99714ef]: do not edit
 """All objects of a bucket, page after page."""
 
 from __future__ import annotations
@@ -70,6 +70,3 @@ class Files:
         self._page = iter(page.objects)
         self._more = page.has_next
         self._cursor = page.next_cursor
-
-
-Files.__module__ = "aerodb"

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/storage/bucket.py by scripts/generate.py [3b2bb8cadad6]: do not edit
+# GENERATED from aerodb_async_src/storage/bucket.py by scripts/generate.py [8c5ffd94b126]: do not edit
 """One bucket's objects: up, down, and everything about them."""
 
 from __future__ import annotations
@@ -182,6 +182,3 @@ class StorageBucket(BucketTransfers):
 def _steps(count: int) -> range:
     """Where the batches of so many names begin."""
     return range(0, count, MAX_PATHS)
-
-
-StorageBucket.__module__ = "aerodb"

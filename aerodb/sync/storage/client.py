@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/storage/client.py by scripts/generate.py [54a9b14fa8bf]: do not edit
+# GENERATED from aerodb_async_src/storage/client.py by scripts/generate.py [dbe6dd1ebe32]: do not edit
 """Buckets: listing, making, changing and removing them; one of them to work with."""
 
 from __future__ import annotations
@@ -93,6 +93,3 @@ class StorageClient:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._transport.base.url()}>"
-
-
-StorageClient.__module__ = "aerodb"

@@ -22,6 +22,12 @@ def sign_in(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"signed_in": True, "name": person.get_username(), "email": person.email})
 
 
+def sign_in_by_hand(request: AeroDBHttpRequest) -> JsonResponse:
+    session = request.aerodb.auth.sign_in(**json.loads(request.body)).unwrap().session
+    assert session is not None
+    return JsonResponse({"token": session.access_token})
+
+
 def sign_out(request: HttpRequest) -> JsonResponse:
     logout(request)
     return JsonResponse({})
@@ -116,6 +122,7 @@ def age(request: HttpRequest) -> JsonResponse:
 
 urlpatterns = [
     path("sign-in", sign_in),
+    path("sign-in-by-hand", sign_in_by_hand),
     path("sign-out", sign_out),
     path("board", board),
     path("notes", notes),

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
+import os
 import sys
-from contextlib import suppress
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
@@ -21,11 +20,6 @@ class Command(BaseCommand):
         parser.add_argument("arguments", nargs="*", help="for example: -- --schema todos.sql")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Run it in a process of its own, whose end is ours."""
+        """Become it, so that whoever ends this process ends the instance, by whatever signal."""
         command = [sys.executable, "-m", "aerodb.local", *options["arguments"]]
-        with subprocess.Popen(command) as process:  # noqa: S603
-            while process.returncode is None:
-                with suppress(KeyboardInterrupt):  # it was told too, and is about to end
-                    process.wait()
-        if process.returncode:
-            sys.exit(process.returncode)
+        os.execv(sys.executable, command)  # noqa: S606
