@@ -160,6 +160,26 @@ async def test_a_channel_is_the_same_until_it_is_removed(client: AeroDBClient) -
     assert client.get_channels() == []
 
 
+async def test_a_channel_is_removed_though_nobody_confirms_that_it_was_left(
+    client: AeroDBClient, server: ScriptedRealtime
+) -> None:
+    late: list[Any] = []
+    server.answers["unsubscribe"] = lambda connection, frame: late.append(connection)
+    channel = client.channel("posts")
+    await channel.subscribe()
+    await client.realtime.remove_channel(channel, timeout=0.05)
+    assert client.get_channels() == []
+    heard: list[Any] = []
+    again = client.channel("posts").on("*", heard.append)
+    assert again is not channel
+    assert (await again.subscribe()).ok
+    await until(lambda: late)
+    server.say({"type": "unsubscribed", "channel": "posts"})
+    server.insert("posts")
+    await until(lambda: heard)
+    assert again.subscribed
+
+
 async def test_statuses_are_told(client: AeroDBClient, server: ScriptedRealtime) -> None:
     told: list[Any] = []
     connection: list[Any] = []

@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/test_realtime.py by scripts/generate.py [d9d7616b4437]: do not edit
+# GENERATED from tests/aio/test_realtime.py by scripts/generate.py [260d66a21166]: do not edit
 """Realtime over real sockets: the seed's line, handlers, streams, sending, bad input."""
 
 from __future__ import annotations
@@ -158,6 +158,26 @@ def test_a_channel_is_the_same_until_it_is_removed(client: AeroDBClient) -> None
     client.channel("users").subscribe()
     assert (client.remove_all_channels()).ok
     assert client.get_channels() == []
+
+
+def test_a_channel_is_removed_though_nobody_confirms_that_it_was_left(
+    client: AeroDBClient, server: ScriptedRealtime
+) -> None:
+    late: list[Any] = []
+    server.answers["unsubscribe"] = lambda connection, frame: late.append(connection)
+    channel = client.channel("posts")
+    channel.subscribe()
+    client.realtime.remove_channel(channel, timeout=0.05)
+    assert client.get_channels() == []
+    heard: list[Any] = []
+    again = client.channel("posts").on("*", heard.append)
+    assert again is not channel
+    assert (again.subscribe()).ok
+    until(lambda: late)
+    server.say({"type": "unsubscribed", "channel": "posts"})
+    server.insert("posts")
+    until(lambda: heard)
+    assert again.subscribed
 
 
 def test_statuses_are_told(client: AeroDBClient, server: ScriptedRealtime) -> None:

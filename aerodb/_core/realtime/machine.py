@@ -140,7 +140,8 @@ class RealtimeMachine:
         self.replan(now)
 
     def remove(self, channel: ChannelMachine) -> None:
-        """Forget a channel that is not subscribed."""
+        """Forget a channel that is not subscribed; one that is being left is so from now on."""
+        channel.left()
         if self.channels.get(channel.name) is channel and channel.phase is Phase.IDLE:
             del self.channels[channel.name]
 

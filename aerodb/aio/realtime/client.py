@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/realtime/client.py by scripts/generate.py [c8885d12f39e]: do not edit
+# GENERATED from aerodb_async_src/realtime/client.py by scripts/generate.py [f000259d4e0f]: do not edit
 """The realtime connection of one client, and its channels."""
 
 from __future__ import annotations
@@ -90,8 +90,7 @@ class AsyncRealtimeClient:
     ) -> AeroDBResponse[None]:
         """Unsubscribe a channel and forget it with its handlers."""
         response = await channel.unsubscribe(timeout=timeout, clear_handlers=True)
-        with self._link.mutex:
-            self._link.machine.remove(channel.machine)
+        await self._link.do(lambda now: self._link.machine.remove(channel.machine))
         return response
 
     async def remove_all_channels(self, *, timeout: float = 5.0) -> AeroDBResponse[None]:
