@@ -9,6 +9,7 @@ one transaction, which PostgreSQL commits there, or rolls back if any of them fa
 from __future__ import annotations
 
 import re
+import select
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -16,7 +17,7 @@ from functools import lru_cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, OperationalError
 from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGconn, PGresult
 from psycopg.waiting import Ready, Wait
@@ -58,6 +59,16 @@ class StatementFailed(Exception):
 
 class ConnectionLost(Exception):
     """The server went away during an exchange."""
+
+
+def has_word(connection: Connection) -> bool:
+    """Whether the server has said something unasked: nearly always, that it ends the connection."""
+    try:
+        ready = select.poll()
+        ready.register(connection.pgconn.socket, select.POLLIN)
+        return bool(ready.poll(0))
+    except OperationalError:  # there is no socket any more
+        return True
 
 
 # --- placeholders and parameters -----------------------------------------------------------------

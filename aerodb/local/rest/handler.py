@@ -21,7 +21,7 @@ from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRe
 from aerodb.local.rest.ast import Action, Name, Request
 from aerodb.local.rest.catalog import Catalog
 from aerodb.local.rest.errors import RestError
-from aerodb.local.rest.exchange import Connection, ConnectionLost
+from aerodb.local.rest.exchange import Connection, ConnectionLost, has_word
 from aerodb.local.rest.idempotency import idempotency_key, run_once
 from aerodb.local.rest.leaving import Gone, unless_gone
 from aerodb.local.rest.media_types import ANY, JSON, OPENAPI
@@ -258,6 +258,15 @@ class RestService:
         return value
 
     async def _acquired(self) -> Connection:
+        """A connection that lives, as far as can be told without asking the server."""
+        while True:
+            connection = await self._lent()
+            if not has_word(connection):
+                return connection
+            await connection.close()
+            await self._pool.putconn(connection)
+
+    async def _lent(self) -> Connection:
         try:
             connection: Connection = await self._pool.getconn()
         except (PoolTimeout, TooManyRequests, PoolClosed):

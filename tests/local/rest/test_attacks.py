@@ -502,6 +502,21 @@ def test_the_server_recovers_when_a_backend_is_killed(
             assert answer.json() == [{"id": 1}]
 
 
+def test_connections_that_died_while_they_were_idle_cost_no_write(
+    server: LocalServer, anon: httpx.Client
+) -> None:
+    """Whoever writes gets one that lives: a write is not repeated on another."""
+    with ThreadPoolExecutor(6) as threads:
+        runs = [threads.submit(anon.post, "/rpc/slow", json={"seconds": 0.5}) for _ in range(6)]
+        assert {run.result().status_code for run in runs} == {200}
+    server.execute_sql(
+        "select pg_terminate_backend(pid, 10000) from pg_stat_activity "
+        "where usename = 'authenticator' and application_name = 'aerodb.local'"
+    )
+    for _ in range(8):
+        assert anon.post("/rpc/slow", json={"seconds": 0}).status_code == 200
+
+
 # --- tokens (C5) --------------------------------------------------------------------------------
 
 

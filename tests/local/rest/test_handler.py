@@ -371,10 +371,24 @@ async def test_reads_outlive_a_broken_connection(call: Client, shop: Shop) -> No
     assert (await call("GET", "/items?id=eq.1")).status == 200
 
 
-async def test_writes_are_not_repeated(call: Client, shop: Shop) -> None:
+async def test_writes_take_no_broken_connection(call: Client, shop: Shop) -> None:
     await call("GET", "/items?id=eq.1")
     await broken(call, shop)
-    answer = await call("DELETE", "/items?id=eq.1000")
+    assert (await call("DELETE", "/items?id=eq.1000")).status == 204
+
+
+async def test_writes_are_not_repeated(call: Client, shop: Shop) -> None:
+    writing = asyncio.create_task(call("POST", "/rpc/slow", {"seconds": 30}))
+    async with await psycopg.AsyncConnection[Any].connect(shop.url, autocommit=True) as other:
+        ended = None
+        while ended is None:
+            found = await other.execute(
+                "select pg_terminate_backend(pid, 5000) from pg_stat_activity "
+                "where state = 'active' and query like '%slow%' and pid <> pg_backend_pid()"
+            )
+            ended = await found.fetchone()
+            await asyncio.sleep(0.01)
+    answer = await writing
     assert (answer.status, answer.code) == (503, "PGRST001")
     assert answer.headers["retry-after"].isdigit()
     assert (await call("DELETE", "/items?id=eq.1000")).status == 204
