@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, TypeVar
 
 from aerodb._core.database.plan import Step
 
 __all__ = ["Chain"]
 
 _new = object.__new__
+
+
+Query = TypeVar("Query", bound="Chain")
+"""Not `Self`: completion by jedi takes that for the class where it stands."""
 
 
 class Chain:
@@ -23,7 +27,7 @@ class Chain:
     _source: Any
     _steps: Step
 
-    def _add(self, step: Step) -> Self:
+    def _add(self: Query, step: Step) -> Query:
         query = _new(self.__class__)
         query._source = self._source
         query._steps = step

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Self, overload
+from typing import Any, TypeVar, overload
 
 from aerodb._core.database.chain import Chain
 from aerodb._core.database.expressions import Condition, Group, Leaf, condition_of, kept
@@ -116,6 +116,10 @@ def _is_table(member: Any) -> bool:
     return isinstance(member, str) and _TABLE(member) is not None
 
 
+Query = TypeVar("Query", bound="Filters")
+"""Not `Self`: completion by jedi takes that for the class where it stands."""
+
+
 class Filters(Chain):
     """The filter methods, the same on every kind of query, before or after its verb."""
 
@@ -123,96 +127,96 @@ class Filters(Chain):
 
     # --- comparisons
 
-    def eq(self, column: str, value: Any) -> Self:
+    def eq(self: Query, column: str, value: Any) -> Query:
         """`column = value`. `None` becomes `IS NULL`."""
         return self._add((self._steps, compare, "eq", column, value))
 
-    def neq(self, column: str, value: Any) -> Self:
+    def neq(self: Query, column: str, value: Any) -> Query:
         """`column <> value`. `None` becomes `IS NOT NULL`."""
         return self._add((self._steps, compare, "neq", column, value))
 
-    def gt(self, column: str, value: Any) -> Self:
+    def gt(self: Query, column: str, value: Any) -> Query:
         """`column > value`."""
         return self._add((self._steps, compare, "gt", column, value))
 
-    def gte(self, column: str, value: Any) -> Self:
+    def gte(self: Query, column: str, value: Any) -> Query:
         """`column >= value`."""
         return self._add((self._steps, compare, "gte", column, value))
 
-    def lt(self, column: str, value: Any) -> Self:
+    def lt(self: Query, column: str, value: Any) -> Query:
         """`column < value`."""
         return self._add((self._steps, compare, "lt", column, value))
 
-    def lte(self, column: str, value: Any) -> Self:
+    def lte(self: Query, column: str, value: Any) -> Query:
         """`column <= value`."""
         return self._add((self._steps, compare, "lte", column, value))
 
-    def between(self, column: str, low: Any, high: Any) -> Self:
+    def between(self: Query, column: str, low: Any, high: Any) -> Query:
         """`low <= column <= high`."""
         return self._add((self._steps, between, column, low, high))
 
-    def is_(self, column: str, value: bool | IsValue | None) -> Self:
+    def is_(self: Query, column: str, value: bool | IsValue | None) -> Query:
         """`column IS value`: None, True, False, `"not_null"` or `"unknown"`."""
         return self._add((self._steps, compare, "is", column, value))
 
-    def is_distinct(self, column: str, value: Any) -> Self:
+    def is_distinct(self: Query, column: str, value: Any) -> Query:
         """`column IS DISTINCT FROM value`: unequal, NULL counted as a value."""
         return self._add((self._steps, compare, "isdistinct", column, value))
 
-    def in_(self, column: str, values: Iterable[Any]) -> Self:
+    def in_(self: Query, column: str, values: Iterable[Any]) -> Query:
         """`column = ANY(values)`. An empty list matches nothing, and asks nobody."""
         return self._add((self._steps, compare, "in", column, kept(values)))
 
-    def not_in(self, column: str, values: Iterable[Any]) -> Self:
+    def not_in(self: Query, column: str, values: Iterable[Any]) -> Query:
         """The opposite of `in_`. An empty list filters nothing."""
         return self._add((self._steps, compare_not_in, column, kept(values)))
 
     # --- text
 
-    def like(self, column: str, pattern: str) -> Self:
+    def like(self: Query, column: str, pattern: str) -> Query:
         """`column LIKE pattern`: `%` and `*` stand for any text, `_` for one character."""
         return self._add((self._steps, compare, "like", column, pattern))
 
-    def ilike(self, column: str, pattern: str) -> Self:
+    def ilike(self: Query, column: str, pattern: str) -> Query:
         """`like` without regard to case."""
         return self._add((self._steps, compare, "ilike", column, pattern))
 
-    def match_regex(self, column: str, pattern: str) -> Self:
+    def match_regex(self: Query, column: str, pattern: str) -> Query:
         """`column ~ pattern`: a POSIX regular expression."""
         return self._add((self._steps, compare, "match", column, pattern))
 
-    def imatch_regex(self, column: str, pattern: str) -> Self:
+    def imatch_regex(self: Query, column: str, pattern: str) -> Query:
         """`match_regex` without regard to case."""
         return self._add((self._steps, compare, "imatch", column, pattern))
 
     regex = match_regex
     iregex = imatch_regex
 
-    def startswith(self, column: str, text: str) -> Self:
+    def startswith(self: Query, column: str, text: str) -> Query:
         """Begins with exactly this text; nothing in it is a wildcard."""
         return self._add((self._steps, compare, "@startswith", column, text))
 
-    def endswith(self, column: str, text: str) -> Self:
+    def endswith(self: Query, column: str, text: str) -> Query:
         """Ends with exactly this text; nothing in it is a wildcard."""
         return self._add((self._steps, compare, "@endswith", column, text))
 
-    def contains_text(self, column: str, text: str) -> Self:
+    def contains_text(self: Query, column: str, text: str) -> Query:
         """Has exactly this text somewhere; nothing in it is a wildcard."""
         return self._add((self._steps, compare, "@contains_text", column, text))
 
-    def icontains_text(self, column: str, text: str) -> Self:
+    def icontains_text(self: Query, column: str, text: str) -> Query:
         """`contains_text` without regard to case."""
         return self._add((self._steps, compare, "@icontains_text", column, text))
 
     def text_search(
-        self,
+        self: Query,
         column: str,
         query: str,
         options: Mapping[str, Any] | None = None,
         *,
         type: str | None = None,
         config: str | None = None,
-    ) -> Self:
+    ) -> Query:
         """Full-text search.
 
         Args:
@@ -224,33 +228,33 @@ class Filters(Chain):
         """
         return self._add((self._steps, search, column, query, options, type, config))
 
-    def fts(self, column: str, query: str, config: str | None = None) -> Self:
+    def fts(self: Query, column: str, query: str, config: str | None = None) -> Query:
         """Full-text search; see `text_search`."""
         return self._add((self._steps, compare, "@fts", column, (query, None, config)))
 
-    def plfts(self, column: str, query: str, config: str | None = None) -> Self:
+    def plfts(self: Query, column: str, query: str, config: str | None = None) -> Query:
         """Full-text search of type `plain`; see `text_search`."""
         return self._add((self._steps, compare, "@fts", column, (query, "plain", config)))
 
-    def phfts(self, column: str, query: str, config: str | None = None) -> Self:
+    def phfts(self: Query, column: str, query: str, config: str | None = None) -> Query:
         """Full-text search of type `phrase`; see `text_search`."""
         return self._add((self._steps, compare, "@fts", column, (query, "phrase", config)))
 
-    def wfts(self, column: str, query: str, config: str | None = None) -> Self:
+    def wfts(self: Query, column: str, query: str, config: str | None = None) -> Query:
         """Full-text search of type `websearch`; see `text_search`."""
         return self._add((self._steps, compare, "@fts", column, (query, "websearch", config)))
 
     # --- arrays, JSON, ranges
 
-    def contains(self, column: str, value: Any) -> Self:
+    def contains(self: Query, column: str, value: Any) -> Query:
         """`column @> value`: a list for arrays, a mapping for JSON, a `Range`, or literal text."""
         return self._add((self._steps, compare, "cs", column, value))
 
-    def contained_by(self, column: str, value: Any) -> Self:
+    def contained_by(self: Query, column: str, value: Any) -> Query:
         """`column <@ value`, the other way round."""
         return self._add((self._steps, compare, "cd", column, value))
 
-    def overlaps(self, column: str, value: Any) -> Self:
+    def overlaps(self: Query, column: str, value: Any) -> Query:
         """`column && value`: a list for arrays, or a `Range`."""
         return self._add((self._steps, compare, "ov", column, value))
 
@@ -258,23 +262,23 @@ class Filters(Chain):
     cd = contained_by
     ov = overlaps
 
-    def range_lt(self, column: str, range: Any) -> Self:
+    def range_lt(self: Query, column: str, range: Any) -> Query:
         """`column << range`: the column's range lies wholly before it."""
         return self._add((self._steps, compare, "sl", column, range))
 
-    def range_gt(self, column: str, range: Any) -> Self:
+    def range_gt(self: Query, column: str, range: Any) -> Query:
         """`column >> range`: the column's range lies wholly after it."""
         return self._add((self._steps, compare, "sr", column, range))
 
-    def range_gte(self, column: str, range: Any) -> Self:
+    def range_gte(self: Query, column: str, range: Any) -> Query:
         """`column &> range`: the column's range does not begin before it."""
         return self._add((self._steps, compare, "nxl", column, range))
 
-    def range_lte(self, column: str, range: Any) -> Self:
+    def range_lte(self: Query, column: str, range: Any) -> Query:
         """`column &< range`: the column's range does not end after it."""
         return self._add((self._steps, compare, "nxr", column, range))
 
-    def range_adjacent(self, column: str, range: Any) -> Self:
+    def range_adjacent(self: Query, column: str, range: Any) -> Query:
         """`column -|- range`: the two touch and do not overlap."""
         return self._add((self._steps, compare, "adj", column, range))
 
@@ -286,35 +290,37 @@ class Filters(Chain):
 
     # --- any operator, trees
 
-    def match(self, query: Mapping[str, Any]) -> Self:
+    def match(self: Query, query: Mapping[str, Any]) -> Query:
         """Every named column equals its value."""
         kept_query = dict(query) if isinstance(query, Mapping) else query
         return self._add((self._steps, match, kept_query))
 
-    def filter(self, column: str, operator: str, value: Any) -> Self:
+    def filter(self: Query, column: str, operator: str, value: Any) -> Query:
         """Any operator of the wire by name: `filter("age", "not.gte", 18)`.
 
         Text for `in` and for `(any)`/`(all)` is taken as the server's own literal: trusted input.
         """
         return self._add((self._steps, compare_checked, column, operator, kept_value(value), True))
 
-    def raw_filter(self, key: str, value: str) -> Self:
+    def raw_filter(self: Query, key: str, value: str) -> Query:
         """Add a query parameter as it is, percent-encoded only: trusted input."""
         return self._add((self._steps, raw_filter, key, value))
 
     @property
-    def not_(self) -> Self:
+    def not_(self: Query) -> Query:
         """Negate the next condition: `q.not_.eq("a", 1)`, or in one call `q.not_("a", "eq", 1)`
         or `q.not_(col("a") == 1)`."""
         return self._add((self._steps, negate))
 
     @overload
-    def __call__(self, column: str, operator: str, value: Any) -> Self: ...
+    def __call__(self: Query, column: str, operator: str, value: Any) -> Query: ...
 
     @overload
-    def __call__(self, column: Condition) -> Self: ...
+    def __call__(self: Query, column: Condition) -> Query: ...
 
-    def __call__(self, column: Any = None, operator: Any = None, value: Any = _unsaid) -> Self:
+    def __call__(
+        self: Query, column: Any = None, operator: Any = None, value: Any = _unsaid
+    ) -> Query:
         """The second half of `q.not_("age", "gt", 3)`."""
         if self._steps[1] is not negate:
             raise TypeError("a query is not callable: only q.not_(column, operator, value) is")
@@ -324,17 +330,17 @@ class Filters(Chain):
             raise TypeError("not_ takes (column, operator, value), or one condition made by col()")
         return self._add((self._steps, compare_checked, column, operator, kept_value(value), False))
 
-    def where(self, *conditions_: Condition | str) -> Self:
+    def where(self: Query, *conditions_: Condition | str) -> Query:
         """All of these conditions: `where((col("a") > 1) | col("b").is_(None))`."""
         return self._add((self._steps, conditions, None, conditions_, None))
 
     def or_(
-        self,
+        self: Query,
         *conditions_: Condition | str,
         foreign_table: str | None = None,
         reference_table: str | None = None,
         referenced_table: str | None = None,
-    ) -> Self:
+    ) -> Query:
         """At least one of these conditions. Text is the server's own grammar: trusted input.
 
         `foreign_table` (also `reference_table`, `referenced_table`, or a bare name in second place)
@@ -344,12 +350,12 @@ class Filters(Chain):
         return self._add((self._steps, conditions, "or", conditions_, table))
 
     def and_(
-        self,
+        self: Query,
         *conditions_: Condition | str,
         foreign_table: str | None = None,
         reference_table: str | None = None,
         referenced_table: str | None = None,
-    ) -> Self:
+    ) -> Query:
         """All of these conditions, see `or_`."""
         table = foreign_table or reference_table or referenced_table
         return self._add((self._steps, conditions, "and", conditions_, table))

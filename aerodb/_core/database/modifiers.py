@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from operator import index
-from typing import Any, Literal, Self
+from typing import Any, Literal, TypeVar
 
 from aerodb._core.database.chain import Chain
 from aerodb._core.database.columns import order_term
@@ -190,13 +190,17 @@ def retry(plan: Plan, step: Step) -> None:
     plan.retry = mode
 
 
+Query = TypeVar("Query", bound="Modifiers")
+"""Not `Self`: completion by jedi takes that for the class where it stands."""
+
+
 class Modifiers(Chain):
     """What shapes the answer. Each method gives a new query."""
 
     __slots__ = ()
 
     def order(
-        self,
+        self: Query,
         column: Any,
         ascending: bool | None = None,
         *,
@@ -206,7 +210,7 @@ class Modifiers(Chain):
         foreign_table: str | None = None,
         reference_table: str | None = None,
         referenced_table: str | None = None,
-    ) -> Self:
+    ) -> Query:
         """Sort by a column; further calls sort what is equal.
 
         Args:
@@ -220,82 +224,82 @@ class Modifiers(Chain):
         return self._add((self._steps, order, column, ascending, desc, nulls, table))
 
     def limit(
-        self,
+        self: Query,
         count: int,
         *,
         foreign_table: str | None = None,
         reference_table: str | None = None,
         referenced_table: str | None = None,
-    ) -> Self:
+    ) -> Query:
         """At most so many rows, of this table or of an embedded one."""
         table = foreign_table or reference_table or referenced_table
         return self._add((self._steps, limit, count, table))
 
     def offset(
-        self,
+        self: Query,
         count: int,
         *,
         foreign_table: str | None = None,
         reference_table: str | None = None,
         referenced_table: str | None = None,
-    ) -> Self:
+    ) -> Query:
         """Leave out the first so many rows."""
         table = foreign_table or reference_table or referenced_table
         return self._add((self._steps, offset, count, table))
 
     def range(
-        self,
+        self: Query,
         start: int,
         end: int,
         foreign_table: str | None = None,
         *,
         reference_table: str | None = None,
         referenced_table: str | None = None,
-    ) -> Self:
+    ) -> Query:
         """Rows number `start` to `end`, both included, counted from 0."""
         table = foreign_table or reference_table or referenced_table
         return self._add((self._steps, row_range, start, end, table))
 
-    def returning(self, mode: Returning) -> Self:
+    def returning(self: Query, mode: Returning) -> Query:
         """What a write answers with: the rows, nothing, or only headers."""
         return self._add((self._steps, returning, mode))
 
-    def max_affected(self, value: int) -> Self:
+    def max_affected(self: Query, value: int) -> Query:
         """Refuse, on the server, a write that would touch more rows than this."""
         return self._add((self._steps, max_affected, value))
 
-    def expect_rows(self, count: int = 1) -> Self:
+    def expect_rows(self: Query, count: int = 1) -> Query:
         """Make it an error (`NO_ROWS_AFFECTED`) if a write touched fewer rows than this.
 
         Row-level security hides rows without a word; this tells.
         """
         return self._add((self._steps, expect_rows, count))
 
-    def all_rows(self) -> Self:
+    def all_rows(self: Query) -> Query:
         """Allow an update or delete that has no filter."""
         return self._add((self._steps, assign, "all_rows", True))
 
-    def strip_nulls(self) -> Self:
+    def strip_nulls(self: Query) -> Query:
         """Leave members that are null out of the rows."""
         return self._add((self._steps, assign, "strip_nulls", True))
 
-    def rollback(self) -> Self:
+    def rollback(self: Query) -> Query:
         """Do it, answer, and undo it. Servers may not allow that: then `meta.warnings` says so."""
         return self._add((self._steps, assign, "rollback", True))
 
-    def header(self, name: str, value: str) -> Self:
+    def header(self: Query, name: str, value: str) -> Query:
         """Send one more header with this query."""
         return self._add((self._steps, header, name, value))
 
-    def prefer(self, **preferences: str) -> Self:
+    def prefer(self: Query, **preferences: str) -> Query:
         """Send one more preference: `prefer(timezone="Europe/Vienna")`."""
         return self._add((self._steps, prefer, preferences))
 
-    def timeout(self, seconds: float) -> Self:
+    def timeout(self: Query, seconds: float) -> Query:
         """Give this query its own total time instead of the client's."""
         return self._add((self._steps, timeout, seconds))
 
-    def idempotency_key(self, key: str | None = None) -> Self:
+    def idempotency_key(self: Query, key: str | None = None) -> Query:
         """Have a write carried out once, however often it is sent (wire-contract §1.8).
 
         It goes with an `Idempotency-Key`, and is then repeated also after failures that leave open
@@ -310,7 +314,7 @@ class Modifiers(Chain):
         """
         return self._add((self._steps, idempotency_key, key))
 
-    def retry(self, mode: RetryChoice) -> Self:
+    def retry(self: Query, mode: RetryChoice) -> Query:
         """Choose what this query is repeated after, within the client's `retries`.
 
         Args:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Self
+from typing import Any, TypeVar
 
 from aerodb._core.database.chain import Chain
 from aerodb._core.database.expressions import kept
@@ -24,80 +24,84 @@ def patterns(plan: Plan, step: Step) -> None:
         plan.add_leaf(column, operator, value, negated)
 
 
+Query = TypeVar("Query", bound="QuantifiedFilters")
+"""Not `Self`: completion by jedi takes that for the class where it stands."""
+
+
 class QuantifiedFilters(Chain):
     """`*_any_of` and `*_all_of` for the nine operators that PostgREST quantifies."""
 
     __slots__ = ()
 
-    def eq_any_of(self, column: str, values: Iterable[Any]) -> Self:
+    def eq_any_of(self: Query, column: str, values: Iterable[Any]) -> Query:
         """`column =` at least one of the values."""
         return self._add((self._steps, compare, "eq(any)", column, kept(values)))
 
-    def eq_all_of(self, column: str, values: Iterable[Any]) -> Self:
+    def eq_all_of(self: Query, column: str, values: Iterable[Any]) -> Query:
         """`column =` every one of the values."""
         return self._add((self._steps, compare, "eq(all)", column, kept(values)))
 
-    def gt_any_of(self, column: str, values: Iterable[Any]) -> Self:
+    def gt_any_of(self: Query, column: str, values: Iterable[Any]) -> Query:
         """`column >` at least one of the values."""
         return self._add((self._steps, compare, "gt(any)", column, kept(values)))
 
-    def gt_all_of(self, column: str, values: Iterable[Any]) -> Self:
+    def gt_all_of(self: Query, column: str, values: Iterable[Any]) -> Query:
         """`column >` every one of the values."""
         return self._add((self._steps, compare, "gt(all)", column, kept(values)))
 
-    def gte_any_of(self, column: str, values: Iterable[Any]) -> Self:
+    def gte_any_of(self: Query, column: str, values: Iterable[Any]) -> Query:
         """`column >=` at least one of the values."""
         return self._add((self._steps, compare, "gte(any)", column, kept(values)))
 
-    def gte_all_of(self, column: str, values: Iterable[Any]) -> Self:
+    def gte_all_of(self: Query, column: str, values: Iterable[Any]) -> Query:
         """`column >=` every one of the values."""
         return self._add((self._steps, compare, "gte(all)", column, kept(values)))
 
-    def lt_any_of(self, column: str, values: Iterable[Any]) -> Self:
+    def lt_any_of(self: Query, column: str, values: Iterable[Any]) -> Query:
         """`column <` at least one of the values."""
         return self._add((self._steps, compare, "lt(any)", column, kept(values)))
 
-    def lt_all_of(self, column: str, values: Iterable[Any]) -> Self:
+    def lt_all_of(self: Query, column: str, values: Iterable[Any]) -> Query:
         """`column <` every one of the values."""
         return self._add((self._steps, compare, "lt(all)", column, kept(values)))
 
-    def lte_any_of(self, column: str, values: Iterable[Any]) -> Self:
+    def lte_any_of(self: Query, column: str, values: Iterable[Any]) -> Query:
         """`column <=` at least one of the values."""
         return self._add((self._steps, compare, "lte(any)", column, kept(values)))
 
-    def lte_all_of(self, column: str, values: Iterable[Any]) -> Self:
+    def lte_all_of(self: Query, column: str, values: Iterable[Any]) -> Query:
         """`column <=` every one of the values."""
         return self._add((self._steps, compare, "lte(all)", column, kept(values)))
 
-    def like_any_of(self, column: str, values: Iterable[str] | str) -> Self:
+    def like_any_of(self: Query, column: str, values: Iterable[str] | str) -> Query:
         """`column LIKE` at least one of the values."""
         return self._add((self._steps, patterns, "like(any)", column, kept(values)))
 
-    def like_all_of(self, column: str, values: Iterable[str] | str) -> Self:
+    def like_all_of(self: Query, column: str, values: Iterable[str] | str) -> Query:
         """`column LIKE` every one of the values."""
         return self._add((self._steps, patterns, "like(all)", column, kept(values)))
 
-    def ilike_any_of(self, column: str, values: Iterable[str] | str) -> Self:
+    def ilike_any_of(self: Query, column: str, values: Iterable[str] | str) -> Query:
         """`column ILIKE` at least one of the values."""
         return self._add((self._steps, patterns, "ilike(any)", column, kept(values)))
 
-    def ilike_all_of(self, column: str, values: Iterable[str] | str) -> Self:
+    def ilike_all_of(self: Query, column: str, values: Iterable[str] | str) -> Query:
         """`column ILIKE` every one of the values."""
         return self._add((self._steps, patterns, "ilike(all)", column, kept(values)))
 
-    def match_any_of(self, column: str, values: Iterable[Any]) -> Self:
+    def match_any_of(self: Query, column: str, values: Iterable[Any]) -> Query:
         """`column ~` at least one of the values."""
         return self._add((self._steps, compare, "match(any)", column, kept(values)))
 
-    def match_all_of(self, column: str, values: Iterable[Any]) -> Self:
+    def match_all_of(self: Query, column: str, values: Iterable[Any]) -> Query:
         """`column ~` every one of the values."""
         return self._add((self._steps, compare, "match(all)", column, kept(values)))
 
-    def imatch_any_of(self, column: str, values: Iterable[Any]) -> Self:
+    def imatch_any_of(self: Query, column: str, values: Iterable[Any]) -> Query:
         """`column ~*` at least one of the values."""
         return self._add((self._steps, compare, "imatch(any)", column, kept(values)))
 
-    def imatch_all_of(self, column: str, values: Iterable[Any]) -> Self:
+    def imatch_all_of(self: Query, column: str, values: Iterable[Any]) -> Query:
         """`column ~*` every one of the values."""
         return self._add((self._steps, compare, "imatch(all)", column, kept(values)))
 
