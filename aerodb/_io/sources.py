@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, NoReturn, Protocol
 
 from aerodb._core.http import SourceError
 
-BLOCK = 1024 * 1024
+BLOCK = 256 * 1024  # a larger one is made of fresh pages each time, which costs more than it saves
 SMALL_BLOCK = 256 * 1024  # of iterators: they may be slow, and somebody may wait for what they give
 
 # Linux: fail rather than wait for a disk. Asked for by name: other systems have neither.
