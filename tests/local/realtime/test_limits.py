@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -11,6 +12,7 @@ from uuid import uuid4
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from websockets.exceptions import ConnectionClosed
 
 from aerodb.local import LocalServer
 from aerodb.local.realtime.errors import FrameError
@@ -140,8 +142,10 @@ async def test_a_frame_that_is_too_large_ends_the_connection(rt_server: LocalSer
         assert refused["code"] == "message_too_large"
         assert await socket.closed() == 4021
     async with socket_to(rt_server) as socket:
-        await socket.connection.send("x" * (2 * 1024 * 1024))
-        assert await socket.closed() == 1009
+        with contextlib.suppress(ConnectionClosed):  # it may be closed before all has been sent
+            await socket.connection.send("x" * (2 * 1024 * 1024))
+        # 1006: what was still on its way when it was closed can hide the reason
+        assert await socket.closed() in (1009, 1006)
 
 
 async def test_a_message_in_too_many_pieces_ends_the_connection(rt_server: LocalServer) -> None:
