@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import random
 import socket
 import ssl
 import zlib
@@ -22,6 +23,7 @@ from aerodb._io.bodies import PIECE, Collector, Inflater
 from aerodb._io.exchange import h11_headers
 from aerodb._io.heads import complete_headers, content_codings, declared_length
 from aerodb._io.proxies import bypassed, proxy_for
+from aerodb._io.sources import FileSource, open_blocking
 from aerodb._io.tls import context_for
 
 HOST = Origin("https", "api.example.com", 443)
@@ -220,3 +222,32 @@ def test_a_context_is_made_once() -> None:
     assert one is not context_for(HttpSettings(verify=False))
     own = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     assert context_for(HttpSettings(verify=own)) is own
+
+
+# What is uploaded
+
+
+@given(
+    steps=st.lists(
+        st.tuples(st.sampled_from(["now", "read", "seek"]), st.integers(0, 300)), max_size=12
+    )
+)
+def test_a_file_is_read_in_order_whichever_way(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int]]
+) -> None:
+    """`read_now` does not move the file, `read` does: neither may miss what the other has read."""
+    data = bytes(random.Random(1).randbytes(1000))
+    path = tmp_path_factory.mktemp("read") / "f"
+    path.write_bytes(data)
+    source = open_blocking(path)
+    assert isinstance(source, FileSource)
+    at = 0
+    for way, size in steps:
+        if way == "seek":
+            source.seek(at := size)
+            continue
+        block = source.read_now(size) if way == "now" else source.read(size)
+        if block is not None:
+            assert block == data[at : at + size]
+            at += len(block)
+    source.close()

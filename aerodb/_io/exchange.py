@@ -7,7 +7,7 @@ of a request, and its headers come as h11 holds them once it has checked them.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import lru_cache
 from typing import Any, cast
 
@@ -15,6 +15,7 @@ import h11
 import httpcore
 from h11._headers import Headers, normalize_and_validate
 from h11._readers import ContentLengthReader
+from h11._writers import ContentLengthWriter
 
 from aerodb._core.http import Origin, Request, TransportError
 from aerodb._io.failures import broken, not_http, refused_locally
@@ -68,13 +69,19 @@ class _Whole:
 _NO_BODY = _Whole()
 
 
-def core_request(request: Request) -> httpcore.Request:
-    """The request for httpcore, made of bytes."""
+def core_request(request: Request, past_h11: Callable[[Any], Any]) -> httpcore.Request:
+    """The request for httpcore, made of bytes.
+
+    `past_h11` gets the blocks of a body that is read while it is sent, and gives those that
+    httpcore is to send itself.
+    """
     content = request.content
     if content is None:
         content = _NO_BODY
     elif isinstance(content, bytes):
         content = _Whole(content)
+    else:
+        content = past_h11(content)
     return cast(httpcore.Request, CoreRequest(request, content))
 
 
@@ -180,13 +187,37 @@ def long_body(
     return None
 
 
+class SizedBody:
+    """A body of known length, sent past h11, which would look at every block, but keeps count."""
+
+    __slots__ = ("_writer",)
+
+    def __init__(self, writer: ContentLengthWriter) -> None:
+        self._writer = writer
+
+    def take(self, block: bytes | memoryview) -> bytes | memoryview:
+        """Count the block, which goes out next. Raises `httpcore.LocalProtocolError`."""
+        self._writer._length -= len(block)
+        if self._writer._length < 0:
+            raise httpcore.LocalProtocolError
+        return block
+
+
+def sized_body(
+    connection: httpcore.HTTP11Connection | httpcore.AsyncHTTP11Connection,
+) -> SizedBody | None:
+    """The body whose head has just gone out, if its length is known."""
+    writer = connection._h11_state._writer
+    return SizedBody(writer) if isinstance(writer, ContentLengthWriter) else None
+
+
 def explain(error: BaseException, *, sent: bool, peer_gone: bool) -> TransportError | None:
     """An exception of httpcore as ours; None if it is something else.
 
     `peer_gone` tells a peer that went away from one that talks nonsense. Texts are not carried
     over: they may quote a header.
     """
-    if isinstance(error, httpcore.LocalProtocolError):
+    if isinstance(error, httpcore.LocalProtocolError | h11.LocalProtocolError):
         return refused_locally(sent=sent)
     if isinstance(error, httpcore.RemoteProtocolError):
         return broken(sent=sent) if peer_gone else not_http(sent=sent)

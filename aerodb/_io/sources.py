@@ -95,6 +95,7 @@ class FileSource:
 
     def __init__(self, file: Any, path: str | None) -> None:
         self._at = 0
+        self._left_at = -1  # where the file itself stands; -1: not known
         self._cache: bytearray | None = bytearray(SMALL_BLOCK) if path and _NOWAIT else None
         self._file = file
         self._path = path
@@ -153,19 +154,22 @@ class FileSource:
         self._at = self._start + offset
         try:
             self._file.seek(self._at)
+            self._left_at = self._at
         except Exception as error:  # noqa: BLE001  # as in `read`
             raise file_error("read", self.name, error) from None
 
     def read(self, size: int) -> bytes:
         try:
-            if self._path is not None:  # `read_now` leaves its place to itself
+            if self._path is not None and self._left_at != self._at:  # `read_now` moved only us
                 self._file.seek(self._at)
+            self._left_at = -1
             data = self._file.read(size)
         except Exception as error:  # noqa: BLE001  # zlib.error, LZMAError, EOFError: any
             raise file_error("read", self.name, error) from None
         if not isinstance(data, bytes):
             _refuse_piece(data)
         self._at += len(data)
+        self._left_at = self._at
         return data
 
     def check(self) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from aerodb._core.http import Origin, RawResponse, Request, TransportError
+from aerodb._core.http import AnyBody, Origin, RawResponse, Request, TransportError
 from aerodb._core.http_settings import HttpSettings
 from aerodb._io.on_asyncio import HttpClient, Worker, monotonic, pause
 from tests.support.faults import FaultProxy
@@ -55,7 +55,7 @@ def get(where: ScriptedServer | FaultProxy, target: str = "/", **headers: str) -
     return Request("GET", where.origin, target, listed, None)
 
 
-def post(where: ScriptedServer | FaultProxy, target: str, body: bytes | None) -> Request:
+def post(where: ScriptedServer | FaultProxy, target: str, body: AnyBody) -> Request:
     return Request("POST", where.origin, target, [], body)
 
 
@@ -104,6 +104,49 @@ async def test_a_body_arrives_whole(scripted: ScriptedServer, http: HttpClient, 
     response = await fetch(http, post(scripted, "/p", body))
     assert response.body == b"/p\n" + body
     assert scripted.seen[0].header("content-length") == str(size)
+
+
+class Pieces:
+    """A body that is read while it is sent, of the length it says or not."""
+
+    replayable = True
+    begun = False
+    handed = 0
+
+    def __init__(self, length: int | None, *pieces: bytes | memoryview) -> None:
+        self.length = length
+        self.pieces = pieces
+
+    async def chunks(self) -> AsyncIterator[bytes | memoryview]:
+        for piece in self.pieces:
+            yield piece
+
+
+PIECES = [b"", b"ab" * 500, memoryview(b"c" * 300_000), b"", bytes(300_000), memoryview(b"ef")]
+
+
+@pytest.mark.parametrize("sized", [True, False])
+async def test_a_body_in_pieces_arrives_whole(
+    scripted: ScriptedServer, http: HttpClient, sized: bool
+) -> None:
+    body = b"".join(PIECES)
+    for _ in range(2):
+        sent = Pieces(len(body) if sized else None, *PIECES)
+        assert (await fetch(http, post(scripted, "/p", sent))).body == b"/p\n" + body
+    assert scripted.seen[0].header("content-length") == (str(len(body)) if sized else None)
+    assert len({seen.connection for seen in scripted.seen}) == 1
+
+
+@pytest.mark.parametrize("difference", [-1, 1, 300_000])
+async def test_a_body_of_another_length_than_it_says_is_refused(
+    scripted: ScriptedServer, http: HttpClient, difference: int
+) -> None:
+    length = sum(map(len, PIECES)) + difference
+    error = await failure(http, post(scripted, "/p", Pieces(length, *PIECES)))
+    assert (error.kind, error.sent) == ("unsupported", True)
+    assert http.sockets == 0
+    assert (await fetch(http, get(scripted, "/next"))).body == b"/next\n"
+    assert "/p" not in [seen.target for seen in scripted.seen]
 
 
 async def test_a_post_without_body_says_so(scripted: ScriptedServer, http: HttpClient) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from time import monotonic
 from typing import Any, cast
 
@@ -10,7 +10,15 @@ import httpcore
 
 from aerodb._core.http import Origin, Request, TransportError
 from aerodb._core.http_settings import HttpSettings
-from aerodb._io.exchange import LongBody, core_origin, core_request, explain, is_reusable, long_body
+from aerodb._io.exchange import (
+    LongBody,
+    core_origin,
+    core_request,
+    explain,
+    is_reusable,
+    long_body,
+    sized_body,
+)
 from aerodb._io.failures import client_closed
 from aerodb._io.on_asyncio.dial import dial
 from aerodb._io.on_asyncio.progress import Progress
@@ -46,6 +54,15 @@ class Connection:
         self.http = httpcore.AsyncHTTP11Connection(core_origin(origin), stream)
         self.http._state_lock = cast(Any, _UNLOCKED)
         self.idle_since = 0.0
+
+    async def past_h11(self, blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """Send what is read from `blocks`; give what is to be chunked first."""
+        body = sized_body(self.http)
+        async for block in blocks:
+            if body is None:
+                yield block
+            else:
+                await self.wire.write(body.take(block))
 
 
 class DirectAnswer:
@@ -112,7 +129,9 @@ class DirectPool:
         try:
             wire.begin()
             progress.stage, progress.wire = "answer", wire
-            response = await connection.http.handle_async_request(core_request(request))
+            response = await connection.http.handle_async_request(
+                core_request(request, connection.past_h11)
+            )
             return DirectAnswer(self, connection, response)
         except BaseException as error:
             wire.abort()

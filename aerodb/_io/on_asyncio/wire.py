@@ -42,7 +42,7 @@ class Wire(asyncio.Protocol):
         self._inbox: list[bytes] = []
         self._inbox_size = 0
         self._counted = 0
-        self._outbox: list[bytes] = []
+        self._outbox: list[bytes | memoryview] = []
         self._reader: asyncio.Future[None] | None = None
         self._writer: asyncio.Future[None] | None = None
         self._writable = True
@@ -127,7 +127,7 @@ class Wire(asyncio.Protocol):
         del inbox[:count]
         return taken[0] if count == 1 else b"".join(taken)
 
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+    async def write(self, buffer: bytes | memoryview, timeout: float | None = None) -> None:
         """Take bytes to send; at the latest, the next read sends them."""
         if buffer:
             if self.sent and self._is_answered():

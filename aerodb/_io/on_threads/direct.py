@@ -11,7 +11,15 @@ import httpcore
 
 from aerodb._core.http import Origin, Request, TransportError
 from aerodb._core.http_settings import HttpSettings
-from aerodb._io.exchange import LongBody, core_origin, core_request, explain, is_reusable, long_body
+from aerodb._io.exchange import (
+    LongBody,
+    core_origin,
+    core_request,
+    explain,
+    is_reusable,
+    long_body,
+    sized_body,
+)
 from aerodb._io.failures import client_closed
 from aerodb._io.on_threads.dial import dial
 from aerodb._io.on_threads.wire import Wire
@@ -29,6 +37,15 @@ class Connection:
         stream = cast(httpcore.NetworkStream, wire)
         self.http = httpcore.HTTP11Connection(core_origin(origin), stream)
         self.idle_since = 0.0
+
+    def past_h11(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
+        """Send what is read from `blocks`; give what is to be chunked first."""
+        body = sized_body(self.http)
+        for block in blocks:
+            if body is None:
+                yield block
+            else:
+                self.wire.write(body.take(block))
 
 
 class DirectAnswer:
@@ -102,7 +119,7 @@ class DirectPool:
         wire = connection.wire
         try:
             wire.begin(deadline, idle_timeout)
-            response = connection.http.handle_request(core_request(request))
+            response = connection.http.handle_request(core_request(request, connection.past_h11))
             answer = DirectAnswer(self, connection, response)
         except BaseException as error:
             wire.close()

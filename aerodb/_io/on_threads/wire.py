@@ -47,7 +47,7 @@ class Wire:
         self.cut = False
         self._deadline: float | None = None
         self._idle: float | None = None
-        self._outbox: list[bytes] = []
+        self._outbox: list[bytes | memoryview] = []
         self._poll = _readiness(sock)
 
     def begin(self, deadline: float | None, idle_timeout: float | None) -> None:
@@ -72,7 +72,7 @@ class Wire:
             self.ended = self.peer_gone = True
         return data
 
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+    def write(self, buffer: bytes | memoryview, timeout: float | None = None) -> None:
         """Take bytes to send; at the latest, the next read sends them."""
         if buffer:
             if self.sent and self._is_answered():
@@ -115,7 +115,9 @@ class Wire:
 
     def _send(self, view: memoryview) -> None:
         while view:
-            self.sock.settimeout(self._left())
+            left = self._left()
+            if left != self.sock.gettimeout():  # setting it is a system call
+                self.sock.settimeout(left)
             size = self._send_some(view)
             view = view[size:]
 
