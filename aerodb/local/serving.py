@@ -44,6 +44,7 @@ OWN_FEATURES = ("idempotency-key",)
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
 _GRACE_SECONDS = 3
+_LOOK_SECONDS = 0.05
 _PARSER_BYTES = 128 * 1024
 Authenticate = Callable[[Mapping[str, str]], Identity]
 _REST_HANDLER = "aerodb.local.rest.handler"
@@ -273,6 +274,26 @@ class _ReadyServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._tell_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close those too who come in meanwhile, and in the end whoever is still there.
+
+        uvicorn tells those whom it knows at the beginning, and leaves open what outlasts its grace.
+        asyncio loses those whom it has accepted, and not yet introduced, when it stops to listen.
+        """
+        for listener in sockets or []:
+            asyncio.get_running_loop().remove_reader(listener)
+        await asyncio.sleep(0)  # introduces those who have been accepted
+        told = set(self.server_state.connections)
+        ending = asyncio.ensure_future(super().shutdown(sockets))
+        while not ending.done():
+            for connection in self.server_state.connections - told:
+                connection.shutdown()
+                told.add(connection)
+            await asyncio.wait({ending}, timeout=_LOOK_SECONDS)
+        await ending
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
