@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 from types import TracebackType
 from typing import Self
+
+from tests.support.loops import LoopThread
 
 _NAME = b"\r\nauthorization: bearer "
 
@@ -22,10 +23,6 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        self._server.open.add(transport)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._server.open.discard(self._transport)
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -51,14 +48,11 @@ class BearerEcho:
 
     def __init__(self) -> None:
         self.requests = 0
-        self.open: set[asyncio.Transport] = set()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run, name="bearer-echo", daemon=True)
-        self._listening = threading.Event()
+        self._thread = LoopThread("bearer-echo")
 
     def __enter__(self) -> Self:
         self._thread.start()
-        assert self._listening.wait(30)
+        self._thread.do(self._listen())
         return self
 
     def __exit__(
@@ -67,19 +61,10 @@ class BearerEcho:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(30)
+        self._thread.stop()
 
-    def _run(self) -> None:
-        loop = self._loop
-        server = loop.run_until_complete(
-            loop.create_server(lambda: _Connection(self), "127.0.0.1", 0, backlog=1024)
-        )
+    async def _listen(self) -> None:
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: _Connection(self), "127.0.0.1", 0, backlog=1024)
+        self._thread.servers.append(server)
         self.port = server.sockets[0].getsockname()[1]
-        self._listening.set()
-        loop.run_forever()
-        server.close()
-        for transport in self.open:
-            transport.abort()
-        loop.run_until_complete(asyncio.sleep(0))  # they are closed by callbacks
-        loop.close()

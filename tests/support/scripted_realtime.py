@@ -16,7 +16,6 @@ import asyncio
 import json
 import socket
 import struct
-import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
@@ -24,11 +23,13 @@ from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
 
-from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.protocol import OPEN
+
+from tests.support.loops import LoopThread
 
 Answer = Callable[["Connection", dict[str, Any]], None]
 RESET = struct.pack("ii", 1, 0)
@@ -65,10 +66,8 @@ class ScriptedRealtime:
         self.resumes = True
         self.deaf = False
         self._log: deque[tuple[int, str, Any]] = deque(maxlen=ring)
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run, name="scripted-realtime", daemon=True)
-        self._ready = threading.Event()
-        self._server: Server | None = None
+        self._thread = LoopThread("scripted-realtime")
+        self._loop = self._thread.loop
         self.port = 0
 
     @property
@@ -82,7 +81,7 @@ class ScriptedRealtime:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        assert self._ready.wait(20)
+        self._thread.do(self._listen())
         return self
 
     def __exit__(
@@ -91,42 +90,23 @@ class ScriptedRealtime:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(20)
+        self._thread.stop()
 
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_until_complete(self._listen(0))
-        self._ready.set()
-        self._loop.run_forever()
-        self._loop.run_until_complete(self._stop())
-        self._loop.close()
-
-    async def _stop(self) -> None:
-        assert self._server is not None
-        self._server.server.close()
-        for connection in tuple(self.connections):
-            connection.socket.transport.abort()
-        await self._server.server.wait_closed()
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
-
-    async def _listen(self, port: int) -> None:
-        self._server = await serve(
+    async def _listen(self) -> None:
+        server = await serve(
             self._serve,
             "127.0.0.1",
-            port,
+            0,
             process_request=self._shake_hands,
             ping_interval=None,
             close_timeout=0.5,
             reuse_address=True,
         )
-        self.port = next(iter(self._server.sockets)).getsockname()[1]
+        self._thread.servers.append(server.server)
+        self.port = next(iter(server.sockets)).getsockname()[1]
 
     def _do(self, work: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
+        return self._thread.do(work)
 
     # --- serving ------------------------------------------------------------------------
 
