@@ -49,6 +49,8 @@ _PARSER_BYTES = 128 * 1024
 Authenticate = Callable[[Mapping[str, str]], Identity]
 _REST_HANDLER = "aerodb.local.rest.handler"
 
+log = logging.getLogger("aerodb.local")
+
 
 class RestApp(Protocol):
     """What `aerodb.local.rest.handler.RestService` offers."""
@@ -112,8 +114,10 @@ class HttpThread:
         try:
             with _quiet():
                 asyncio.run(self._serve())
-        except BaseException as problem:  # noqa: BLE001 - handed over to the thread that waits
-            self._failure = problem
+        except BaseException as problem:
+            self._failure = problem  # for the thread that waits
+            if self._ready.is_set():  # nobody waits any more
+                log.error("the HTTP side of the instance broke down", exc_info=problem)
         finally:
             self._listener.close()
             self._ready.set()

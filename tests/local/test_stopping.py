@@ -13,6 +13,7 @@ import pytest
 
 from aerodb.local import LocalServer, serving
 from aerodb.local.protocol import BoundedProtocol
+from aerodb.local.storage.service import StorageService
 
 
 @pytest.mark.parametrize("turns", range(5))
@@ -63,3 +64,18 @@ def test_who_outlasts_the_grace_is_closed(monkeypatch: pytest.MonkeyPatch) -> No
             gc.collect()
         while slow.recv(1000):
             pass
+
+
+def test_what_goes_wrong_at_the_end_is_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def stop(self: StorageService) -> None:
+        raise RuntimeError("it cannot stop")
+
+    monkeypatch.setattr(StorageService, "stop", stop)
+    with LocalServer() as server:
+        pass
+    (record,) = [one for one in caplog.records if one.levelname == "ERROR"]
+    assert record.name == "aerodb.local"
+    assert "it cannot stop" in (record.exc_text or "")
+    assert not server.alive
