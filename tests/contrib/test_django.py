@@ -394,6 +394,7 @@ def test_check_finds_nothing_wrong(environment: dict[str, str]) -> None:
         ({"SITE_URL": "http://db.example.com"}, "aerodb.E002"),
         ({"SITE_MIDDLEWARE": "wrong way round"}, "aerodb.E003"),
         ({"SITE_SESSIONS": "django.contrib.sessions.backends.signed_cookies"}, "aerodb.E004"),
+        ({"SITE_FILES": "buckit"}, "aerodb.E005) STORAGES['files']: got an unexpected keyword"),
         ({"SITE_KEY": ""}, "aerodb.W001"),
         ({"SITE_KEY": "aero_sk_x"}, "aerodb.W002"),
         ({"SITE_DEBUG": "0"}, "aerodb.W003"),

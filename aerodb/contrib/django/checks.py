@@ -19,7 +19,7 @@ _SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
 
 def check_settings(app_configs: Any, **rest: Any) -> list[CheckMessage]:
     """Everything that can be said without asking the server."""
-    return [*_connection(), *_order(), *_store()]
+    return [*_connection(), *_order(), *_store(), *_files()]
 
 
 def _connection() -> Iterator[CheckMessage]:
@@ -77,6 +77,21 @@ def _store() -> Iterator[CheckMessage]:
             hint="Use a session engine that keeps sessions on the server.",
             id="aerodb.E004",
         )
+
+
+def _files() -> Iterator[CheckMessage]:
+    """Django makes a storage at its first file, which is late for a word that was misspelt."""
+    for alias, entry in settings.STORAGES.items():
+        if not _is(str(entry.get("BACKEND")), "AeroDBStorage"):
+            continue
+        try:
+            import_string(entry["BACKEND"])(**entry.get("OPTIONS", {}))
+        except (TypeError, ValueError) as problem:
+            yield Error(
+                f"STORAGES[{alias!r}]: {str(problem).rpartition('__init__() ')[2]}.",
+                hint="OPTIONS holds the arguments of AeroDBStorage.",
+                id="aerodb.E005",
+            )
 
 
 def _signs_in() -> bool:
