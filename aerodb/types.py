@@ -86,6 +86,21 @@ class AeroDBAPIError(Exception):
         """The HTTP status, if there was a response."""
         return self.error.status
 
+    @property
+    def message(self) -> str:
+        """What happened, for a person, see `AeroDBError.message`."""
+        return self.error.message
+
+    @property
+    def details(self) -> Any:
+        """What the server added, see `AeroDBError.details`."""
+        return self.error.details
+
+    @property
+    def hint(self) -> str | None:
+        """What to do about it, if anybody knows, see `AeroDBError.hint`."""
+        return self.error.hint
+
     def __reduce__(self) -> tuple[type[AeroDBAPIError], tuple[AeroDBError]]:
         return type(self), (self.error,)
 
@@ -253,6 +268,11 @@ class AeroDBResponse(Generic[T_co]):
                 text += ": the query has run, and this is its answer; the rows are in .data"
             elif f" {name} " in _OF_A_QUERY:
                 text += f": the query has run, and this is its answer; .{name}() comes before that"
+            elif not name.startswith("_"):  # those are what consoles ask for
+                if self.error is not None:
+                    text += f": the call failed, with {self.error}"
+                elif hasattr(self.data, name):
+                    text += f": its data has it, .data.{name}"
             raise AttributeError(text, name=name, obj=self)
 
 
