@@ -95,12 +95,12 @@ def rich_text(text: str) -> Any:
     return import_module("rich.text").Text(text)
 
 
-def html_table(data: Any) -> str:
+def html_table(data: Any, *, most_rows: int | None = MOST_ROWS, title: str = "") -> str:
     """The same as HTML; every value is escaped. A data frame shows itself."""
     own: Any = getattr(data, "_repr_html_", None)
     if hasattr(data, "columns") and callable(own):
         return str(own())
-    grid = _grid(data, MOST_ROWS, MOST_COLUMNS)
+    grid = _grid(data, most_rows, MOST_COLUMNS)
     if grid is None:
         return f"<pre>{html.escape(cell(data, limit=1000))}</pre>"
     columns, rows, left_out = grid
@@ -118,7 +118,8 @@ def html_table(data: Any) -> str:
         for row in rows
     )
     notes = "".join(f"<p>{html.escape(note)}</p>" for note in left_out)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{notes}"
+    named = f"<caption>{html.escape(printable(title))}</caption>" if title else ""
+    return f"<table>{named}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{notes}"
 
 
 def html_error(label: str, message: str, hint: str | None) -> str:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from aerodb import AeroDBError, AeroDBResponse, ResponseMeta
+from aerodb._core.tables import Column, Table
 
 ROWS = [{"id": 1, "name": "Ada", "tags": ["a"]}, {"id": 22, "name": None, "tags": None}]
 VALUES = st.recursive(
@@ -189,3 +190,17 @@ def test_a_prompt_shows_one_short_line() -> None:
     assert repr(AeroDBResponse(error=failed)) == (
         "<AeroDBResponse error PGRST205 404: no such\\x1b[31m table>"
     )
+
+
+def test_a_table_of_the_database_shows_all_of_its_columns() -> None:
+    """In the list of tables they are cut: this is where to read on."""
+    columns = [Column(f"c{n}", format="text", primary=n == 0, nullable=n > 0) for n in range(30)]
+    table = Table("<wide>", tuple(columns))
+    lines = str(table).splitlines()
+    assert [line.split() for line in lines[::30]] == [["<wide>"], ["c27", "text", "True", "False"]]
+    assert lines[1].split() == ["column", "type", "nullable", "primary"]
+    assert len(lines) == 33
+    shown = table._repr_html_()
+    assert "&lt;wide&gt;" in shown
+    assert shown.count("<tr>") == 31
+    assert str(Table("bare")) == "bare\nno columns"
