@@ -66,7 +66,7 @@ class AeroDBError:
         from aerodb._display import html_error
 
         label = " ".join(str(part) for part in (self.code, self.status) if part is not None)
-        return html_error(label, self.message, self.hint)
+        return html_error(label, self)
 
 
 class AeroDBAPIError(Exception):
@@ -180,11 +180,11 @@ class AeroDBResponse(Generic[T_co]):
         yield self.error
 
     def __str__(self) -> str:
-        """A table of the rows, or the error: what `print` shows. At most 20 rows, 12 columns."""
-        from aerodb._display import notes, printable, text_table
+        """A table of at most 20 rows and 12 columns, or the error and its details: for `print`."""
+        from aerodb._display import notes, text_error, text_table
 
         if self.error is not None:
-            return printable(str(self.error))
+            return text_error(self.error)
         return "\n".join([text_table(self.data), *notes(self)])
 
     def __repr__(self) -> str:
