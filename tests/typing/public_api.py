@@ -143,3 +143,16 @@ async def awaited_file(client: AsyncAeroDBClient, file: UploadFile) -> None:
     (await bucket.upload_many({"a.txt": file})).unwrap()
     (await bucket.upload_resumable("a.txt", file)).unwrap()
     await bucket.upload("a.txt", "text")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def mistaken(client: AeroDBClient) -> None:
+    client.from_("users").select("id").data  # type: ignore[attr-defined]  # pyright: ignore  # noqa: B018
+    with AsyncAeroDBClient("https://db.example.com", "key"):  # type: ignore[attr-defined]  # pyright: ignore
+        pass
+
+
+async def mistaken_too(client: AsyncAeroDBClient, blocking: AeroDBClient) -> None:
+    client.from_("users").select("id").error  # type: ignore[attr-defined]  # pyright: ignore  # noqa: B018
+    await blocking.from_("users").select("id")  # type: ignore[misc]  # pyright: ignore
+    async with blocking:  # type: ignore[attr-defined]  # pyright: ignore
+        pass
