@@ -17,6 +17,7 @@ from typing import Any
 MOST_ROWS = 20
 MOST_COLUMNS = 12
 WIDEST_CELL = 40
+_MOST_DETAILS = 500
 _UNPRINTABLE = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
@@ -95,12 +96,12 @@ def rich_text(text: str) -> Any:
     return import_module("rich.text").Text(text)
 
 
-def html_table(data: Any) -> str:
+def html_table(data: Any, *, most_rows: int | None = MOST_ROWS, title: str = "") -> str:
     """The same as HTML; every value is escaped. A data frame shows itself."""
     own: Any = getattr(data, "_repr_html_", None)
     if hasattr(data, "columns") and callable(own):
         return str(own())
-    grid = _grid(data, MOST_ROWS, MOST_COLUMNS)
+    grid = _grid(data, most_rows, MOST_COLUMNS)
     if grid is None:
         return f"<pre>{html.escape(cell(data, limit=1000))}</pre>"
     columns, rows, left_out = grid
@@ -118,12 +119,22 @@ def html_table(data: Any) -> str:
         for row in rows
     )
     notes = "".join(f"<p>{html.escape(note)}</p>" for note in left_out)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{notes}"
+    named = f"<caption>{html.escape(printable(title))}</caption>" if title else ""
+    return f"<table>{named}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{notes}"
 
 
-def html_error(label: str, message: str, hint: str | None) -> str:
-    """An error as HTML: its code and status, what happened, what to do."""
+def text_error(error: Any) -> str:
+    """An error and its details. They may hold values, so they are not in the error's own text."""
+    more = f"\n{cell(error.details, limit=_MOST_DETAILS)}" if error.details is not None else ""
+    return f"{printable(str(error))}{more}"
+
+
+def html_error(label: str, error: Any) -> str:
+    """An error as HTML: its code and status, what happened, the details, what to do."""
+    message, hint = error.message, error.hint
     more = f"<br><em>{html.escape(printable(hint))}</em>" if hint else ""
+    if error.details is not None:
+        more = f"<br>{html.escape(cell(error.details, limit=_MOST_DETAILS))}{more}"
     code = f"<strong>{html.escape(printable(label))}</strong> " if label else ""
     style = "color:#b00020"
     return f'<p style="{style}">{code}{html.escape(printable(message))}{more}</p>'

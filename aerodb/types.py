@@ -66,7 +66,7 @@ class AeroDBError:
         from aerodb._display import html_error
 
         label = " ".join(str(part) for part in (self.code, self.status) if part is not None)
-        return html_error(label, self.message, self.hint)
+        return html_error(label, self)
 
 
 class AeroDBAPIError(Exception):
@@ -85,6 +85,21 @@ class AeroDBAPIError(Exception):
     def status(self) -> int | None:
         """The HTTP status, if there was a response."""
         return self.error.status
+
+    @property
+    def message(self) -> str:
+        """What happened, for a person, see `AeroDBError.message`."""
+        return self.error.message
+
+    @property
+    def details(self) -> Any:
+        """What the server added, see `AeroDBError.details`."""
+        return self.error.details
+
+    @property
+    def hint(self) -> str | None:
+        """What to do about it, if anybody knows, see `AeroDBError.hint`."""
+        return self.error.hint
 
     def __reduce__(self) -> tuple[type[AeroDBAPIError], tuple[AeroDBError]]:
         return type(self), (self.error,)
@@ -165,11 +180,11 @@ class AeroDBResponse(Generic[T_co]):
         yield self.error
 
     def __str__(self) -> str:
-        """A table of the rows, or the error: what `print` shows. At most 20 rows, 12 columns."""
-        from aerodb._display import notes, printable, text_table
+        """A table of at most 20 rows and 12 columns, or the error and its details: for `print`."""
+        from aerodb._display import notes, text_error, text_table
 
         if self.error is not None:
-            return printable(str(self.error))
+            return text_error(self.error)
         return "\n".join([text_table(self.data), *notes(self)])
 
     def __repr__(self) -> str:
@@ -253,6 +268,11 @@ class AeroDBResponse(Generic[T_co]):
                 text += ": the query has run, and this is its answer; the rows are in .data"
             elif f" {name} " in _OF_A_QUERY:
                 text += f": the query has run, and this is its answer; .{name}() comes before that"
+            elif not name.startswith("_"):  # those are what consoles ask for
+                if self.error is not None:
+                    text += f": the call failed, with {self.error}"
+                elif hasattr(self.data, name):
+                    text += f": its data has it, .data.{name}"
             raise AttributeError(text, name=name, obj=self)
 
 

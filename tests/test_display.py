@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from aerodb import AeroDBError, AeroDBResponse, ResponseMeta
+from aerodb._core.tables import Column, Table
 
 ROWS = [{"id": 1, "name": "Ada", "tags": ["a"]}, {"id": 22, "name": None, "tags": None}]
 VALUES = st.recursive(
@@ -189,3 +190,30 @@ def test_a_prompt_shows_one_short_line() -> None:
     assert repr(AeroDBResponse(error=failed)) == (
         "<AeroDBResponse error PGRST205 404: no such\\x1b[31m table>"
     )
+
+
+def test_an_error_that_is_looked_at_is_shown_with_its_details() -> None:
+    """They have the value that is in the way. Rows are shown too; text for logs has neither."""
+    error = AeroDBError(
+        "duplicate key", 409, "23505", details="Key (name)=(<Oslo>) exists already."
+    )
+    response = AeroDBResponse[Any](error=error)
+    assert str(response) == "23505 409: duplicate key\nKey (name)=(<Oslo>) exists already."
+    assert "Key (name)=(&lt;Oslo&gt;) exists already." in response._repr_html_()
+    assert "Oslo" not in str(error) + repr(response)
+    ambiguous = AeroDBError("two ways", 300, "PGRST201", details=[{"a": "x" * 2000}])
+    assert len(str(AeroDBResponse[Any](error=ambiguous))) < 1000
+
+
+def test_a_table_of_the_database_shows_all_of_its_columns() -> None:
+    """In the list of tables they are cut: this is where to read on."""
+    columns = [Column(f"c{n}", format="text", primary=n == 0, nullable=n > 0) for n in range(30)]
+    table = Table("<wide>", tuple(columns))
+    lines = str(table).splitlines()
+    assert [line.split() for line in lines[::30]] == [["<wide>"], ["c27", "text", "True", "False"]]
+    assert lines[1].split() == ["column", "type", "nullable", "primary"]
+    assert len(lines) == 33
+    shown = table._repr_html_()
+    assert "&lt;wide&gt;" in shown
+    assert shown.count("<tr>") == 31
+    assert str(Table("bare")) == "bare\nno columns"

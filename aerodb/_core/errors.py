@@ -104,7 +104,7 @@ def error_from_response(
         status=reading.status,
         code=redact_text(reading.code, secrets),
         details=redact_json(reading.details, secrets),
-        hint=redact_text(reading.hint, secrets) if reading.hint else _hint(reading),
+        hint=redact_text(reading.hint, secrets) if reading.hint else _hint(reading, exchange),
         request_id=exchange.request_id,
         retry_after=retry_after,
         retryable=_may_pass(reading),
@@ -130,7 +130,31 @@ def _redirected(
     )
 
 
-def _hint(reading: Reading) -> str | None:
+_REFUSED: dict[str, tuple[str, str]] = {
+    "PGRST100": (
+        "logic tree",
+        "text is the server's own grammar here, as in 'age.gt.60'; col('age') > 60 needs none",
+    ),
+    "PGRST107": (
+        "vnd.pgrst.plan",
+        "the server's setting db-plan-enabled allows plans: `aerodb dev --db-plan-enabled`",
+    ),
+    "PGRST123": (
+        "",
+        "the server's setting db-aggregates-enabled allows them: "
+        "`aerodb dev --db-aggregates-enabled`",
+    ),
+}
+"""A code, what its message must have in it, and what helps."""
+
+
+def _hint(reading: Reading, exchange: Exchange) -> str | None:
+    part, said = _REFUSED.get(reading.code, ("", None))
+    if said is not None:
+        return said if part in reading.message else None
+    if reading.code in {"bucket_not_found", "object_not_found"}:
+        url = redact_url(redact_text(exchange.url, exchange.secrets)).partition("?")[0]
+        return f"there is none, or none that this caller may see, at {url}"
     if reading.code == "PGRST116":
         return row_count_hint(reading.details)
     if reading.code == "invalid_api_key":

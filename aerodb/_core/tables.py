@@ -63,6 +63,30 @@ class Table:
     description: str = ""
     writable: bool = True
 
+    def __str__(self) -> str:
+        """Its name and its columns, one a line: what `print` shows."""
+        from aerodb._display import printable, text_table
+
+        rows = text_table(self._rows(), most_rows=None) if self.columns else "no columns"
+        return f"{printable(self.name)}\n{rows}"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows. Every value is escaped."""
+        from aerodb._display import html_table
+
+        return html_table(self._rows(), most_rows=None, title=self.name)
+
+    def _rows(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "column": column.name,
+                "type": column.format or column.kind or "json",
+                "nullable": column.nullable,
+                "primary": column.primary,
+            }
+            for column in self.columns
+        ]
+
 
 def tables_call(schema: str) -> Prepared[list[Table]]:
     """The call that asks for the description of a schema: `GET /rest/v1/` (wire-contract §3.1)."""

@@ -44,8 +44,8 @@ class AsyncStorageBucket(AsyncBucketTransfers):
 
     async def list_v2(
         self,
-        *,
         prefix: str = "",
+        *,
         cursor: str | None = None,
         limit: int = 1000,
         with_delimiter: bool = False,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -17,11 +19,13 @@ from django.core.exceptions import SuspiciousFileOperation
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.management import CommandError, call_command
 from django.db.migrations.writer import MigrationWriter
 from django.test import override_settings
 
 from aerodb import AeroDBAPIError, AeroDBClient
 from aerodb.contrib.django import AeroDBStorage
+from aerodb.contrib.django.management.commands.aerodb_check import Command
 from aerodb.local import LocalServer
 
 
@@ -131,3 +135,19 @@ def test_django_finds_it_and_can_write_it_into_migrations(aerodb_server: LocalSe
     assert text == "aerodb.contrib.django.AeroDBStorage('media', signed=False)"
     assert aerodb_server.service_key not in repr(AeroDBStorage(**options))
     assert repr(pickle.loads(pickle.dumps(storage))) == repr(storage)
+
+
+@pytest.mark.parametrize(("bucket", "found"), [("media", True), ("nowhere", False)])
+def test_aerodb_check_asks_for_the_bucket(
+    aerodb_server: LocalServer, bucket: str, found: bool
+) -> None:
+    """Without it the first upload of a visitor is a 404."""
+    options = {"bucket": bucket, "key": aerodb_server.service_key}
+    backend = {"BACKEND": "aerodb.contrib.django.AeroDBStorage", "OPTIONS": options}
+    said = io.StringIO()
+    with (
+        override_settings(STORAGES={**settings.STORAGES, "default": backend}),
+        nullcontext() if found else pytest.raises(CommandError, match=r"bucket_not_found.*nowhere"),
+    ):
+        call_command(Command(), stdout=said)
+    assert ("<AeroDBStorage 'media'> of 'default' is there" in said.getvalue()) is found

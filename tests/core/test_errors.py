@@ -286,3 +286,33 @@ def test_a_code_in_a_header_is_an_aerodb_error_and_needs_no_hint() -> None:
     error = error_from_response(404, headers, b"", Exchange("HEAD", "http://localhost/rest/v1/t"))
     assert error.code == "42P01"
     assert error.hint is None
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "hint"),
+    [
+        ("PGRST123", "Use of aggregate functions is not allowed", "db-aggregates-enabled"),
+        (
+            "PGRST107",
+            "None of these media types are available: application/vnd.pgrst.plan+text",
+            "db-plan-enabled",
+        ),
+        ("PGRST107", "None of these media types are available: text/xml", None),
+        ("PGRST100", '"failed to parse logic tree ((age > 5))" (line 1, column 9)', "age.gt.60"),
+        ("PGRST100", '"failed to parse order (age.up)" (line 1, column 5)', None),
+    ],
+)
+def test_what_a_server_refuses_without_saying_what_helps(
+    code: str, message: str, hint: str | None
+) -> None:
+    said = read(400, {"code": code, "message": message}).hint
+    assert said is None if hint is None else hint in (said or "")
+
+
+@pytest.mark.parametrize("code", ["bucket_not_found", "object_not_found"])
+def test_what_is_not_there_in_storage_is_named(code: str) -> None:
+    """The server's words name nothing, and a traceback does not show the arguments of a call."""
+    url = f"https://h/storage/v1/object/docs/a%20b.txt?token={CANARY}"
+    error = read(404, {"error": code, "message": "Not found"}, EXCHANGE._replace(url=url))
+    assert error.code == code
+    assert (error.hint or "").endswith("/storage/v1/object/docs/a%20b.txt")

@@ -95,3 +95,14 @@ def test_the_type_is_the_callers_or_what_was_guessed() -> None:
     head = upload_form(guessed, "b", "x/y.png", "image/png").head
     assert b"Content-Type: image/png" in head
     assert b'filename="y.png"' in head
+
+
+def test_a_mapping_of_file_options_is_told_what_goes_where() -> None:
+    """What other clients take third: `upload(path, file, {"content-type": ..., "upsert": ...})`."""
+    refused = checked_upload(content_type={"content-type": "text/plain"})
+    assert isinstance(refused, AeroDBError)
+    assert "not dict" in refused.message
+    assert "upsert=" in (refused.hint or "")
+    wrong = checked_upload(content_type="png")
+    assert isinstance(wrong, AeroDBError)
+    assert "not 'png'" in wrong.message

@@ -32,6 +32,24 @@ def test_an_exception_travels() -> None:
     assert twin.error == raised.error
 
 
+def test_an_exception_says_what_its_error_says() -> None:
+    error = AeroDBError("no", status=409, code="23505", details="Key (id)=(1)", hint="another")
+    raised = AeroDBAPIError(error)
+    assert (raised.code, raised.status) == ("23505", 409)
+    assert (raised.message, raised.details, raised.hint) == ("no", "Key (id)=(1)", "another")
+
+
+def test_what_the_data_has_is_looked_for_in_the_response_and_found_in_the_data() -> None:
+    with pytest.raises(AttributeError, match=r"'AeroDBResponse' .* 'index': .* \.data\.index"):
+        _ = AeroDBResponse([1]).index  # type: ignore[attr-defined]
+    failed: AeroDBResponse[list[int]] = AeroDBResponse(None, AeroDBError("no", code="TIMEOUT"))
+    with pytest.raises(AttributeError, match="TIMEOUT: no"):
+        _ = failed.index  # type: ignore[attr-defined]
+    with pytest.raises(AttributeError, match=r"'nothing'$"):
+        _ = AeroDBResponse([1]).nothing  # type: ignore[attr-defined]
+    assert not hasattr(failed, "__array_interface__")
+
+
 def test_an_answer_may_be_made_with_its_type_and_is_not_changed_afterwards() -> None:
     answer = AeroDBResponse[list[int]]([1])
     assert answer == AeroDBResponse([1])

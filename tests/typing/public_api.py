@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypedDict, assert_type
 
+from fastapi import UploadFile
+
 import aerodb.aio
 import aerodb.sync
 from aerodb import (
@@ -133,3 +135,24 @@ async def awaiting() -> None:
         async for event in channel:
             assert_type(event.channel, str)
         assert_type(client, aerodb.aio.AeroDBClient)
+
+
+async def awaited_file(client: AsyncAeroDBClient, file: UploadFile) -> None:
+    bucket = client.storage.from_("papers")
+    (await bucket.upload("a.txt", file, file.content_type)).unwrap()
+    (await bucket.upload_many({"a.txt": file})).unwrap()
+    (await bucket.upload_resumable("a.txt", file)).unwrap()
+    await bucket.upload("a.txt", "text")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def mistaken(client: AeroDBClient) -> None:
+    client.from_("users").select("id").data  # type: ignore[attr-defined]  # pyright: ignore  # noqa: B018
+    with AsyncAeroDBClient("https://db.example.com", "key"):  # type: ignore[attr-defined]  # pyright: ignore
+        pass
+
+
+async def mistaken_too(client: AsyncAeroDBClient, blocking: AeroDBClient) -> None:
+    client.from_("users").select("id").error  # type: ignore[attr-defined]  # pyright: ignore  # noqa: B018
+    await blocking.from_("users").select("id")  # type: ignore[misc]  # pyright: ignore
+    async with blocking:  # type: ignore[attr-defined]  # pyright: ignore
+        pass

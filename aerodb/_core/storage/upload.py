@@ -20,6 +20,7 @@ from aerodb.types import AeroDBError
 IDLE_SECONDS = 60.0  # wire-contract §1.7: a transfer has no total time
 MIN_CHUNK = 256 * 1024
 OCTETS = "application/octet-stream"
+_OPTIONS = "options are arguments of their own: content_type=, upsert=, cache_control="
 
 
 class Upload(NamedTuple):
@@ -46,7 +47,8 @@ def checked_upload(
     if metadata is not None and not isinstance(metadata, Mapping):
         problem = f"metadata must be a mapping, not {type(metadata).__name__}"
     if problem is not None:
-        return client_error("INVALID_ARGUMENT", problem)
+        hint = _OPTIONS if isinstance(content_type, Mapping) else None
+        return client_error("INVALID_ARGUMENT", problem, hint=hint)
     try:
         data = None if metadata is None else dumps(metadata)
     except BadValue as error:
@@ -67,7 +69,8 @@ def _content_type(value: object) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str) or not re.match(r"[!-~]+/[!-~]+", value):
-        return "content_type must be a MIME type like 'image/png'"
+        given = ascii(value)[:80] if isinstance(value, str) else type(value).__name__
+        return f"content_type must be a MIME type like 'image/png', not {given}"
     return header_problem("Content-Type", value)
 
 

@@ -26,15 +26,19 @@ class Executable(Generic[R]):
     def __await__(self) -> Generator[Any, None, R]:
         return self.execute().__await__()
 
-    @property
-    def data(self) -> NoReturn:
-        raise AttributeError("this query has not run: await it, then read .data of the response")
-
-    @property
-    def error(self) -> NoReturn:
-        raise AttributeError("this query has not run: await it, then read .error of the response")
-
     if not TYPE_CHECKING:  # type checkers know that a query holds no rows
+
+        @property
+        def data(self) -> NoReturn:
+            raise AttributeError(
+                "this query has not run: await it, then read .data of the response"
+            )
+
+        @property
+        def error(self) -> NoReturn:
+            raise AttributeError(
+                "this query has not run: await it, then read .error of the response"
+            )
 
         @property
         def unwrap(self) -> NoReturn:
@@ -73,10 +77,12 @@ class ContextGuard:
 
     __slots__ = ()
 
-    def __enter__(self) -> NoReturn:
-        raise TypeError(
-            "AsyncAeroDBClient needs `async with`; for plain `with` use aerodb.AeroDBClient"
-        )
+    if not TYPE_CHECKING:  # type checkers know that there is no such thing
 
-    def __exit__(self, *exc_info: object) -> None:
-        """Never reached; `with` looks for it first."""
+        def __enter__(self) -> NoReturn:
+            raise TypeError(
+                "AsyncAeroDBClient needs `async with`; for plain `with` use aerodb.AeroDBClient"
+            )
+
+        def __exit__(self, *exc_info: object) -> None:
+            """Never reached; `with` looks for it first."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable
 from os import PathLike
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 from aerodb._io.sources import (
     BLOCK,
@@ -23,6 +23,15 @@ from aerodb._io.sources import (
 
 __all__ = ["BLOCK", "FileInput", "Span", "changed", "open_source", "read_block"]
 
+
+class AwaitedFile(Protocol):
+    """A file that is read by awaiting: an `UploadFile` of FastAPI, a file of aiofiles or anyio."""
+
+    def read(self, size: int = ..., /) -> Awaitable[bytes]:
+        """The next bytes; none at the end."""
+        ...
+
+
 FileInput = (
     bytes
     | bytearray
@@ -31,6 +40,7 @@ FileInput = (
     | BinaryIO
     | Iterable[bytes]
     | AsyncIterable[bytes]
+    | AwaitedFile
 )
 """What can be uploaded."""
 

@@ -18,21 +18,21 @@ class Executable(Generic[R]):
     def execute(self) -> R:
         raise NotImplementedError
 
-    def __await__(self) -> NoReturn:
-        raise TypeError(
-            "a query of the blocking AeroDBClient cannot be awaited: call .execute(), "
-            "or use aerodb.AsyncAeroDBClient"
-        )
-
-    @property
-    def data(self) -> NoReturn:
-        raise AttributeError("this query has not run: call .execute(), then read .data")
-
-    @property
-    def error(self) -> NoReturn:
-        raise AttributeError("this query has not run: call .execute(), then read .error")
-
     if not TYPE_CHECKING:  # type checkers know that a query holds no rows
+
+        def __await__(self) -> NoReturn:
+            raise TypeError(
+                "a query of the blocking AeroDBClient cannot be awaited: call .execute(), "
+                "or use aerodb.AsyncAeroDBClient"
+            )
+
+        @property
+        def data(self) -> NoReturn:
+            raise AttributeError("this query has not run: call .execute(), then read .data")
+
+        @property
+        def error(self) -> NoReturn:
+            raise AttributeError("this query has not run: call .execute(), then read .error")
 
         @property
         def unwrap(self) -> NoReturn:
@@ -70,11 +70,13 @@ class ContextGuard:
 
     __slots__ = ()
 
-    async def __aenter__(self) -> NoReturn:
-        raise TypeError(
-            "AeroDBClient needs plain `with`; for `async with` use aerodb.AsyncAeroDBClient, "
-            "or import AeroDBClient from aerodb.aio"
-        )
+    if not TYPE_CHECKING:  # type checkers know that there is no such thing
 
-    async def __aexit__(self, *exc_info: object) -> None:
-        """Never reached; `async with` looks for it first."""
+        async def __aenter__(self) -> NoReturn:
+            raise TypeError(
+                "AeroDBClient needs plain `with`; for `async with` use aerodb.AsyncAeroDBClient, "
+                "or import AeroDBClient from aerodb.aio"
+            )
+
+        async def __aexit__(self, *exc_info: object) -> None:
+            """Never reached; `async with` looks for it first."""

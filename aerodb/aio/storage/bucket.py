@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/storage/bucket.py by scripts/generate.py [f18d087b53ab]: do not edit
+# GENERATED from aerodb_async_src/storage/bucket.py by scripts/generate.py [ef61eae46e46]: do not edit
 """One bucket's objects: up, down, and everything about them."""
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class AsyncStorageBucket(AsyncBucketTransfers):
 
     async def list_v2(
         self,
-        *,
         prefix: str = "",
+        *,
         cursor: str | None = None,
         limit: int = 1000,
         with_delimiter: bool = False,

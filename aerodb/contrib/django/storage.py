@@ -62,10 +62,15 @@ class AeroDBStorage(Storage):
 
     def _objects(self) -> Any:
         """The bucket. Nothing is kept: the client of the process is made anew after a fork."""
+        return self._acting().storage.from_(self._bucket)
+
+    def _acting(self) -> AeroDBClient:
         client: AeroDBClient = get_client()
-        return (client if self._key is None else client.as_service(self._key)).storage.from_(
-            self._bucket
-        )
+        return client if self._key is None else client.as_service(self._key)
+
+    def find_bucket(self) -> AeroDBResponse[Any]:
+        """Ask AeroDB for the bucket: `manage.py aerodb_check` does."""
+        return self._acting().storage.get_bucket(self._bucket)
 
     def _path(self, name: str) -> str:
         """The object's name. What leads out of the location is refused, not resolved."""

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/storage/bucket.py by scripts/generate.py [8c5ffd94b126]: do not edit
+# GENERATED from aerodb_async_src/storage/bucket.py by scripts/generate.py [e7b5496188e6]: do not edit
 """One bucket's objects: up, down, and everything about them."""
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class StorageBucket(BucketTransfers):
 
     def list_v2(
         self,
-        *,
         prefix: str = "",
+        *,
         cursor: str | None = None,
         limit: int = 1000,
         with_delimiter: bool = False,

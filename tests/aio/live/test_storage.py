@@ -143,6 +143,8 @@ async def test_lists(bucket: StorageBucket) -> None:
     page = (await bucket.list_v2(with_delimiter=True)).unwrap()
     assert paths_of(page.objects) == ["a.txt", "d.txt"]
     assert [folder.rstrip("/") for folder in page.folders] == ["b"]
+    inner = (await bucket.list_v2("b/", with_delimiter=True)).unwrap()
+    assert paths_of(inner.objects) == names[1:3]
     found = [file.path async for file in bucket.iter_files(page_size=2)]
     assert found == names
     assert [f.path async for f in bucket.iter_files("b/", recursive=False)] == names[1:3]

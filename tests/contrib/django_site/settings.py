@@ -34,14 +34,15 @@ DATABASES = {
         "OPTIONS": {"timeout": 30},
     }
 }
-STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
-    "files": {
-        "BACKEND": "aerodb.contrib.django.AeroDBStorage",
-        "OPTIONS": {os.environ.get("SITE_FILES", "bucket"): "media"},
-    },
-}
+if "SITE_FILES" in os.environ:
+    STORAGES = {
+        "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+        "files": {
+            "BACKEND": "aerodb.contrib.django.AeroDBStorage",
+            "OPTIONS": {os.environ["SITE_FILES"]: "media"},
+        },
+    }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 AERODB = {"OPTIONS": {"timeout": 30.0}, "ERRORS": os.environ.get("SITE_ERRORS") != "0"}

@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/live/test_storage.py by scripts/generate.py [e7bf2c6308c8]: do not edit
+# GENERATED from tests/aio/live/test_storage.py by scripts/generate.py [a761ecd0cb0c]: do not edit
 """Storage against a real instance: every operation, and names of every kind."""
 
 from __future__ import annotations
@@ -143,6 +143,8 @@ def test_lists(bucket: StorageBucket) -> None:
     page = (bucket.list_v2(with_delimiter=True)).unwrap()
     assert paths_of(page.objects) == ["a.txt", "d.txt"]
     assert [folder.rstrip("/") for folder in page.folders] == ["b"]
+    inner = (bucket.list_v2("b/", with_delimiter=True)).unwrap()
+    assert paths_of(inner.objects) == names[1:3]
     found = [file.path for file in bucket.iter_files(page_size=2)]
     assert found == names
     assert [f.path for f in bucket.iter_files("b/", recursive=False)] == names[1:3]
