@@ -171,8 +171,11 @@ class AeroDBResponse(Generic[T_co]):
         return self.data if self.error is None else default
 
     def __bool__(self) -> bool:
-        """As `ok`: whether there is no error. True also where no row was found."""
-        return self.error is None
+        """Whether it went well and is not the answer False: `if query.exists():` asks for a row.
+
+        True also where no row was found. Whether it went well alone is `ok`.
+        """
+        return self.error is None and self.data is not False
 
     def __iter__(self) -> Iterator[Any]:
         """`data` and `error`, for `data, error = response`. Rows are in `data`."""

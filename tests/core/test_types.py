@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import pickle
+from typing import Any
 
 import pytest
 
@@ -55,3 +56,21 @@ def test_an_answer_may_be_made_with_its_type_and_is_not_changed_afterwards() -> 
     assert answer == AeroDBResponse([1])
     with pytest.raises(dataclasses.FrozenInstanceError, match="'data'"):
         answer.data = []  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("response", "expected"),
+    [
+        (AeroDBResponse(True), True),
+        (AeroDBResponse(False), False),  # exists(), or a function that says no
+        (AeroDBResponse(None), True),
+        (AeroDBResponse(0), True),
+        (AeroDBResponse([]), True),
+        (AeroDBResponse(""), True),
+        (AeroDBResponse(error=AeroDBError("m", code="TIMEOUT")), False),
+        (AeroDBResponse(True, AeroDBError("m", code="TIMEOUT")), False),
+    ],
+)
+def test_what_a_condition_asks_of_a_response(response: AeroDBResponse[Any], expected: bool) -> None:
+    assert bool(response) is expected
+    assert response.ok is (response.error is None)
