@@ -96,6 +96,7 @@ ONE = """
 import signal
 import sys
 import time
+import traceback
 from aerodb._core.http import Origin, Request
 from aerodb._core.http_settings import HttpSettings
 from aerodb._io.on_threads import HttpClient, monotonic
@@ -107,7 +108,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 print("ready", flush=True)
 try:
     http.send(Request("GET", origin, "/never", [], None), monotonic() + 60)
-except KeyboardInterrupt:
+except KeyboardInterrupt as error:
+    frames = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+    assert not [name for name in frames if "httpcore" in name], frames
     body = http.send(Request("GET", origin, "/x", [], None), monotonic() + 20).body
     http.close()
     print("interrupted", body)
@@ -116,6 +119,7 @@ except KeyboardInterrupt:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGINT cannot be sent to one process")
 def test_ctrl_c_ends_a_call_at_once() -> None:
+    """And shows what was called, not where in the library it waited: a notebook shows it all."""
     with ScriptedServer() as server:
         server.on("/never", [wait(30)])
         command = [sys.executable, "-c", ONE, str(server.port)]

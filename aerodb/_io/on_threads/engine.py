@@ -87,6 +87,9 @@ class Engine:
         if not isinstance(error, Exception):
             # httpx's own pool does not survive an interrupt (X3): the next request gets a new one
             self._routes, self._proxied = {}, {}
+            error.__traceback__ = (
+                None  # a notebook shows every frame, and where it waited is no news
+            )
         if self._closed and isinstance(known, TransportError):
             return client_closed(sent=known.sent)
         return known
