@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         ListPage,
         SignedUploadUrl,
         SignedUrl,
+        SignedUrlResult,
         TransferProgress,
     )
     from aerodb._core.tables import Column, Table
@@ -87,6 +88,7 @@ __all__ = [
     "SessionStore",
     "SignedUploadUrl",
     "SignedUrl",
+    "SignedUrlResult",
     "SubscribeStatus",
     "Table",
     "TransferProgress",
@@ -131,6 +133,7 @@ _HOMES = {
     "SessionStore": "aerodb._io.session_file",
     "SignedUploadUrl": "aerodb._core.storage.models",
     "SignedUrl": "aerodb._core.storage.models",
+    "SignedUrlResult": "aerodb._core.storage.models",
     "SubscribeStatus": "aerodb._core.realtime.messages",
     "Table": "aerodb._core.tables",
     "TransferProgress": "aerodb._core.storage.models",

@@ -9,7 +9,13 @@ from typing import Any
 
 from aerodb._core.storage import calls
 from aerodb._core.storage.calls import MAX_PATHS, refused
-from aerodb._core.storage.models import FileObject, ListPage, SignedUploadUrl, SignedUrl
+from aerodb._core.storage.models import (
+    FileObject,
+    ListPage,
+    SignedUploadUrl,
+    SignedUrl,
+    SignedUrlResult,
+)
 from aerodb._core.storage.paths import listed
 from aerodb.types import AeroDBResponse
 
@@ -151,7 +157,7 @@ class AsyncStorageBucket(AsyncBucketTransfers):
         expires_in: int | timedelta,
         *,
         download: bool | str = False,
-    ) -> AeroDBResponse[Sequence[SignedUrl]]:
+    ) -> AeroDBResponse[Sequence[SignedUrlResult]]:
         """Such URLs for several objects; one that cannot be read has an `error` instead."""
         names = listed(paths)
         if names is None:

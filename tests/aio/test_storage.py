@@ -772,6 +772,23 @@ async def test_settings_that_are_none(
     assert scripted.seen == []
 
 
+WHOLE = {"path": "a", "signedURL": "/object/sign/b/a?token=t", "error": None}
+
+
+@pytest.mark.parametrize(
+    "found",
+    [7, {}, {"path": "b"}, {"path": "b", "signedURL": "no url"}, {"signedURL": "/object/x"}],
+)
+async def test_of_several_signed_urls_none_is_lost(
+    client: AeroDBClient, scripted: ScriptedServer, found: Any
+) -> None:
+    """What cannot be read among them is no reason to pass over it."""
+    scripted.on("/storage/v1/object/sign/b", answer(200, json.dumps([WHOLE, found]).encode()))
+    error = (await client.storage.from_("b").create_signed_urls(["a", "b"], 60)).error
+    assert error is not None
+    assert error.code == "INVALID_RESPONSE"
+
+
 async def test_one_name_is_one_name(client: AeroDBClient, scripted: ScriptedServer) -> None:
     scripted.on("/storage/v1/object/sign/b", answer(200, b"[]"))
     scripted.on("/storage/v1/object/b", answer(200, b"[]"))

@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/test_storage.py by scripts/generate.py [fdc08add5056]: do not edit
+# GENERATED from tests/aio/test_storage.py by scripts/generate.py [6667b6d66ef2]: do not edit
 """Uploads and downloads over a real socket, when everything goes well and when it does not."""
 
 from __future__ import annotations
@@ -770,6 +770,23 @@ def test_settings_that_are_none(
         assert response.error is not None
         assert response.error.code == "INVALID_ARGUMENT"
     assert scripted.seen == []
+
+
+WHOLE = {"path": "a", "signedURL": "/object/sign/b/a?token=t", "error": None}
+
+
+@pytest.mark.parametrize(
+    "found",
+    [7, {}, {"path": "b"}, {"path": "b", "signedURL": "no url"}, {"signedURL": "/object/x"}],
+)
+def test_of_several_signed_urls_none_is_lost(
+    client: AeroDBClient, scripted: ScriptedServer, found: Any
+) -> None:
+    """What cannot be read among them is no reason to pass over it."""
+    scripted.on("/storage/v1/object/sign/b", answer(200, json.dumps([WHOLE, found]).encode()))
+    error = (client.storage.from_("b").create_signed_urls(["a", "b"], 60)).error
+    assert error is not None
+    assert error.code == "INVALID_RESPONSE"
 
 
 def test_one_name_is_one_name(client: AeroDBClient, scripted: ScriptedServer) -> None:

@@ -14,7 +14,6 @@ from aerodb._core.http import Call, Prepared, RawResponse, Retry
 from aerodb._core.json import dumps
 from aerodb._core.storage.decode import (
     decoder,
-    items,
     nothing,
     object_decoder,
     objects_decoder,
@@ -23,8 +22,16 @@ from aerodb._core.storage.decode import (
     read_page,
     read_signed_upload,
     read_signed_url,
+    read_signed_urls,
 )
-from aerodb._core.storage.models import Bucket, FileObject, ListPage, SignedUploadUrl, SignedUrl
+from aerodb._core.storage.models import (
+    Bucket,
+    FileObject,
+    ListPage,
+    SignedUploadUrl,
+    SignedUrl,
+    SignedUrlResult,
+)
 from aerodb._core.storage.paths import (
     ROOT,
     bucket_problem,
@@ -295,12 +302,11 @@ def sign_call(
     if download is not False:
         body["download"] = download
 
-    def read(value: Any) -> SignedUrl | None:
-        found = read_signed_url(value, base, path, _download(download))
-        return None if found is None or found.url is None else found
-
+    decode = decoder(
+        lambda value: read_signed_url(value, base, path, _download(download)), "signed URL"
+    )
     url = object_url(bucket, path, "sign")
-    return _call("POST", url, decoder(read, "signed URL"), body, retry=Retry.IDEMPOTENT)
+    return _call("POST", url, decode, body, retry=Retry.IDEMPOTENT)
 
 
 def sign_many_call(
@@ -309,23 +315,18 @@ def sign_many_call(
     paths: Sequence[str],
     expires_in: int | timedelta,
     download: bool | str,
-) -> Prepared[list[SignedUrl]]:
+) -> Prepared[list[SignedUrlResult]]:
     """POST /object/sign/{bucket}; at most 1000 names."""
     seconds, problem = _expiry(expires_in)
     if error := refused(bucket_problem(bucket), problem, _download_problem(download),
                         *(object_problem(path) for path in paths)):  # fmt: skip
         return AeroDBResponse(error=error)
 
-    def read(value: Any) -> list[SignedUrl] | None:
-        found = items(value, "urls")
-        added = _download(download)
-        if found is None:
-            return None
-        urls = [read_signed_url(item, base, None, added) for item in found]
-        return [url for url in urls if url is not None]
-
+    decode = decoder(
+        lambda value: read_signed_urls(value, base, _download(download)), "list of signed URLs"
+    )
     url = f"{ROOT}/object/sign/{quote_segment(bucket)}"
-    return _call("POST", url, decoder(read, "list of signed URLs"),
+    return _call("POST", url, decode,
                  {"expiresIn": seconds, "paths": list(paths)}, retry=Retry.IDEMPOTENT)  # fmt: skip
 
 

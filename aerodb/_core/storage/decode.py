@@ -7,7 +7,14 @@ from typing import Any, TypeVar
 
 from aerodb._core.http import RawResponse, find_header
 from aerodb._core.json import BadJSON, loads
-from aerodb._core.storage.models import Bucket, FileObject, ListPage, SignedUploadUrl, SignedUrl
+from aerodb._core.storage.models import (
+    Bucket,
+    FileObject,
+    ListPage,
+    SignedUploadUrl,
+    SignedUrl,
+    SignedUrlResult,
+)
 from aerodb._core.storage.paths import ROOT, last_segment
 from aerodb._core.url import BaseUrl
 from aerodb.types import AeroDBError, AeroDBResponse
@@ -220,8 +227,25 @@ def resolved(base: BaseUrl, url: str) -> str | None:
     return None
 
 
-def read_signed_url(value: Any, base: BaseUrl, path: str | None, download: str) -> SignedUrl | None:
-    """One signed URL; `download` is what is added to its query."""
+def read_signed_url(value: Any, base: BaseUrl, path: str, download: str) -> SignedUrl | None:
+    """A signed URL; `download` is what is added to its query."""
+    found = _signed_url(value, base, path, download)
+    if found is None or found.url is None:
+        return None
+    return SignedUrl(found.path, found.url, found.expires_at)
+
+
+def read_signed_urls(value: Any, base: BaseUrl, download: str) -> list[SignedUrlResult] | None:
+    """Several, of which each may be refused; None if anything among them is something else."""
+    found = items(value, "urls")
+    urls = [_signed_url(item, base, None, download) for item in found or ()]
+    whole = [url for url in urls if url is not None]
+    return None if found is None or len(whole) < len(urls) else whole
+
+
+def _signed_url(
+    value: Any, base: BaseUrl, path: str | None, download: str
+) -> SignedUrlResult | None:
     if not isinstance(value, dict):
         return None
     named = path or text(value.get("path"))
@@ -232,7 +256,7 @@ def read_signed_url(value: Any, base: BaseUrl, path: str | None, download: str) 
         return None
     if url is not None and download and "download=" not in url.partition("?")[2]:
         url = f"{url}{'&' if '?' in url else '?'}{download}"
-    return SignedUrl(named, url, _moment(value.get("expires_at")), problem)
+    return SignedUrlResult(named, url, _moment(value.get("expires_at")), problem)
 
 
 def read_signed_upload(value: Any, base: BaseUrl, path: str) -> SignedUploadUrl | None:

@@ -12,6 +12,7 @@ __all__ = [
     "ListPage",
     "SignedUploadUrl",
     "SignedUrl",
+    "SignedUrlResult",
     "TransferProgress",
 ]
 
@@ -99,7 +100,22 @@ class SignedUrl:
 
     Attributes:
         path: The object's name.
-        url: The URL; None if the server refused this one of many, and `error` says why.
+        url: The URL.
+        expires_at: Until when it holds, as the server says it.
+    """
+
+    path: str
+    url: str = field(repr=False)
+    expires_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SignedUrlResult:
+    """What became of one of several objects for which URLs were asked. Its repr does not show it.
+
+    Attributes:
+        path: The object's name.
+        url: The URL, see `SignedUrl`; None if the server refused this one.
         expires_at: Until when it holds, as the server says it.
         error: Why there is no URL.
     """

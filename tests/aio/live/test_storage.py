@@ -162,7 +162,6 @@ async def test_a_thousand_names_and_one_are_two_requests(bucket: StorageBucket) 
 async def test_urls(client: AeroDBClient, bucket: StorageBucket, name: str) -> None:
     (await bucket.upload("ä b?.txt", b"signed")).unwrap()
     signed = (await bucket.create_signed_url("ä b?.txt", 60, download="x.txt")).unwrap()
-    assert signed.url is not None
     assert fetched(signed.url) == b"signed"
     several = (await bucket.create_signed_urls(["ä b?.txt", "none"], 60)).unwrap()
     assert [one.url is not None for one in several] == [True, False]
@@ -374,7 +373,6 @@ async def comes_back_or_is_refused(bucket: StorageBucket, path: str) -> bool:
     assert (await bucket.info(path)).unwrap().path == path
     assert path in paths_of((await bucket.list(path)).unwrap())
     signed = (await bucket.create_signed_url(path, 60)).unwrap()
-    assert signed.url is not None
     assert fetched(signed.url) == content
     assert paths_of((await bucket.remove([path])).unwrap()) == [path]
     return True
