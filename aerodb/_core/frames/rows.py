@@ -4,6 +4,7 @@ pandas: what is missing (NaN, NaT, NA) is null, as pandas has no other way to sa
 column with gaps whose numbers are all whole is sent as whole numbers, as that is what pandas
 makes of an integer column with gaps. polars and pyarrow have a null of their own, so there NaN is
 a number, and JSON has no word for it: it is refused when the rows are written (`INVALID_ARGUMENT`).
+A pandas index with a name was a column before `set_index` or `groupby`, and is one again.
 """
 
 from __future__ import annotations
@@ -46,9 +47,11 @@ def _check_names(names: list[Any]) -> None:
 
 
 def _pandas_rows(frame: Any) -> list[dict[Any, Any]]:
-    names = list(frame.columns)
+    levels = [at for at, name in enumerate(frame.index.names) if name is not None]
+    names = [*(frame.index.names[at] for at in levels), *frame.columns]
     _check_names(names)
-    columns = [_pandas_column(frame[name].tolist()) for name in names]
+    found = [*map(frame.index.get_level_values, levels), *(frame[name] for name in frame.columns)]
+    columns = [_pandas_column(one.tolist()) for one in found]
     if not columns:
         return [{} for _ in range(len(frame))]
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]

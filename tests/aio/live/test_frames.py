@@ -256,6 +256,25 @@ async def test_tables_are_upserted_and_inserted_in_batches(client: AeroDBClient)
     assert [row["label"] for row in rows] == ["y", "x", "z"]
 
 
+async def test_an_index_with_a_name_is_a_column(client: AeroDBClient) -> None:
+    """What `groupby` and `set_index` make is written whole, what is only counted is not."""
+    seen = pandas.DataFrame({"n": [2001, 2001, 2002], "label": ["a", "b", "c"]})
+    last = seen.groupby("n").last()
+    assert list(last.columns) == ["label"]
+    (await client.from_("bulk").upsert(last, on_conflict="n").execute()).unwrap()
+    both = seen.iloc[:1].assign(n=2003).set_index(["n", "label"])
+    (await client.from_("bulk").upsert(both, on_conflict="n").execute()).unwrap()
+    part = seen.iloc[2:].assign(n=2004).set_index("label", append=True)
+    (await client.from_("bulk").upsert(part, on_conflict="n").execute()).unwrap()
+    rows = await client.from_("bulk").select("n", "label").gt("n", 2000).order("n").execute()
+    expected = [(2001, "b"), (2002, "c"), (2003, "a"), (2004, "c")]
+    assert [tuple(row.values()) for row in rows.unwrap()] == expected
+    kept = seen.set_index(pandas.Index(["a", "b", "c"], name="label"))
+    error = (await client.from_("bulk").insert(kept).execute()).error
+    assert error is not None
+    assert "'label' is there twice" in error.message
+
+
 async def test_a_column_that_is_there_twice_is_refused(client: AeroDBClient) -> None:
     doubled = pandas.DataFrame([[1, "a", "b"]], columns=["n", "label", "label"])
     for response in (

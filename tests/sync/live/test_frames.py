@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/live/test_frames.py by scripts/generate.py [2ab36c15047c]: do not edit
+# GENERATED from tests/aio/live/test_frames.py by scripts/generate.py [6971db079f03]: do not edit
 """Data frames: PostgreSQL's types in the columns of three libraries, and back into rows."""
 
 from __future__ import annotations
@@ -254,6 +254,25 @@ def test_tables_are_upserted_and_inserted_in_batches(client: AeroDBClient) -> No
         client.from_("bulk").select().in_("n", [1, 2, 1201]).order("n").execute()
     ).unwrap()
     assert [row["label"] for row in rows] == ["y", "x", "z"]
+
+
+def test_an_index_with_a_name_is_a_column(client: AeroDBClient) -> None:
+    """What `groupby` and `set_index` make is written whole, what is only counted is not."""
+    seen = pandas.DataFrame({"n": [2001, 2001, 2002], "label": ["a", "b", "c"]})
+    last = seen.groupby("n").last()
+    assert list(last.columns) == ["label"]
+    (client.from_("bulk").upsert(last, on_conflict="n").execute()).unwrap()
+    both = seen.iloc[:1].assign(n=2003).set_index(["n", "label"])
+    (client.from_("bulk").upsert(both, on_conflict="n").execute()).unwrap()
+    part = seen.iloc[2:].assign(n=2004).set_index("label", append=True)
+    (client.from_("bulk").upsert(part, on_conflict="n").execute()).unwrap()
+    rows = client.from_("bulk").select("n", "label").gt("n", 2000).order("n").execute()
+    expected = [(2001, "b"), (2002, "c"), (2003, "a"), (2004, "c")]
+    assert [tuple(row.values()) for row in rows.unwrap()] == expected
+    kept = seen.set_index(pandas.Index(["a", "b", "c"], name="label"))
+    error = (client.from_("bulk").insert(kept).execute()).error
+    assert error is not None
+    assert "'label' is there twice" in error.message
 
 
 def test_a_column_that_is_there_twice_is_refused(client: AeroDBClient) -> None:
