@@ -6,7 +6,7 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,6 +75,33 @@ async def test_a_body_of_several_records_arrives(authority: Authority) -> None:
     body = bytes(range(256)) * 4000
     request = Request("POST", authority.origin, "/p", [], body)
     assert (await http.send(request, monotonic() + 20)).body == b"/p\n" + body
+    await http.close()
+
+
+class Blocks:
+    """A body that is read while it is sent."""
+
+    replayable = True
+    begun = False
+    handed = 0
+
+    def __init__(self, *blocks: bytes | memoryview) -> None:
+        self.blocks = blocks
+        self.length = sum(map(len, blocks))
+
+    async def chunks(self) -> AsyncIterator[bytes | memoryview]:
+        for block in self.blocks:
+            yield block
+
+
+async def test_blocks_of_a_file_arrive(authority: Authority) -> None:
+    http = HttpClient(HttpSettings(verify=authority.context))
+    blocks = [bytes([number]) * 262_144 for number in range(20)]
+    body = Blocks(b"small", *blocks, memoryview(b"view" * 100_000))
+    request = Request("POST", authority.origin, "/p", [], body)
+    for _ in range(2):
+        response = await http.send(request, monotonic() + 20)
+        assert response.body == b"/p\n" + b"".join(body.blocks)
     await http.close()
 
 
