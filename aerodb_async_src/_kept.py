@@ -69,19 +69,29 @@ class AsyncKeptSession:
         return None
 
     async def _save_new(self, generation: int) -> AeroDBError | None:
-        """Keep the session of who has just signed in, after who is about to write another one."""
-        release = await self._locked(REPEAT_WITHIN_SECONDS)
-        try:
-            return await self._save(generation)
-        finally:
-            release()
+        """Keep the session of who has just signed in, after who is about to write another one. It
+        goes on if the caller is cancelled: a lock that nobody waits for any more would be held for
+        ever, and what is written behind everybody's back could follow a sign-out."""
+        if self._store is None:
+            return None
+
+        async def save() -> AeroDBError | None:
+            release = await self._locked(REPEAT_WITHIN_SECONDS)
+            try:
+                return await self._save(generation)
+            finally:
+                release()
+
+        return await whole(save)
 
     async def _save_user(self, user: User, generation: int) -> None:
         """Keep what is now known of the user, beside the tokens that the store has: another
-        process may have renewed them."""
+        process may have renewed them. It goes on as `_save_new` does."""
         store = self._store
-        if store is None:
-            return
+        if store is not None:
+            await whole(lambda: self._save_beside(store, user, generation))
+
+    async def _save_beside(self, store: AsyncStoreKeeper, user: User, generation: int) -> None:
         release = await self._locked(REPEAT_WITHIN_SECONDS)
         try:
             stored = await store.load()

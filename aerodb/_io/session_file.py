@@ -178,7 +178,10 @@ class FileSessionStore:
 
 
 class HeldLock:
-    """An open lock file. A forked child closes its copy, or it would hold the parent's lock on."""
+    """An open lock file. A forked child closes its copy, or it would hold the parent's lock on.
+
+    Whoever asked for it may have been interrupted before it was there: then it goes with this.
+    """
 
     __slots__ = ("__weakref__", "_opened")
 
@@ -194,6 +197,9 @@ class HeldLock:
         opened, self._opened = self._opened, None
         if opened is not None:
             os.close(opened)
+
+    def __del__(self) -> None:
+        self.release()
 
 
 def _nothing() -> None:

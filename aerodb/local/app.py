@@ -34,6 +34,7 @@ WEBSOCKET_PATHS = ("/realtime", "/realtime/ws", "/realtime/v1/websocket")
 HEALTH_PATHS = ("/health", "/observability/health")
 _FUNCTIONS = "/functions/v1"  # written out: their part is loaded only where there are some
 _MAXIMUM_REQUEST_ID = 200
+_CLOSE: Header = (b"connection", b"close")
 
 
 class Front:
@@ -85,6 +86,11 @@ class Front:
         if refusal is not None:
             code = "misdirected_request" if refusal[0] == 421 else "bad_request"
             await self._refuse(scope, send, refusal[0], code, refusal[1], extra)
+            return
+        if _has_two_lengths(scope):
+            message = "The request has both Content-Length and Transfer-Encoding."
+            # What follows is the rest of the body for one reader, a request for another.
+            await self._refuse(scope, send, 400, "bad_request", message, [*extra, _CLOSE])
             return
         origin = header(scope, b"origin")
         if origin is not None:
@@ -214,6 +220,13 @@ class Front:
             await self._refuse(scope, answering, 404, "not_found", "There is nothing here.", extra)
         else:
             await self._websocket(scope, receive, _with_headers(send, extra))
+
+
+def _has_two_lengths(scope: Scope) -> bool:
+    """Whether a proxy that goes by one header and a server that goes by the other would see two
+    different requests (RFC 9112 §6.3)."""
+    lengths = (b"content-length", b"transfer-encoding")
+    return all(header(scope, name) is not None for name in lengths)
 
 
 def _nothing_at(path: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/_kept.py by scripts/generate.py [f791b5800c9c]: do not edit
+# GENERATED from aerodb_async_src/_kept.py by scripts/generate.py [067d5123f612]: do not edit
 """A session in memory and in the store beyond it: read once, written when it changes, removed."""
 
 from __future__ import annotations
@@ -69,19 +69,29 @@ class KeptSession:
         return None
 
     def _save_new(self, generation: int) -> AeroDBError | None:
-        """Keep the session of who has just signed in, after who is about to write another one."""
-        release = self._locked(REPEAT_WITHIN_SECONDS)
-        try:
-            return self._save(generation)
-        finally:
-            release()
+        """Keep the session of who has just signed in, after who is about to write another one. It
+        goes on if the caller is cancelled: a lock that nobody waits for any more would be held for
+        ever, and what is written behind everybody's back could follow a sign-out."""
+        if self._store is None:
+            return None
+
+        def save() -> AeroDBError | None:
+            release = self._locked(REPEAT_WITHIN_SECONDS)
+            try:
+                return self._save(generation)
+            finally:
+                release()
+
+        return whole(save)
 
     def _save_user(self, user: User, generation: int) -> None:
         """Keep what is now known of the user, beside the tokens that the store has: another
-        process may have renewed them."""
+        process may have renewed them. It goes on as `_save_new` does."""
         store = self._store
-        if store is None:
-            return
+        if store is not None:
+            whole(lambda: self._save_beside(store, user, generation))
+
+    def _save_beside(self, store: StoreKeeper, user: User, generation: int) -> None:
         release = self._locked(REPEAT_WITHIN_SECONDS)
         try:
             stored = store.load()

@@ -238,7 +238,10 @@ class AsyncLink:
                 self._flushing = True
                 text, ticket = out.next_frame()
             try:
-                await socket.send(text)
+                try:
+                    await socket.send(text)
+                finally:
+                    self._flushing = False  # before the reader wakes and looks at it
             except SocketClosed:
                 with self.mutex:
                     out.settle(ticket, error=_unsent())
@@ -246,8 +249,6 @@ class AsyncLink:
             except BaseException:
                 socket.wake()  # whoever sends is cancelled: the reader sends the rest
                 raise
-            finally:
-                self._flushing = False
             if ticket is not None and ticket.when == "sent":
                 with self.mutex:
                     out.settle(ticket)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -103,3 +105,89 @@ async def test_signing_out_goes_through_although_its_caller_is_cancelled(
             await until(lambda: not path.exists())
     async with make(scripted, store) as again:
         assert (await again.from_("notes").select()).unwrap() == [{"bearer": None}]
+
+
+class Halting(FileSessionStore):
+    """A store on a slow disk: the method called `name` goes on when `go` is set."""
+
+    __slots__ = ("begun", "go", "name")
+
+    def __init__(self, path: Path, name: str) -> None:
+        super().__init__(path)
+        self.name = name
+        self.begun, self.go = threading.Event(), threading.Event()
+
+    def _halt(self, name: str) -> None:
+        if name == self.name:
+            self.begun.set()
+            assert self.go.wait(SOON)
+
+    def try_lock(self) -> Callable[[], None] | None:
+        self._halt("try_lock")
+        return super().try_lock()
+
+    def save(self, session: Session) -> None:
+        self._halt("save")
+        super().save(session)
+
+
+def is_free(path: Path) -> bool:
+    """Whether another process could lock the store."""
+    gc.collect()
+    release = FileSessionStore(path).try_lock()
+    if release is not None:
+        release()
+    return release is not None
+
+
+async def cancelled_in(store: Halting, client: AeroDBClient) -> None:
+    """Have `sign_in` cancelled while the store is at it, on a thread."""
+    task = asyncio.create_task(client.auth.sign_in(EMAIL, PASSWORD))
+    async with asyncio.timeout(SOON):
+        await until(store.begun.is_set)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+async def test_who_is_cancelled_while_it_locks_the_store_leaves_no_lock(
+    scripted: ScriptedServer, desk: TokenDesk, tmp_path: Path
+) -> None:
+    path = tmp_path / "session"
+    store = Halting(path, "try_lock")
+    async with make(scripted, store) as client:
+        await cancelled_in(store, client)
+        store.go.set()
+        async with asyncio.timeout(SOON):
+            await until(lambda: path.exists() and is_free(path))
+
+
+async def test_nothing_is_kept_after_it_was_removed_although_who_kept_it_was_cancelled(
+    scripted: ScriptedServer, desk: TokenDesk, tmp_path: Path
+) -> None:
+    path = tmp_path / "session"
+    store = Halting(path, "save")
+    async with make(scripted, store) as client:
+        await cancelled_in(store, client)
+        leaving = asyncio.create_task(client.auth.sign_out())
+        await until(lambda: client.auth.get_session() is None)
+        await asyncio.sleep(0.05)
+        store.go.set()
+        async with asyncio.timeout(SOON):
+            await leaving
+            await until(lambda: not list(tmp_path.glob(".session.*")))
+        await asyncio.sleep(0.05)
+        assert not path.exists()
+
+
+async def test_a_lock_that_nobody_was_given_is_free_again(tmp_path: Path) -> None:
+    """As with the end of a loop, which cancels everybody."""
+    store = Halting(tmp_path / "session", "try_lock")
+    task = asyncio.create_task(asyncio.to_thread(store.try_lock))
+    async with asyncio.timeout(SOON):
+        await until(store.begun.is_set)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        store.go.set()
+        await until(lambda: (tmp_path / "session.lock").exists() and is_free(store.path))

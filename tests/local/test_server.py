@@ -563,6 +563,19 @@ def _asked(server: LocalServer, function: str) -> socket.socket:
     return made
 
 
+def test_a_body_with_two_lengths_is_refused(server: LocalServer) -> None:
+    """A proxy that goes by the other one would take the rest for a request of somebody else."""
+    port = httpx.URL(server.url).port
+    status, text = raw(
+        server,
+        f"POST /rest/v1/notes HTTP/1.1\nHost: 127.0.0.1:{port}\nX-Request-Id: r-1\n"
+        "Content-Length: 5\nTransfer-Encoding: chunked\n\n0\n\n"
+        f"GET /rest/v1/notes HTTP/1.1\nHost: 127.0.0.1:{port}\n\n",
+    )
+    assert (status, text.count("HTTP/1.1 ")) == (400, 1)
+    assert "AERO400" in text
+
+
 def test_a_taken_port_is_told(server: LocalServer) -> None:
     with pytest.raises(LocalError, match="cannot be listened on"):
         LocalServer(port=httpx.URL(server.url).port or 0).start()

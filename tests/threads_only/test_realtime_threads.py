@@ -138,6 +138,49 @@ def test_many_threads_close_at_once(server: ScriptedRealtime) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+class Interrupted:
+    """A socket at whose first frame Ctrl-C strikes, while another thread has one to send."""
+
+    def __init__(self, client: AeroDBClient, meanwhile: Callable[[], Any] | None) -> None:
+        self._link = client.realtime._link
+        self._socket: Any = self._link._socket
+        self._meanwhile = meanwhile
+        self.sent: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._socket, name)
+
+    def send(self, text: str) -> None:
+        if self._meanwhile:
+            meanwhile, self._meanwhile = self._meanwhile, None
+            self._on_a_thread(meanwhile)
+            raise KeyboardInterrupt
+        self.sent.append(text)
+
+    def wake(self) -> None:
+        self._on_a_thread(self._link.put_out)  # what the reader does, as soon as it can
+
+    def _on_a_thread(self, function: Callable[[], Any]) -> None:
+        thread = threading.Thread(target=function)
+        thread.start()
+        thread.join()
+
+
+def test_what_others_have_to_send_is_sent_though_who_sends_is_interrupted(
+    server: ScriptedRealtime,
+) -> None:
+    with make(server) as client:
+        channel = client.channel("posts")
+        channel.subscribe()
+        link = client.realtime._link
+        socket = Interrupted(client, lambda: channel.send("second"))
+        link._socket, whole = socket, link._socket
+        with pytest.raises(KeyboardInterrupt):
+            channel.send("first")
+        link._socket = whole
+        assert [text for text in socket.sent if "second" in text] == socket.sent != []
+
+
 def test_a_forked_child_has_a_connection_of_its_own(server: ScriptedRealtime) -> None:
     heard: list[Any] = []
     with make(server) as client:

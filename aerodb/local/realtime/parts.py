@@ -7,11 +7,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import psycopg
+from psycopg_pool import PoolTimeout
+
 from aerodb.local.credentials import Identity
 from aerodb.local.realtime.bindings import Bindings
 from aerodb.local.realtime.callers import user_of
 from aerodb.local.realtime.channels import Broadcast, Channels, Topic, topic_of
-from aerodb.local.realtime.errors import FrameError
+from aerodb.local.realtime.errors import UNAVAILABLE, FrameError
 from aerodb.local.realtime.feed import Feed
 from aerodb.local.realtime.frames import Message, Subscribe
 from aerodb.local.realtime.gate import Gate
@@ -110,11 +113,14 @@ class Parts:
                 subscription.presence_key = subscription.chosen_key or connection.default_key
         if same_role and not subscription.private:
             return
-        if not await self.still_allowed(subscription, identity):
-            refusal = FrameError("unauthorized", "This channel is not for the new token.")
-            connection.end(subscription, refusal)
-        elif not same_role and await self._has_a_table_now(subscription, identity):
-            connection.join_again(subscription)
+        try:
+            if not await self.still_allowed(subscription, identity):
+                refusal = FrameError("unauthorized", "This channel is not for the new token.")
+                connection.end(subscription, refusal)
+            elif not same_role and await self._has_a_table_now(subscription, identity):
+                connection.join_again(subscription)
+        except (psycopg.Error, PoolTimeout, OSError):
+            connection.end(subscription, UNAVAILABLE)  # nobody has said that it may go on
 
     async def _has_a_table_now(self, subscription: Subscription, identity: Identity) -> bool:
         """Whether a channel is called like a table that only this identity may read."""
@@ -175,6 +181,8 @@ class Parts:
         """Ask the policies each time: they may look at what is sent."""
         if not subscription.private:
             return
+        if not connection.delivers:
+            raise FrameError("token_expired", "The token has expired.")
         await self.gate.check_send(
             connection.identity, message.channel, extension, message.event, message.payload
         )

@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/realtime/_link.py by scripts/generate.py [f863eed664d2]: do not edit
+# GENERATED from aerodb_async_src/realtime/_link.py by scripts/generate.py [1e21d4c40a19]: do not edit
 """The one connection of a client: waits, and has `RealtimeMachine` decide.
 
 One worker connects, reads and rests, as the machine's state says; nobody else touches the
@@ -238,7 +238,10 @@ class Link:
                 self._flushing = True
                 text, ticket = out.next_frame()
             try:
-                socket.send(text)
+                try:
+                    socket.send(text)
+                finally:
+                    self._flushing = False  # before the reader wakes and looks at it
             except SocketClosed:
                 with self.mutex:
                     out.settle(ticket, error=_unsent())
@@ -246,8 +249,6 @@ class Link:
             except BaseException:
                 socket.wake()  # whoever sends is cancelled: the reader sends the rest
                 raise
-            finally:
-                self._flushing = False
             if ticket is not None and ticket.when == "sent":
                 with self.mutex:
                     out.settle(ticket)

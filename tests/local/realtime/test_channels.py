@@ -383,5 +383,34 @@ async def test_a_new_token_is_asked_again(rt_server: LocalServer) -> None:
         await socket.nothing_more()
 
 
+async def test_channels_that_nobody_can_decide_about_are_left(rt_server: LocalServer) -> None:
+    """A policy that fails says neither yes nor no to the new token: it is not taken for a yes."""
+    first, second = f"level:{uuid4()}", f"level:{uuid4()}"
+    rt_server.execute_sql(
+        "create policy levels on realtime.messages for select to authenticated using "
+        "(realtime.topic() like 'level:%' and (auth.jwt() ->> 'level')::int > 0)"
+    )
+    try:
+        async with (
+            socket_to(rt_server, rt_server.create_token(sub="a", level=1)) as socket,
+            socket_to(rt_server, key=rt_server.service_key) as service,
+        ):
+            for name in (first, second):
+                await socket.join(name, private=True)
+                await service.join(name, private=True, broadcast={"ack": True})
+            await socket.send("auth", token=rt_server.create_token(sub="a", level="none"))
+            for name in (first, second):
+                refused = await socket.until("error")
+                assert (refused["code"], refused["channel"]) == ("service_unavailable", name)
+            await socket.until("system")
+            for name in (first, second):
+                await service.send("broadcast", channel=name, event="e", payload={})
+                told = await service.until("broadcast_ack")
+                assert told["payload"] == {"subscribers_notified": 0}
+            await socket.nothing_more()
+    finally:
+        rt_server.execute_sql("drop policy levels on realtime.messages")
+
+
 async def test_no_probe_stays(rt_server: LocalServer) -> None:
     assert rt_server.execute_sql("select count(*) as n from realtime.messages") == [{"n": 0}]

@@ -304,6 +304,34 @@ async def test_a_token_that_runs_out(rt_server: LocalServer, empty: Any) -> None
         assert (await socket.until("event"))["payload"]["new"]["id"] == 3
 
 
+async def test_a_token_that_has_run_out_lets_nobody_send(rt_server: LocalServer) -> None:
+    who = str(uuid4())
+    name = f"room:{who}"
+    token = rt_server.create_token(sub=who, expires_in=-29)
+    async with (
+        socket_to(rt_server, token) as socket,
+        socket_to(rt_server, key=rt_server.service_key) as service,
+    ):
+        await socket.join(name, private=True, presence={"enabled": True})
+        await socket.until("presence")
+        await service.join(name, private=True, presence={"enabled": True})
+        await service.until("presence")
+        assert (await socket.until("error"))["code"] == "token_expired"
+        for kind, said in (
+            ("broadcast", {"event": "e", "payload": {}}),
+            ("presence", {"event": "track", "payload": {}}),
+        ):
+            await socket.send(kind, channel=name, ref=kind, **said)
+            refused = await socket.until("error")
+            assert (refused["code"], refused["ref"]) == ("token_expired", kind)
+        await service.nothing_more()
+        await socket.send("auth", token=rt_server.create_token(sub=who))
+        await socket.until("system")
+        await socket.send("broadcast", channel=name, event="e", payload={}, ref="r")
+        await socket.until("broadcast_ack")
+        await service.until("broadcast")
+
+
 class Pretended:
     """As much of a connection as the sweep looks at."""
 
