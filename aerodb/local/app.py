@@ -34,7 +34,6 @@ WEBSOCKET_PATHS = ("/realtime", "/realtime/ws", "/realtime/v1/websocket")
 HEALTH_PATHS = ("/health", "/observability/health")
 _FUNCTIONS = "/functions/v1"  # written out: their part is loaded only where there are some
 _MAXIMUM_REQUEST_ID = 200
-_CLOSE: Header = (b"connection", b"close")
 
 
 class Front:
@@ -87,11 +86,6 @@ class Front:
             code = "misdirected_request" if refusal[0] == 421 else "bad_request"
             await self._refuse(scope, send, refusal[0], code, refusal[1], extra)
             return
-        if _has_two_lengths(scope):
-            message = "The request has both Content-Length and Transfer-Encoding."
-            # What follows is the rest of the body for one reader, a request for another.
-            await self._refuse(scope, send, 400, "bad_request", message, [*extra, _CLOSE])
-            return
         origin = header(scope, b"origin")
         if origin is not None:
             if not self._cors.allows(origin, header(scope, b"host") or ""):
@@ -126,6 +120,8 @@ class Front:
         refusal = self._gate.refusal(scope["headers"]) or doubled_credentials(scope["headers"])
         if refusal is None and not scope["path"].startswith("/"):
             return 400, "The request target must be a path."
+        if refusal is None and _has_two_lengths(scope):
+            return 400, "The request has both Content-Length and Transfer-Encoding."
         return refusal
 
     def _mounted(self, path: str) -> tuple[str, AsgiApp | None]:
@@ -183,6 +179,9 @@ class Front:
             code = f"AERO{status}"
             body = rest_error_body(code, message)
         marks = [(b"x-aerodb-error", code.encode())]
+        if _has_two_lengths(scope):
+            # What follows is the rest of the body for one reader, a request for another.
+            marks.append((b"connection", b"close"))
         head = scope.get("method") == "HEAD"
         await send_json(send, status, body, [*extra, *marks], head=head)
 

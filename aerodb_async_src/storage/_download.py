@@ -8,7 +8,7 @@ from io import BytesIO
 from typing import Any, Self
 
 from aerodb._core.answer import placed
-from aerodb._core.errors import error_from_transport
+from aerodb._core.errors import client_error, error_from_transport
 from aerodb._core.http import SourceError, TransportError
 from aerodb._core.storage.decode import object_from_headers
 from aerodb._core.storage.models import FileObject
@@ -30,8 +30,8 @@ class AsyncArrival:
     before. A failure is raised as `AeroDBAPIError`.
     """
 
-    __slots__ = ("_body", "_call", "_digest", "_ended", "_fetch", "_transport", "_verify",
-                 "begins_anew", "heads", "response")  # fmt: skip
+    __slots__ = ("_body", "_call", "_digest", "_ended", "_fetch", "_given_up", "_transport",
+                 "_verify", "begins_anew", "heads", "response")  # fmt: skip
 
     def __init__(self, transport: AsyncTransport, fetch: Fetch, *, verify: bool) -> None:
         self._transport = transport
@@ -39,6 +39,7 @@ class AsyncArrival:
         self._call: Any = None
         self._body: ByteStream | None = None
         self._ended = False
+        self._given_up = False
         self._verify = verify
         self._digest: Any = None
         self.begins_anew = False
@@ -72,13 +73,16 @@ class AsyncArrival:
             try:
                 if self._body is None:
                     await self.open()
-                assert self._body is not None
-                async for piece in self._body:
+                body = self._body
+                self._check_wanted()
+                assert body is not None
+                async for piece in body:
                     self.check(self._fetch.received(len(piece)))
                     if self._digest is not None:
                         self._digest.update(piece)
                     return piece
             except TransportError as failure:
+                self._check_wanted()
                 await self.close()
                 if not self._fetch.is_complete:
                     await self._recover(failure)
@@ -98,6 +102,13 @@ class AsyncArrival:
             raise AeroDBAPIError(again) from None
         self.begins_anew = self.begins_anew or self._fetch.begins_anew
         await pause(again.seconds)
+        self._check_wanted()
+
+    def _check_wanted(self) -> None:
+        """Whoever has given it up meanwhile wants nothing to be asked for again."""
+        if self._given_up:
+            problem = client_error("NETWORK_ERROR", "the stream was closed while it was read")
+            raise AeroDBAPIError(problem) from None
 
     def check(self, problem: AeroDBError | None) -> None:
         """Raise what is wrong with what came, if anything."""
@@ -113,6 +124,11 @@ class AsyncArrival:
         body, self._body = self._body, None
         if body is not None:
             await body.close()
+
+    async def give_up(self) -> None:
+        """Close it for good, also for who is reading it."""
+        self._given_up = True
+        await self.close()
 
 
 async def fetch_bytes(
@@ -260,7 +276,7 @@ class AsyncDownloadStream:
         """Close the response, read or not."""
         self._closed = True
         if self._arrival is not None:
-            await self._arrival.close()
+            await self._arrival.give_up()
 
     def __aiter__(self) -> Self:
         return self

@@ -57,9 +57,9 @@ class ByteStream:
             piece = await self._timed(answer)
             if piece is None and self._inflater is not None:
                 self._inflater.finish()
-        except BaseException as error:  # raised again, or what it means
+        except BaseException as error:  # noqa: BLE001  # raised again, or what it means
             if self._answer is None:  # closed meanwhile, by another task
-                raise
+                raise _known(answer, error) from None
             self._answer = None
             raise await self._engine.stream_failure(answer, error) from None
         if piece is None:
@@ -119,6 +119,11 @@ class ByteStream:
             self._engine.loop.call_soon_threadsafe(_give_up, self._engine, answer)
         message = "a response stream was neither closed nor read to its end"
         warnings.warn(message, ResourceWarning, stacklevel=2, source=self)
+
+
+def _known(answer: Any, error: BaseException) -> BaseException:
+    """What a failure means."""
+    return (answer.explain(error) if isinstance(error, Exception) else None) or error
 
 
 def _give_up(engine: Engine, answer: Any) -> None:

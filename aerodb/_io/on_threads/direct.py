@@ -77,9 +77,13 @@ class DirectAnswer:
             self._pool.give(connection)
 
     def abort(self) -> None:
-        """Give the response up, and its connection with it. Does nothing after `finish`."""
+        """Give the response up, and its connection with it. Does nothing after `finish`.
+
+        Another thread may be reading it: closing a descriptor wakes nobody.
+        """
         connection, self._connection = self._connection, None
         if connection is not None:
+            connection.wire.wake()
             connection.wire.close()
 
     def explain(self, error: Exception) -> TransportError | None:

@@ -39,6 +39,7 @@ from aerodb.local.realtime.limits import (
     MAXIMUM_CHANNELS,
     MAXIMUM_REFUSALS,
     Allowance,
+    Allowances,
 )
 from aerodb.local.realtime.log import Pruned
 from aerodb.local.realtime.outbox import Frame, Outbox
@@ -72,7 +73,7 @@ class Connection:
         self._send = send
         self._key = key
         self._joins = Joins()
-        self._allowances: dict[str, Allowance] = {}
+        self._allowances = Allowances(10 * MAXIMUM_CHANNELS)  # of those left as well
         self._frames = Allowance(FRAMES_PER_SECOND, FRAMES_BURST)
         self._refusals = 0
         self._ended: asyncio.Future[tuple[int, str]] = asyncio.get_running_loop().create_future()
@@ -353,14 +354,14 @@ class Connection:
         """Send a message to everybody else on a channel."""
         message = read_message(incoming)
         subscription = self._joined(message.channel)
-        self._spend(message.channel)
+        self._allowances.spend(message.channel)
         await self._parts.broadcast(self, subscription, message)
 
     async def presence(self, incoming: Incoming) -> None:
         """Track or untrack."""
         message, meta = read_presence(incoming)
         subscription = self._joined(message.channel)
-        self._spend(message.channel)
+        self._allowances.spend(message.channel)
         await self._parts.track(self, subscription, message, meta)
 
     def untrack_all(self) -> None:
@@ -373,12 +374,6 @@ class Connection:
         if subscription is None:
             raise FrameError("not_subscribed", "This connection has not joined the channel.")
         return subscription
-
-    def _spend(self, channel: str) -> None:
-        wait = self._allowances.setdefault(channel, Allowance()).take()
-        if wait:
-            message = "Too many messages on this channel."
-            raise FrameError("rate_limit_exceeded", message, retry_after=wait)
 
 
 _ANSWERS: dict[str, Answer] = {

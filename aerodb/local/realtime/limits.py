@@ -43,7 +43,7 @@ class Allowance:
 
 
 class Allowances:
-    """Allowances of clients that have no connection to keep them, by whatever names them."""
+    """Allowances by whatever names them: clients without a connection, the channels of one."""
 
     def __init__(self, most: int = 10_000) -> None:
         self._most = most

@@ -37,16 +37,22 @@ class Frame:
     """One frame to be sent. `owner` None: it is never thrown away, and `text` is all of it. With an
     owner and without a text: something cannot be told, and is lost when its turn has come.
 
-    `before` is asked, when its turn has come, for what has to be said first.
+    `before` is asked, when its turn has come, for what has to be said first. `lost`: it has been
+    thrown away, and only its place is still there.
     """
 
     text: str
     owner: Loser | None = None
     before: Callable[[], list[str]] | None = None
+    lost: bool = False
 
 
 class Outbox:
-    """A queue with one sender at a time, which is there only while something waits."""
+    """A queue with one sender at a time, which is there only while something waits.
+
+    What can be thrown away is known by itself: looking for it among thousands of frames that
+    cannot, for each that comes, would hold up everybody. `_lost` of the places are empty.
+    """
 
     def __init__(
         self, send: Callable[[str], Awaitable[None]], overflowed: Callable[[], None]
@@ -54,6 +60,8 @@ class Outbox:
         self._send = send
         self._overflowed = overflowed
         self._waiting: deque[Frame] = deque()
+        self._losable: deque[Frame] = deque()  # those of them that may be lost, in their order
+        self._lost = 0
         self._bytes = 0
         self._sender: asyncio.Task[None] | None = None
         self._full_since: float | None = None
@@ -68,13 +76,23 @@ class Outbox:
         if self.closed:
             return
         self._waiting.append(frame)
+        if frame.owner is not None:
+            self._losable.append(frame)
         self._bytes += len(frame.text)
-        if len(self._waiting) > MAXIMUM_FRAMES or self._bytes > MAXIMUM_BYTES:
+        if self._is_full:
             self._make_room()
-        if len(self._waiting) > ROOMY_FRAMES or self._bytes > MAXIMUM_BYTES // 4:
+        if self._left > ROOMY_FRAMES or self._bytes > MAXIMUM_BYTES // 4:
             self._roomy.clear()
         if self._sender is None:
             self._sender = asyncio.create_task(self._drain(), name="aerodb-realtime-sender")
+
+    @property
+    def _left(self) -> int:
+        return len(self._waiting) - self._lost
+
+    @property
+    def _is_full(self) -> bool:
+        return self._left > MAXIMUM_FRAMES or self._bytes > MAXIMUM_BYTES
 
     @property
     def crowded(self) -> bool:
@@ -99,6 +117,8 @@ class Outbox:
         """Throw away what waits, and send no more."""
         self.closed = True
         self._waiting.clear()
+        self._losable.clear()
+        self._lost = 0
         self._roomy.set()
         if self._sender is not None:
             self._sender.cancel()
@@ -109,35 +129,45 @@ class Outbox:
             self._full_since = now
         elif now - self._full_since > OVERFLOW_SECONDS or self._bytes > 4 * MAXIMUM_BYTES:
             self._overflowed()
-        kept: deque[Frame] = deque()
-        while self._waiting and (
-            len(self._waiting) + len(kept) > MAXIMUM_FRAMES or self._bytes > MAXIMUM_BYTES
-        ):
-            frame = self._waiting.popleft()
-            if frame.owner is None:
-                kept.append(frame)
-            else:
-                self._bytes -= len(frame.text)
+        while self._losable and self._is_full:
+            frame = self._losable.popleft()
+            self._bytes -= len(frame.text)
+            frame.text, frame.lost = "", True
+            self._lost += 1
+            if frame.owner is not None:
                 frame.owner.lose()
-        self._waiting.extendleft(reversed(kept))
+        while self._waiting and self._waiting[0].lost:
+            self._waiting.popleft()
+            self._lost -= 1
+        if self._lost > self._left:
+            self._waiting = deque(frame for frame in self._waiting if not frame.lost)
+            self._lost = 0
 
     async def _drain(self) -> None:
         try:
             while self._waiting:
                 frame = self._waiting.popleft()
-                self._bytes -= len(frame.text)
-                if frame.before is not None:
-                    for text in frame.before():
-                        await self._send(text)
-                if frame.owner is None:
-                    await self._send(frame.text)
-                elif frame.text:
-                    await self._send(frame.owner.stamp(frame.text))
+                if frame.lost:
+                    self._lost -= 1
                 else:
-                    frame.owner.lose()
-                if len(self._waiting) <= ROOMY_FRAMES and self._bytes <= MAXIMUM_BYTES // 4:
+                    await self._send_one(frame)
+                if self._left <= ROOMY_FRAMES and self._bytes <= MAXIMUM_BYTES // 4:
                     self._full_since = None
                     self.lagging = False
                     self._roomy.set()
         finally:
             self._sender = None
+
+    async def _send_one(self, frame: Frame) -> None:
+        self._bytes -= len(frame.text)
+        if frame.owner is not None:
+            self._losable.popleft()  # this one: all before it are sent, or lost
+        if frame.before is not None:
+            for text in frame.before():
+                await self._send(text)
+        if frame.owner is None:
+            await self._send(frame.text)
+        elif frame.text:
+            await self._send(frame.owner.stamp(frame.text))
+        else:
+            frame.owner.lose()

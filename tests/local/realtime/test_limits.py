@@ -23,7 +23,7 @@ from aerodb.local.realtime.frames import (
     read_presence,
     read_subscribe,
 )
-from aerodb.local.realtime.limits import Allowance
+from aerodb.local.realtime.limits import Allowance, Allowances
 from aerodb.local.realtime.upkeep import Sweep, Watched
 
 from .conftest import bound, settle, socket_to
@@ -276,6 +276,18 @@ def test_any_frame_is_read_or_refused(body: Any, text: str) -> None:
             except FrameError as problem:
                 refused = problem.code
             assert refused in ("", "invalid_message", "invalid_channel", "invalid_filter")
+
+
+def test_what_is_known_of_names_is_bounded() -> None:
+    """A connection may join and leave channels for weeks."""
+    allowances = Allowances(100)
+    for number in range(1000):
+        allowances.spend(str(number))
+    assert len(allowances._known) == 100
+    for _ in range(19):
+        allowances.spend("999")
+    with pytest.raises(FrameError, match="Too many messages"):
+        allowances.spend("999")
 
 
 # --- tokens that run out -------------------------------------------------------------------------
