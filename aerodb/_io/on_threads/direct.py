@@ -83,7 +83,8 @@ class DirectAnswer:
         """
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.wire.wake()
+            if not connection.wire.ended:  # as it is in a forked child: the parent's is not to end
+                connection.wire.wake()
             connection.wire.close()
 
     def explain(self, error: Exception) -> TransportError | None:
