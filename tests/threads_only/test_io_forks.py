@@ -14,7 +14,7 @@ import trustme
 from aerodb._core.http import Request
 from aerodb._core.http_settings import HttpSettings
 from aerodb._io.on_threads import HttpClient, monotonic
-from tests.support.scripted import ScriptedServer
+from tests.support.scripted import ScriptedServer, head, send, wait
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -108,6 +108,21 @@ http.close()
 print("fine")
 """
 
+STREAMING = """
+request = Request("GET", origin, "/long", [], None)
+stream = http.stream(request, None, 30)
+first = next(stream)
+
+def child():
+    stream.close()  # its copy; the connection is the parent's
+
+reap(in_child(child))
+assert first + b"".join(stream) == b"a" * 100 + b"b" * 100
+ask("after", 5)
+http.close()
+print("fine")
+"""
+
 USERS_OWN = """
 import httpx
 with httpx.Client() as mine:
@@ -171,6 +186,14 @@ def test_closing_in_the_child_leaves_the_parent_alone() -> None:
     with ScriptedServer() as server:
         run(CLOSING, server.port)
         assert names_by_connection(server) == {1: {"before", "after"}}
+
+
+def test_a_stream_closed_in_the_child_goes_on_in_the_parent() -> None:
+    with ScriptedServer() as server:
+        length = [("Content-Length", "200")]
+        server.on("/long", [send(head(200, length) + b"a" * 100), wait(1), send(b"b" * 100)])
+        run(STREAMING, server.port)
+        assert names_by_connection(server) == {1: {"long", "after"}}
 
 
 def test_a_users_client_is_not_shared_with_a_child() -> None:
