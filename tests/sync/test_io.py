@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/test_io.py by scripts/generate.py [9c39dd48fdcf]: do not edit
+# GENERATED from tests/aio/test_io.py by scripts/generate.py [e2cab878640f]: do not edit
 """The contract of the shim's HTTP client, the same on both sides, over real sockets."""
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from tests.support.scripted import (
     chunked,
     close,
     echo,
+    half_close,
     head,
     hold,
     reset,
@@ -356,6 +357,33 @@ def test_an_answer_before_the_body_was_read_is_seen(
         early.on("/p", [*answer(413, b"too much", [("Connection", "close")]), close()])
         assert (fetch(http, post(early, "/p", b"x" * 100_000))).status == 413
     assert http.sockets == 0
+
+
+@pytest.mark.parametrize("end", [half_close, close, reset])
+@pytest.mark.parametrize("pieces", [1, 40])
+def test_a_peer_that_goes_while_a_body_is_sent(
+    http: HttpClient, end: Any, pieces: int
+) -> None:
+    """Also one who only says no more, and reads on."""
+    with ScriptedServer() as leaving:
+        leaving.early = [end()]
+        body = b"x" * (20_000_000 // pieces)
+        sent = Pieces(len(body) * pieces, *[body] * pieces) if pieces > 1 else body
+        error = failure(http, post(leaving, "/p", sent))
+        assert (error.kind, error.sent) == ("closed", True)
+        assert http.sockets == 0
+
+
+@pytest.mark.parametrize("pieces", [1, 40])
+def test_who_answers_early_and_goes_is_heard(http: HttpClient, pieces: int) -> None:
+    """Although what is sent meanwhile makes the connection break."""
+    body = b"x" * (8_000_000 // pieces)
+    for _ in range(10):
+        with ScriptedServer() as hasty:
+            hasty.early = [*answer(413, b"too much", [("Connection", "close")]), close()]
+            sent = Pieces(None, *[body] * pieces) if pieces > 1 else body
+            assert (fetch(http, post(hasty, "/p", sent))).body == b"too much"
+        assert http.sockets == 0
 
 
 # Connections

@@ -375,7 +375,7 @@ class Link(OpeningProtocol):
 
     def _abort(self) -> None:
         self._finish(ABNORMAL, "the WebSocket was closed")
-        if self._transport is not None:
+        if self._transport is not None and not self._gone.done():  # an error once it has gone
             self._transport.abort()
 
     def _abandon(self, reason: str) -> None:

@@ -8,6 +8,7 @@ There is no timer in here: one timer per call, further up, covers all it does.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from typing import Any, cast
 
@@ -72,6 +73,9 @@ class Wire(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Part of asyncio's interface. Also called after our own `abort`."""
+        if exc is not None:
+            self._salvage()
+        self._transport = None  # aborting one that has sent its last bytes and gone is an error
         if not self.ended:
             self.ended = self.peer_gone = True
         self._wake()
@@ -103,7 +107,21 @@ class Wire(asyncio.Protocol):
                 await self._reader
             finally:
                 self._reader = None
+        if not self._inbox:
+            self._salvage()
         return self._take()
+
+    def _salvage(self) -> None:
+        """Read what came before the peer broke the connection: its answer, perhaps (413, 401).
+
+        asyncio does not look once it could not send. What is left of TLS is of no use.
+        """
+        if self._transport is None or self._secure:
+            return
+        with contextlib.suppress(OSError):
+            while self._inbox_size < _ENOUGH and (data := self.sock.recv(_PART)):
+                self._inbox.append(data)
+                self._inbox_size += len(data)
 
     def _take(self) -> bytes:
         inbox = self._inbox
