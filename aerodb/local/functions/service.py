@@ -184,7 +184,7 @@ class _Invocation:
             status, headers, has_body = answer_start(start)
             opening = {"type": "http.response.start", "status": status, "headers": headers}
             has_body = has_body and not self._is_head
-            is_stream = has_body and start.get("length") is None
+            is_stream = start.get("length") is None
             await self._watched(opening, has_body, is_stream)
         except BadAnswer as problem:
             log.error("%s: %s", self._function.name, problem)
@@ -280,6 +280,9 @@ class _Invocation:
         """Send what the worker sends. Unless it is a stream, the last that a client waits for is
         held back until the worker is free: its next call may come at once."""
         held = [opening]
+        if is_stream and not has_body:  # HEAD, 204: nobody would see its pieces, nor their end
+            await self._send_all([*held, _piece(b"", more=False)])
+            return await worker.stop_call(STOP_SECONDS)
         while True:
             if is_stream:
                 await self._send_all(held)

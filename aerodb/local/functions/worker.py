@@ -39,6 +39,7 @@ class Channel:
     """The worker's end of the socket pair."""
 
     def __init__(self, sock: socket.socket) -> None:
+        sock.set_inheritable(False)  # a program the function leaves behind would hold it open
         self._socket = sock
         self.is_foreign = False
         os.register_at_fork(before=flush, after_in_child=self._let_go)

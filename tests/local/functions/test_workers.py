@@ -547,3 +547,43 @@ def test_large_answers_and_bodies_pass_whole(instance: Instance) -> None:
     body = os.urandom(7_000_001)
     assert instance.call("mirror", body).content == body
     assert instance.call("mirror", b"").content == b""
+
+
+def test_a_crash_is_told_at_once_although_a_program_of_the_function_lives_on(make: Maker) -> None:
+    instance = make(functions_timeout=20)
+    instance.write(
+        "leaving",
+        """
+        import os
+        def handler(request):
+            os.system("sleep 60 &")
+            os._exit(3)
+        """,
+    )
+    said_by = instance.call("leaving")
+    assert (said_by.status_code, said_by.json()["code"]) == (500, "function_error")
+
+
+@pytest.mark.parametrize("method", ["HEAD", "POST"])
+def test_an_answer_without_a_body_does_not_wait_for_the_end_of_a_stream(
+    instance: Instance, method: str, tmp_path: Path
+) -> None:
+    done = tmp_path / method
+    instance.write(
+        "endless",
+        f"""
+        import pathlib
+        from aerodb.local.functions import Response
+        def pieces():
+            try:
+                while True:
+                    yield b"x" * 1000
+            finally:
+                pathlib.Path({str(done)!r}).touch()
+        def handler(request):
+            return Response(pieces(), status=200 if request.method == "HEAD" else 204)
+        """,
+    )
+    answer = instance.call("endless", method=method, timeout=10)
+    assert (answer.status_code, answer.content) == (200 if method == "HEAD" else 204, b"")
+    assert eventually(done.exists)
