@@ -19,7 +19,7 @@ from collections.abc import Generator
 from typing import Any
 
 from aerodb._core.http import SourceError
-from aerodb._io.sources import can_seek, file_error
+from aerodb._io.sources import Source, can_seek, file_error
 
 
 class PartFile:
@@ -272,6 +272,14 @@ def write_state(path: Any, data: bytes) -> None:
         part.commit()
     finally:
         part.discard()
+
+
+def is_same_file(path: Any, source: Source) -> bool:
+    """Whether a state kept there would replace what is uploaded."""
+    try:
+        return source.name is not None and os.path.samefile(path, source.name)
+    except (OSError, ValueError):  # there is none
+        return False
 
 
 def drop_state(path: Any) -> None:

@@ -54,7 +54,11 @@ class Span(NamedTuple):
 
 
 class MemorySource:
-    """Bytes that are there already."""
+    """Bytes that are there already.
+
+    What the caller can change is given out in copies: a piece of it that is still held somewhere,
+    as by a transport that was answered early, would keep a bytearray or a map from being resized.
+    """
 
     replayable = True
     name: str | None = None
@@ -63,13 +67,18 @@ class MemorySource:
         view = memoryview(data)
         self._view = view.cast("B") if view.c_contiguous else memoryview(view.tobytes())
         self.size: int | None = len(self._view)
+        self._lasting = isinstance(self._view.obj, bytes)
         self._at = 0
 
     def seek(self, offset: int) -> None:
         self._at = offset
 
-    def read(self, size: int) -> memoryview:
-        block = self._view[self._at : self._at + size]
+    def read(self, size: int) -> bytes | memoryview:
+        if self._lasting:
+            block: bytes | memoryview = self._view[self._at : self._at + size]
+        else:
+            with self._view[self._at : self._at + size] as view:
+                block = bytes(view)
         self._at += len(block)
         return block
 
@@ -170,7 +179,22 @@ class FileSource:
             _refuse_piece(data)
         self._at += len(data)
         self._left_at = self._at
+        self._look_who_reads()
         return data
+
+    def _look_who_reads(self) -> None:
+        """Raise if a file of the caller's does not stand behind what was read: two uploads of one
+        open file at once would each get parts of what the other one passed over."""
+        if self._path is None:
+            try:
+                moved = self._file.tell() != self._at
+            except Exception as error:  # noqa: BLE001  # as in `read`
+                raise file_error("read", self.name, error) from None
+            if moved:
+                what = "the file" if self.name is None else self.name
+                hint = "open it once for each upload, or give its path"
+                message = f"{what} was read by somebody else while it was uploaded"
+                raise SourceError("SOURCE_CHANGED", message, hint=hint)
 
     def check(self) -> None:
         """Raise if it is not as it was when it was opened, or goes on behind its end."""

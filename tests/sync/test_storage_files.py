@@ -1,4 +1,4 @@
-# GENERATED from tests/aio/test_storage_files.py by scripts/generate.py [7b81b63b31b8]: do not edit
+# GENERATED from tests/aio/test_storage_files.py by scripts/generate.py [7761a07494c6]: do not edit
 """What a file of the system's or the caller's can do to a transfer, up and down."""
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from typing import Any
 import pytest
 
 from aerodb import AeroDBAPIError
+from aerodb._core.http import SourceError
+from aerodb._io.sources import FileSource
 from aerodb.sync import AeroDBClient
 from tests.support.forms import uploaded
 from tests.support.scripted import ScriptedServer, answer
@@ -235,6 +237,43 @@ def test_a_source_that_takes_too_long_is_said_to_be_one(
     assert error.code == "TIMEOUT"
     assert "what was to be sent" in error.message
     assert error.hint is None
+
+
+def test_two_who_read_one_open_file_at_once_do_not_mix_it_up() -> None:
+    with tempfile.TemporaryFile() as file:
+        file.write(b"aaaabbbbcccc")
+        file.seek(0)
+        one, other = FileSource(file, None), FileSource(file, None)
+        one.seek(0)
+        assert one.read(4) == b"aaaa"
+        other.seek(0)
+        other.read(4)
+        other.seek(0)
+        with pytest.raises(SourceError, match="was read by somebody else"):
+            one.read(4)
+
+
+def test_a_state_file_does_not_take_the_place_of_what_is_uploaded(
+    client: AeroDBClient, tmp_path: Path
+) -> None:
+    film = tmp_path / "film.bin"
+    film.write_bytes(b"content")
+    bucket = client.storage.from_("b")
+    with film.open("rb") as opened:
+        for file in (film, opened):
+            error = (bucket.upload_resumable("f", file, state_file=film)).error
+            assert error is not None
+            assert error.code == "INVALID_ARGUMENT"
+    assert film.read_bytes() == b"content"
+
+
+def test_what_can_be_resized_is_let_go(
+    client: AeroDBClient, scripted: ScriptedServer
+) -> None:
+    data = bytearray(DATA)
+    (client.storage.from_("b").upload("f.txt", data)).unwrap()
+    data.append(0)  # BufferError, if anything held a piece of it
+    assert uploaded(scripted.seen[-1]).content == DATA
 
 
 # --- down ---------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aerodb._io.files import (
     drop_state,
+    is_same_file,
     place_below,
     read_state,
     target_of,
@@ -21,6 +22,7 @@ __all__ = [
     "Source",
     "Span",
     "drop_state",
+    "is_same_file",
     "media_type",
     "open_source",
     "place_below",

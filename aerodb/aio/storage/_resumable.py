@@ -1,4 +1,4 @@
-# GENERATED from aerodb_async_src/storage/_resumable.py by scripts/generate.py [1056bfc4db78]: do not edit
+# GENERATED from aerodb_async_src/storage/_resumable.py by scripts/generate.py [b29bb0bf8ce0]: do not edit
 """Carries out a resumable upload: does what the machine of `_core/storage/tus.py` says."""
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from aerodb._io.on_asyncio.transfers import (
     Source,
     Span,
     drop_state,
+    is_same_file,
     media_type,
     open_source,
     read_state,
@@ -82,6 +83,9 @@ class AsyncResumableUpload:
     async def _run(self, source: Source, upload_url: str | None) -> AeroDBResponse[FileObject]:
         if not source.replayable or source.size is None:
             message = "a resumable upload needs a source that can be read again: a file, or bytes"
+            return AeroDBResponse(error=client_error("INVALID_ARGUMENT", message))
+        if self._state_file is not None and await apart(is_same_file, self._state_file, source):
+            message = "state_file is the very file that is uploaded, and would take its place"
             return AeroDBResponse(error=client_error("INVALID_ARGUMENT", message))
         location = None if upload_url is None else upload_path(self._transport.base, upload_url)
         if upload_url is not None and location is None:
@@ -185,19 +189,21 @@ class AsyncResumableUpload:
             return None
         data = await apart(read_state, self._state_file)
         saved = None if data is None else load_state(data)
-        mine = (self._bucket, self._path, self._fingerprint(source))
-        if saved is None or (saved.bucket, saved.path, saved.fingerprint) != mine:
+        if saved is None or (saved.bucket, saved.path) != (self._bucket, self._path):
+            return None
+        if saved.fingerprint != await apart(self._fingerprint, source):
             return None
         return upload_path(self._transport.base, saved.url)
 
     async def _save(self, machine: Resumable, source: Source) -> None:
         if self._state_file is not None and machine.location is not None:
             url = self._transport.base.url(machine.location)
-            saved = Saved(url, self._bucket, self._path, self._fingerprint(source))
+            fingerprint: str = await apart(self._fingerprint, source)
+            saved = Saved(url, self._bucket, self._path, fingerprint)
             await apart(write_state, self._state_file, dump_state(saved))
 
     def _fingerprint(self, source: Source) -> str:
-        """The file's; an upload by a token can only be gone on with by one."""
+        """The file's (memory is read for it); an upload by a token needs one to be gone on with."""
         return source.fingerprint if self._token is None else f"{source.fingerprint}-signed"
 
     async def _forget(self) -> None:
