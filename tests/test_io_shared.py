@@ -251,3 +251,10 @@ def test_a_file_is_read_in_order_whichever_way(
             assert block == data[at : at + size]
             at += len(block)
     source.close()
+
+
+def test_a_device_that_stands_nowhere_is_read() -> None:
+    with open("/dev/zero", "rb", buffering=0) as zeros:
+        source = FileSource(zeros, None)
+        source.seek(0)
+        assert [source.read(4), source.read(4)] == [bytes(4)] * 2

@@ -184,8 +184,9 @@ class FileSource:
 
     def _look_who_reads(self) -> None:
         """Raise if a file of the caller's does not stand behind what was read: two uploads of one
-        open file at once would each get parts of what the other one passed over."""
-        if self._path is None:
+        open file at once would each get parts of what the other one passed over. A device has no
+        size, and stands nowhere."""
+        if self._path is None and self.size is not None:
             try:
                 moved = self._file.tell() != self._at
             except Exception as error:  # noqa: BLE001  # as in `read`
