@@ -57,8 +57,7 @@ class Link(OpeningProtocol):
         self._until: float | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._woken = False
-        self.is_paused = False
-        self._closing = False
+        self.is_paused = self._closing = False
         self._end: tuple[int, str] | None = None
         self._gone: asyncio.Future[None] = loop.create_future()
         self._flow = asyncio.Event()
